@@ -1,0 +1,22 @@
+# How a C++ service becomes a WebAssembly module: the same command that `jamsocket build` runs.
+
+find_program(JAMSOCKET_GUEST_CXX NAMES clang++-19)
+
+# jamsocket_guest(NAME SOURCE file): builds examples/NAME.wasm in the build folder, target guest_NAME.
+function(jamsocket_guest name)
+  cmake_parse_arguments(ARG "" "SOURCE" "" ${ARGN})
+  set(out ${PROJECT_BINARY_DIR}/examples/${name}.wasm)
+  set(source ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_SOURCE})
+  file(GLOB_RECURSE public_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/include/jamsocket/*.hpp)
+  add_custom_command(
+    OUTPUT ${out}
+    COMMAND ${CMAKE_COMMAND} -E make_directory ${PROJECT_BINARY_DIR}/examples
+    COMMAND ${JAMSOCKET_GUEST_CXX} --target=wasm32-wasi -std=c++23 -O2 -fno-exceptions -fno-rtti
+      -mexec-model=reactor -isystem /usr/lib/llvm-19/include/wasm32-wasi/c++/v1
+      -I${PROJECT_SOURCE_DIR}/include -Wl,--strip-debug -Wl,--stack-first -Wl,-z,stack-size=65536
+      -Wl,--export=JAMSOCKET_API_VERSION -Wl,--export=JAMSOCKET_API_PROTOCOL
+      -o ${out} ${source}
+    DEPENDS ${source} ${public_headers}
+    COMMENT "Building module ${name}.wasm" VERBATIM)
+  add_custom_target(guest_${name} ALL DEPENDS ${out})
+endfunction()

@@ -1,0 +1,98 @@
+// jamsocket/server.hpp
+//
+// A room server inside your own program: `serve<Service>()`, or a `Server` to start, ask and stop.
+
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <jamsocket/detail/native_service.hpp>
+#include <jamsocket/service.hpp>
+
+namespace jamsocket {
+
+/// What each limit does when it is reached: docs/configuration.md.
+struct ServerLimits {
+  std::size_t message_bytes_max = std::size_t{1} << 20U;  ///< Inbound, after reassembly. Beyond: 1009.
+  std::uint32_t fragments_max = 1024;                     ///< Fragments of one message. Beyond: 1008.
+  std::chrono::milliseconds message_timeout{30'000};      ///< To complete a fragmented message. Beyond: 1008.
+  std::size_t outbound_bytes_max = std::size_t{1} << 20U; ///< Waiting for one client. Beyond: 1013.
+  std::uint32_t outbound_messages_max = 1024;             ///< Waiting for one client. Beyond: 1013.
+  std::chrono::milliseconds handshake_timeout{10'000};    ///< From accept to the upgrade. Beyond: closed.
+  std::chrono::milliseconds close_timeout{2'000};         ///< For the peer's answer to our close frame.
+  std::size_t request_line_bytes_max = 2048;              ///< Beyond: 414.
+  std::size_t headers_bytes_max = 8192;                   ///< Beyond: 431.
+  std::uint32_t headers_max = 64;                         ///< Beyond: 431.
+  std::size_t room_id_bytes_max = 256;                    ///< Beyond: 400.
+  std::uint32_t clients_per_room_max = 10'000;            ///< Beyond: 503.
+  std::uint32_t rooms_max = 1'000'000;                    ///< Beyond: 503.
+  std::uint32_t connections_max = 0;                      ///< 0: from the open-files limit. Beyond: 503.
+  std::uint32_t sends_per_event_max = 10'000;             ///< Beyond: the event fails.
+  std::size_t send_bytes_per_event_max = std::size_t{16} << 20U;  ///< Beyond: the event fails.
+  std::size_t log_bytes_per_event_max = std::size_t{64} << 10U;   ///< Beyond: the rest is dropped.
+  std::size_t inbox_bytes_max = std::size_t{4} << 20U;    ///< Waiting for one room; beyond, its clients are not read.
+};
+
+struct ServerOptions {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 8080;  ///< 0: any free port; ask Server::port().
+  std::uint32_t shards = 0;   ///< Event loops; 0: one a core.
+  std::string room_strategy = "implicit";    ///< implicit, api, uuid, short, short3 to short12.
+  std::string shutdown_policy = "300sec";    ///< Of an empty room: never, immediate, <n>sec.
+  std::chrono::milliseconds heartbeat_interval{25'000};
+  std::chrono::milliseconds heartbeat_timeout{60'000};
+  std::chrono::milliseconds drain_timeout{30'000};  ///< For clients to leave once stop() was called.
+  std::string static_dir;                    ///< Served at /; empty: nothing is.
+  std::string client_dir;                    ///< Served at /client; empty: nothing is.
+  std::vector<std::string> client_headers{"origin", "user-agent", "accept-language"};  ///< See ClientInfo::header.
+  std::string log_level = "info";            ///< debug, info, warn, error, off.
+  ServerLimits limits;
+};
+
+class Server {
+ public:
+  /// A server whose rooms are instances of `Service`; it listens once `start` was called.
+  template <class Service>
+  [[nodiscard]] static Server of(ServerOptions options = {}) {
+    return Server(std::move(options), detail::native_service_factory<Service>());
+  }
+
+  Server(ServerOptions options, detail::NativeServiceFactory factory);
+  Server(Server&&) noexcept;
+  Server& operator=(Server&&) noexcept;
+  ~Server();  ///< Stops, if it runs.
+
+  /// Listens and returns at once; the rooms run on the server's own threads.
+  /// @return or one sentence: an option out of range, the address is taken, ...
+  [[nodiscard]] std::expected<void, std::string> start();
+  /// The port it listens on; 0 before `start`.
+  [[nodiscard]] std::uint16_t port() const;
+  /// Closes every client with 1012, waits for them at most `drain_timeout`, and returns. Any thread.
+  void stop();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+namespace detail {
+/// Starts the server, says where on standard output, and stops it at SIGINT or SIGTERM.
+int serve_until_signalled(Server server, const ServerOptions& options);
+}  // namespace detail
+
+/// Runs a native server until SIGINT or SIGTERM; the environment's PORT, HOST and LOG_LEVEL count
+/// where `options` was left at its default.
+/// @return the process's exit code: 0, or 1 with a sentence on standard error.
+template <class Service>
+int serve(ServerOptions options = {}) {
+  return detail::serve_until_signalled(Server::of<Service>(options), options);
+}
+
+}  // namespace jamsocket

@@ -1,0 +1,18 @@
+#include "base/clock.hpp"
+
+namespace jamsocket {
+
+SteadyTime SystemClock::steady() const { return std::chrono::steady_clock::now(); }
+
+std::int64_t SystemClock::unix_ms() const {
+  return std::chrono::duration_cast<Milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+SteadyTime ManualClock::steady() const {
+  // Not the epoch: code that treats a zero time point as "never" must not be fooled.
+  return SteadyTime{std::chrono::hours{1}} + Milliseconds{elapsed_ms_.load()};
+}
+
+std::int64_t ManualClock::unix_ms() const { return start_unix_ms_ + elapsed_ms_.load(); }
+
+}  // namespace jamsocket

@@ -1,0 +1,44 @@
+// base/clock.hpp
+//
+// Time as a dependency: everything that waits or stamps asks a Clock, so that tests can turn it.
+
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+
+namespace jamsocket {
+
+using Milliseconds = std::chrono::milliseconds;
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  /// Never goes back; for timeouts.
+  [[nodiscard]] virtual SteadyTime steady() const = 0;
+  /// Milliseconds since 1970-01-01 UTC; may jump when the machine's clock is set.
+  [[nodiscard]] virtual std::int64_t unix_ms() const = 0;
+};
+
+class SystemClock final : public Clock {
+ public:
+  [[nodiscard]] SteadyTime steady() const override;
+  [[nodiscard]] std::int64_t unix_ms() const override;
+};
+
+/// Stands still until a test moves it. Thread-safe.
+class ManualClock final : public Clock {
+ public:
+  explicit ManualClock(std::int64_t unix_ms = 1'700'000'000'000) : start_unix_ms_(unix_ms) {}
+  [[nodiscard]] SteadyTime steady() const override;
+  [[nodiscard]] std::int64_t unix_ms() const override;
+  void advance(Milliseconds by) { elapsed_ms_.fetch_add(by.count()); }
+
+ private:
+  std::int64_t start_unix_ms_;
+  std::atomic<std::int64_t> elapsed_ms_{0};
+};
+
+}  // namespace jamsocket

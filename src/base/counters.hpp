@@ -1,0 +1,76 @@
+// base/counters.hpp
+//
+// What is counted: one table of names, one set of counters a shard, read from any thread.
+
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace jamsocket {
+
+// name, help. Names are Prometheus names without the prefix jamsocket_ and the suffix _total.
+#define JAM_COUNTERS(X)                                                                   \
+  X(ConnectionsAccepted, "connections_accepted", "TCP connections accepted")              \
+  X(ConnectionsRefused, "connections_refused", "connections closed at the limit")         \
+  X(AcceptErrors, "accept_errors", "accept() failed: out of descriptors, aborted")        \
+  X(HandshakeTimeouts, "handshake_timeouts", "no whole request within the deadline")      \
+  X(HttpRequests, "http_requests", "HTTP requests parsed, upgrades included")             \
+  X(HttpErrors, "http_errors", "HTTP requests answered 4xx or 5xx")                       \
+  X(ClientsJoined, "clients_joined", "clients admitted to a room")                        \
+  X(ClientsRefused, "clients_refused", "clients a service refused at connect")            \
+  X(ClientsLeft, "clients_left", "clients that left a room, for whatever reason")         \
+  X(ClientsTimedOut, "clients_timed_out", "clients closed for silence")                   \
+  X(ClientsSlow, "clients_slow", "clients closed with 1013: their outbox was full")       \
+  X(ProtocolErrors, "protocol_errors", "clients closed with 1002, 1007, 1008 or 1009")    \
+  X(MessagesIn, "messages_in", "whole messages from clients")                             \
+  X(BytesIn, "bytes_in", "bytes read from clients")                                       \
+  X(MessagesOut, "messages_out", "messages queued to clients")                            \
+  X(BytesOut, "bytes_out", "bytes written to clients")                                    \
+  X(Sends, "sends", "send system calls to clients")                                       \
+  X(RoomsMade, "rooms_made", "rooms made")                                                \
+  X(RoomsEnded, "rooms_ended", "rooms ended by their shutdown policy")                    \
+  X(RoomsFailed, "rooms_failed", "rooms ended by a trap or a limit")                      \
+  X(RoomsRefused, "rooms_refused", "rooms not made at the limit")                         \
+  X(EventsHandled, "events_handled", "service calls")                                     \
+  X(EventsFailed, "events_failed", "service calls ended by a trap or a limit")            \
+  X(InboxFull, "inbox_full", "times a room's inbox was full and its clients not read")    \
+  X(LoopTurns, "loop_turns", "turns of the event loops")
+
+enum class Counter : std::size_t {
+#define JAM_X(name, text, help) name,
+  JAM_COUNTERS(JAM_X)
+#undef JAM_X
+      Count_
+};
+
+/// Written by one thread, read by any: increments are relaxed loads and stores, no locked operation.
+class Counters {
+ public:
+  void add(Counter counter, std::uint64_t by = 1) {
+    auto& value = values_[static_cast<std::size_t>(counter)];
+    value.store(value.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint64_t get(Counter counter) const {
+    return values_[static_cast<std::size_t>(counter)].load(std::memory_order_relaxed);
+  }
+
+ private:
+  std::array<std::atomic<std::uint64_t>, static_cast<std::size_t>(Counter::Count_)> values_{};
+};
+
+struct CounterInfo {
+  std::string_view name;
+  std::string_view help;
+};
+
+inline constexpr std::array<CounterInfo, static_cast<std::size_t>(Counter::Count_)> kCounterInfo{{
+#define JAM_X(name, text, help) {text, help},
+    JAM_COUNTERS(JAM_X)
+#undef JAM_X
+}};
+
+}  // namespace jamsocket

@@ -1,0 +1,113 @@
+#include "service/effects.hpp"
+
+#include <simdjson.h>
+
+namespace jamsocket::service {
+namespace {
+
+constexpr std::size_t kKeptBytes = std::size_t{64} << 10U;
+constexpr std::size_t kKeptEffects = 1024;
+constexpr std::size_t kCloseReasonBytesMax = 123;  // RFC 6455 section 5.5: control payload 125, less the code.
+constexpr std::size_t kRefusalBytesMax = 1024;
+
+bool is_utf8(std::string_view text) { return simdjson::validate_utf8(text.data(), text.size()); }
+
+bool may_close_with(std::uint16_t code) { return code == 1000 || (code >= 3000 && code <= 4999); }
+
+}  // namespace
+
+Effects::Push Effects::send_text(Recipient recipient, std::string_view text) {
+  if (!is_utf8(text)) {
+    return Push::NotUtf8;
+  }
+  const Push pushed = send_binary(recipient, text);
+  if (pushed == Push::Done) {
+    list_.back().kind = EffectKind::SendText;
+  }
+  return pushed;
+}
+
+Effects::Push Effects::send_binary(Recipient recipient, std::string_view bytes) {
+  if (sends_ >= limits_.sends_max || bytes.size() > limits_.send_bytes_max - send_bytes_) {
+    return Push::OverLimit;
+  }
+  ++sends_;
+  send_bytes_ += bytes.size();
+  add(EffectKind::SendBinary, bytes).recipient = recipient;
+  return Push::Done;
+}
+
+void Effects::set_timer(std::uint32_t delay_ms) { add(EffectKind::SetTimer, {}).delay_ms = delay_ms; }
+
+void Effects::set_timer_at_once() { add(EffectKind::SetTimer, {}).timer_at_once = true; }
+
+Effects::Push Effects::close(ClientId client, std::uint16_t code, std::string_view reason) {
+  if (!may_close_with(code) || reason.size() > kCloseReasonBytesMax) {
+    return Push::Invalid;
+  }
+  if (!is_utf8(reason)) {
+    return Push::NotUtf8;
+  }
+  if (sends_ >= limits_.sends_max) {
+    return Push::OverLimit;
+  }
+  ++sends_;
+  Effect& effect = add(EffectKind::Close, reason);
+  effect.recipient = client;
+  effect.close_code = code;
+  return Push::Done;
+}
+
+Effects::Push Effects::refuse(std::string_view reason) {
+  if (reason.size() > kRefusalBytesMax) {
+    return Push::Invalid;
+  }
+  if (!is_utf8(reason)) {
+    return Push::NotUtf8;
+  }
+  if (!refused_) {
+    add(EffectKind::Refuse, reason);
+    refused_ = true;
+  }
+  return Push::Done;
+}
+
+void Effects::log(LogLevel level, std::string_view text) {
+  // Each line costs a byte more than its text, so that a loop of empty lines ends as well.
+  if (text.size() >= limits_.log_bytes_max - log_bytes_) {
+    if (!log_dropped_) {
+      log_dropped_ = true;
+      add(EffectKind::Log, "further log lines of this event were dropped: over the limit").level = LogLevel::Warn;
+    }
+    return;
+  }
+  log_bytes_ += text.size() + 1;
+  add(EffectKind::Log, text).level = level;
+}
+
+void Effects::clear() {
+  list_.clear();
+  bytes_.clear();
+  if (list_.capacity() > kKeptEffects) {
+    list_.shrink_to_fit();
+  }
+  if (bytes_.capacity() > kKeptBytes) {
+    bytes_.shrink_to_fit();
+  }
+  sends_ = 0;
+  send_bytes_ = 0;
+  log_bytes_ = 0;
+  log_dropped_ = false;
+  refused_ = false;
+}
+
+Effect& Effects::add(EffectKind kind, std::string_view bytes) {
+  Effect& effect = list_.emplace_back();
+  effect.kind = kind;
+  effect.offset = bytes_.size();
+  effect.length = bytes.size();
+  bytes_.append(bytes);
+  return effect;
+}
+
+}  // namespace jamsocket::service

@@ -1,0 +1,84 @@
+// service/effects.hpp
+//
+// What a service call asked for, in order: applied by the room after the call has returned.
+//
+// One flat list and one byte buffer, both reused from call to call: a call that sends one message
+// allocates nothing.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "jamsocket/service.hpp"
+
+namespace jamsocket::service {
+
+enum class EffectKind : std::uint8_t { SendText, SendBinary, SetTimer, Close, Refuse, Log };
+
+struct Effect {
+  EffectKind kind = EffectKind::SendText;
+  LogLevel level = LogLevel::Info;  ///< Log.
+  std::uint16_t close_code = 0;     ///< Close.
+  Recipient recipient = broadcast;  ///< SendText, SendBinary; Close: its client.
+  std::uint32_t delay_ms = 0;       ///< SetTimer; 0 cancels.
+  bool timer_at_once = false;       ///< SetTimer: a delay of 0 means at once (Stateroom guests).
+  std::size_t offset = 0;           ///< Of the text, payload or reason in the byte buffer.
+  std::size_t length = 0;
+};
+
+/// See ServerLimits: sends_per_event_max, send_bytes_per_event_max, log_bytes_per_event_max.
+struct EffectLimits {
+  std::size_t sends_max = 10'000;
+  std::size_t send_bytes_max = std::size_t{16} << 20U;
+  std::size_t log_bytes_max = std::size_t{64} << 10U;
+};
+
+class Effects {
+ public:
+  enum class Push : std::uint8_t {
+    Done,
+    OverLimit,  ///< Not recorded: the call must fail with its limit named.
+    NotUtf8,    ///< Not recorded: the text is not UTF-8; the call must fail.
+    Invalid,    ///< Not recorded: a close code or reason that may not go on the wire; the call must fail.
+  };
+
+  explicit Effects(const EffectLimits& limits = {}) : limits_(limits) {}
+
+  Push send_text(Recipient recipient, std::string_view text);
+  Push send_binary(Recipient recipient, std::string_view bytes);
+  void set_timer(std::uint32_t delay_ms);
+  void set_timer_at_once();
+  Push close(ClientId client, std::uint16_t code, std::string_view reason);
+  Push refuse(std::string_view reason);
+  /// Beyond the limit the line is dropped, once with a note that lines were dropped.
+  void log(LogLevel level, std::string_view text);
+
+  [[nodiscard]] const std::vector<Effect>& list() const { return list_; }
+  [[nodiscard]] std::string_view bytes_of(const Effect& effect) const {
+    return std::string_view(bytes_).substr(effect.offset, effect.length);
+  }
+  [[nodiscard]] bool empty() const { return list_.empty(); }
+  /// Whether `refuse` was called.
+  [[nodiscard]] bool refused() const { return refused_; }
+
+  /// Forgets all; keeps a modest capacity.
+  void clear();
+
+ private:
+  Effect& add(EffectKind kind, std::string_view bytes);
+
+  EffectLimits limits_;
+  std::vector<Effect> list_;
+  std::string bytes_;
+  std::size_t sends_ = 0;
+  std::size_t send_bytes_ = 0;
+  std::size_t log_bytes_ = 0;
+  bool log_dropped_ = false;
+  bool refused_ = false;
+};
+
+}  // namespace jamsocket::service

@@ -1,0 +1,63 @@
+#include "service/effects.hpp"
+
+#include <gtest/gtest.h>
+
+namespace jamsocket::service {
+namespace {
+
+constexpr EffectLimits kTiny{.sends_max = 3, .send_bytes_max = 10, .log_bytes_max = 9};
+
+TEST(Effects, KeepsOrderAndBytes) {
+  Effects effects;
+  EXPECT_EQ(effects.send_text(broadcast, "hello"), Effects::Push::Done);
+  EXPECT_EQ(effects.send_binary(ClientId{7}, ""), Effects::Push::Done);
+  effects.set_timer(250);
+  ASSERT_EQ(effects.list().size(), 3U);
+  EXPECT_EQ(effects.list()[0].kind, EffectKind::SendText);
+  EXPECT_EQ(effects.bytes_of(effects.list()[0]), "hello");
+  EXPECT_EQ(effects.list()[1].recipient, Recipient(ClientId{7}));
+  EXPECT_EQ(effects.bytes_of(effects.list()[1]), "");
+  EXPECT_EQ(effects.list()[2].delay_ms, 250U);
+}
+
+TEST(Effects, BoundsSendsAndBytesExactlyAtTheirLimits) {
+  Effects effects(kTiny);
+  EXPECT_EQ(effects.send_binary(broadcast, "0123456789"), Effects::Push::Done);
+  EXPECT_EQ(effects.send_binary(broadcast, "x"), Effects::Push::OverLimit);
+  EXPECT_EQ(effects.send_binary(broadcast, ""), Effects::Push::Done);
+  EXPECT_EQ(effects.send_binary(broadcast, ""), Effects::Push::Done);
+  EXPECT_EQ(effects.send_binary(broadcast, ""), Effects::Push::OverLimit);
+  effects.clear();
+  EXPECT_EQ(effects.send_binary(broadcast, "0123456789"), Effects::Push::Done);
+}
+
+TEST(Effects, RefusesTextThatIsNotUtf8AndCodesThatMayNotGoOut) {
+  Effects effects;
+  EXPECT_EQ(effects.send_text(broadcast, "\xed\xa0\x80"), Effects::Push::NotUtf8);
+  EXPECT_EQ(effects.close(ClientId{1}, 1005, ""), Effects::Push::Invalid);
+  EXPECT_EQ(effects.close(ClientId{1}, 1001, ""), Effects::Push::Invalid);
+  EXPECT_EQ(effects.close(ClientId{1}, 5000, ""), Effects::Push::Invalid);
+  EXPECT_EQ(effects.close(ClientId{1}, 4000, std::string(124, 'x')), Effects::Push::Invalid);
+  EXPECT_EQ(effects.close(ClientId{1}, 4000, std::string(123, 'x')), Effects::Push::Done);
+  EXPECT_EQ(effects.list().size(), 1U);
+}
+
+TEST(Effects, DropsLogBeyondItsLimitAndSaysSoOnce) {
+  Effects effects(kTiny);
+  effects.log(LogLevel::Info, "1234567");
+  effects.log(LogLevel::Info, "x");
+  effects.log(LogLevel::Info, "y");
+  ASSERT_EQ(effects.list().size(), 2U);
+  EXPECT_EQ(effects.list()[1].level, LogLevel::Warn);
+}
+
+TEST(Effects, EmptyLogLinesCountToo) {
+  Effects effects(kTiny);
+  for (int i = 0; i < 1000; ++i) {
+    effects.log(LogLevel::Info, "");
+  }
+  EXPECT_LE(effects.list().size(), 10U);
+}
+
+}  // namespace
+}  // namespace jamsocket::service

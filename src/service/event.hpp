@@ -1,0 +1,53 @@
+// service/event.hpp
+//
+// What happens to a room: plain data, the whole input of one service call.
+//
+// A room is a pure function of (service, room id, seed, events): time and randomness are part of
+// the event, nothing else is asked of the world during a call.
+
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "jamsocket/service.hpp"
+
+namespace jamsocket::service {
+
+enum class EventKind : std::uint8_t { Connect = 1, Disconnect = 2, Text = 3, Binary = 4, Timer = 5 };
+
+/// "connect", "disconnect", "message", "binary", "timer": the callback's name.
+[[nodiscard]] std::string_view to_string(EventKind kind);
+
+/// What a service may learn of a client at `connect`.
+struct ConnectInfo {
+  std::string query;           ///< Without "?", as sent.
+  std::string remote_address;  ///< Without port.
+  std::vector<std::pair<std::string, std::string>> headers;  ///< Names in lower case; the configured ones.
+};
+
+struct Event {
+  EventKind kind = EventKind::Timer;
+  ClientId client{};                            ///< Unset for Timer.
+  std::string_view payload{};                   ///< Text (valid UTF-8) or Binary; valid during the call.
+  const ConnectInfo* connect_info = nullptr;    ///< Set for Connect; valid during the call.
+  std::int64_t time_ms = 0;                     ///< Unix time; never goes back within a room.
+  std::uint64_t number = 0;                     ///< 1, 2, ... within the room; 0 is its start.
+};
+
+/// A room's secret, from which its random bytes come.
+using Seed = std::array<std::byte, 32>;
+
+/// What a room starts from.
+struct RoomStart {
+  std::string_view room_id{};  ///< Valid UTF-8; valid during the call.
+  Seed seed{};
+  std::int64_t time_ms = 0;
+};
+
+}  // namespace jamsocket::service

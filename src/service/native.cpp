@@ -1,0 +1,182 @@
+#include "service/native.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+#include "service/random.hpp"
+
+namespace jamsocket::service {
+namespace {
+
+// What a native callback did wrong, carried past its frames by the exception it gets.
+struct CallFailed {
+  Outcome outcome;
+  std::string reason;
+};
+
+std::string_view as_text(Bytes bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+bool same_ignoring_case(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return std::ranges::equal(a, b, [&](char x, char y) { return lower(x) == lower(y); });
+}
+
+class EventClientInfo final : public ClientInfo {
+ public:
+  explicit EventClientInfo(const ConnectInfo& info) : info_(info) {}
+  [[nodiscard]] std::string_view query() const override { return info_.query; }
+  [[nodiscard]] std::string_view remote_address() const override { return info_.remote_address; }
+  [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const override {
+    for (const auto& [key, value] : info_.headers) {
+      if (same_ignoring_case(key, name)) {
+        return value;
+      }
+    }
+    return std::nullopt;
+  }
+
+ private:
+  const ConnectInfo& info_;
+};
+
+class EventContext final : public Context {
+ public:
+  EventContext(std::string_view room_id, std::int64_t time_ms, EventKind kind, EventRandom random, Effects& effects)
+      : room_id_(room_id), time_ms_(time_ms), kind_(kind), random_(std::move(random)), effects_(effects) {}
+
+  void send_message(Recipient recipient, std::string_view text) override {
+    check(effects_.send_text(recipient, text), "send_message");
+  }
+  void send_binary(Recipient recipient, Bytes bytes) override {
+    check(effects_.send_binary(recipient, as_text(bytes)), "send_binary");
+  }
+  void set_timer(std::uint32_t delay_ms) override { effects_.set_timer(delay_ms); }
+  void close(ClientId client, std::uint16_t code, std::string_view reason) override {
+    check(effects_.close(client, code, reason), "close");
+  }
+  void refuse(std::string_view reason) override {
+    if (kind_ != EventKind::Connect) {
+      throw CallFailed{Outcome::BadCall, "refuse was called outside connect"};
+    }
+    check(effects_.refuse(reason), "refuse");
+  }
+  [[nodiscard]] std::int64_t now() override { return time_ms_; }
+  void random(std::span<std::byte> bytes) override { random_.fill(bytes); }
+  void log(LogLevel level, std::string_view text) override { effects_.log(level, text); }
+  [[nodiscard]] std::string_view room_id() override { return room_id_; }
+
+ private:
+  static void check(Effects::Push pushed, const char* call) {
+    switch (pushed) {
+      case Effects::Push::Done:
+        return;
+      case Effects::Push::OverLimit:
+        throw CallFailed{Outcome::EffectLimit, std::string(call) + ": over the limit of sends or bytes of one event"};
+      case Effects::Push::NotUtf8:
+        throw CallFailed{Outcome::BadCall, std::string(call) + ": the text is not valid UTF-8"};
+      case Effects::Push::Invalid:
+        throw CallFailed{Outcome::BadCall,
+                         std::string(call) + ": a code other than 1000 and 3000 to 4999, or a reason that is too long"};
+    }
+  }
+
+  std::string_view room_id_;
+  std::int64_t time_ms_;
+  EventKind kind_;
+  EventRandom random_;
+  Effects& effects_;
+};
+
+// Runs user code; what it throws becomes a fault.
+template <class Call>
+Fault contain(Call&& call) {
+  try {
+    std::forward<Call>(call)();
+    return {Outcome::Done, {}, {}};
+  } catch (const CallFailed& failed) {
+    return {failed.outcome, failed.reason, {}};
+  } catch (const std::exception& error) {
+    return {Outcome::Trap, std::string("exception: ") + error.what(), {}};
+  } catch (...) {
+    return {Outcome::Trap, "an exception that is not a std::exception", {}};
+  }
+}
+
+class NativeInstance final : public ServiceInstance {
+ public:
+  NativeInstance(std::string room_id, const Seed& seed) : room_id_(std::move(room_id)), seed_(seed) {}
+
+  Fault construct(const detail::NativeServiceFactory& factory, std::int64_t time_ms, Effects& effects) {
+    EventContext context(room_id_, time_ms, EventKind::Timer, EventRandom(seed_, 0), effects);
+    return contain([&] { service_ = factory(room_id_, context); });
+  }
+
+  Outcome handle(const Event& event, Effects& effects) override {
+    EventContext context(room_id_, event.time_ms, event.kind, EventRandom(seed_, event.number), effects);
+    Fault fault = contain([&] { dispatch(event, context); });
+    if (fault.outcome != Outcome::Done) [[unlikely]] {
+      fault_ = std::move(fault);
+      return fault_.outcome;
+    }
+    return Outcome::Done;
+  }
+
+  [[nodiscard]] const Fault& fault() const override { return fault_; }
+
+ private:
+  void dispatch(const Event& event, Context& context) {
+    switch (event.kind) {
+      case EventKind::Connect: {
+        static const ConnectInfo kNothingKnown;
+        const EventClientInfo info(event.connect_info != nullptr ? *event.connect_info : kNothingKnown);
+        return service_->connect(event.client, info, context);
+      }
+      case EventKind::Disconnect:
+        return service_->disconnect(event.client, context);
+      case EventKind::Text:
+        return service_->message(event.client, event.payload, context);
+      case EventKind::Binary:
+        return service_->binary(event.client, std::as_bytes(std::span(event.payload)), context);
+      case EventKind::Timer:
+        return service_->timer(context);
+    }
+  }
+
+  std::string room_id_;
+  Seed seed_;
+  std::unique_ptr<detail::NativeService> service_;
+  Fault fault_;
+};
+
+class NativeServiceType final : public Service {
+ public:
+  NativeServiceType(std::string name, detail::NativeServiceFactory factory)
+      : name_(std::move(name)), factory_(std::move(factory)) {}
+
+  [[nodiscard]] std::string_view name() const override { return name_; }
+
+  [[nodiscard]] std::expected<std::unique_ptr<ServiceInstance>, Fault> create(const RoomStart& start,
+                                                                              Effects& effects) override {
+    auto instance = std::make_unique<NativeInstance>(std::string(start.room_id), start.seed);
+    Fault fault = instance->construct(factory_, start.time_ms, effects);
+    if (fault.outcome != Outcome::Done) {
+      return std::unexpected(std::move(fault));
+    }
+    return instance;
+  }
+
+ private:
+  std::string name_;
+  detail::NativeServiceFactory factory_;
+};
+
+}  // namespace
+
+std::unique_ptr<Service> make_native_service(std::string name, detail::NativeServiceFactory factory) {
+  return std::make_unique<NativeServiceType>(std::move(name), std::move(factory));
+}
+
+}  // namespace jamsocket::service

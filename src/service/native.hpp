@@ -1,0 +1,18 @@
+// service/native.hpp
+//
+// C++ classes compiled into the server, as a Service.
+
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "jamsocket/detail/native_service.hpp"
+#include "service/service.hpp"
+
+namespace jamsocket::service {
+
+/// An exception that leaves a callback is a trap of that room.
+[[nodiscard]] std::unique_ptr<Service> make_native_service(std::string name, detail::NativeServiceFactory factory);
+
+}  // namespace jamsocket::service

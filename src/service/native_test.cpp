@@ -1,0 +1,91 @@
+#include "service/native.hpp"
+
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+
+namespace jamsocket::service {
+namespace {
+
+class Counter {
+ public:
+  Counter(std::string_view, Context&) {}
+  void message(ClientId client, std::string_view text, Context& context) {
+    if (text == "throw") {
+      throw std::runtime_error("oh");
+    }
+    if (text == "bad") {
+      context.send_message(client, "\xff");
+    }
+    context.send_message(broadcast, "new value: " + std::to_string(++value_));
+  }
+
+ private:
+  int value_ = 0;
+};
+
+class Empty {
+ public:
+  Empty(std::string_view, Context&) {}
+};
+
+class Doorkeeper {
+ public:
+  Doorkeeper(std::string_view, Context&) {}
+  void connect(ClientId client, const ClientInfo& info, Context& context) {
+    if (info.query() != "key=1") {
+      context.refuse("no key");
+    }
+    context.send_message(client, std::string(info.header("User-Agent").value_or("none")));
+  }
+};
+
+Event text_event(std::string_view text) {
+  return {.kind = EventKind::Text, .client = ClientId{1}, .payload = text, .number = 1};
+}
+
+TEST(NativeService, HandlesEventsAndKeepsState) {
+  const auto service = make_native_service("counter", detail::native_service_factory<Counter>());
+  Effects effects;
+  auto instance = service->create({.room_id = "r"}, effects);
+  ASSERT_TRUE(instance.has_value());
+  ASSERT_EQ((*instance)->handle(text_event("x"), effects), Outcome::Done);
+  effects.clear();
+  ASSERT_EQ((*instance)->handle(text_event("x"), effects), Outcome::Done);
+  EXPECT_EQ(effects.bytes_of(effects.list().at(0)), "new value: 2");
+}
+
+TEST(NativeService, ContainsExceptionsAndBadCalls) {
+  const auto service = make_native_service("counter", detail::native_service_factory<Counter>());
+  Effects effects;
+  auto instance = service->create({.room_id = "r"}, effects);
+  EXPECT_EQ((*instance)->handle(text_event("throw"), effects), Outcome::Trap);
+  EXPECT_EQ((*instance)->fault().reason, "exception: oh");
+  EXPECT_EQ((*instance)->handle(text_event("bad"), effects), Outcome::BadCall);
+}
+
+TEST(NativeService, NeedsOnlyAConstructor) {
+  const auto service = make_native_service("empty", detail::native_service_factory<Empty>());
+  Effects effects;
+  auto instance = service->create({.room_id = "r"}, effects);
+  for (const EventKind kind : {EventKind::Connect, EventKind::Disconnect, EventKind::Text, EventKind::Binary, EventKind::Timer}) {
+    EXPECT_EQ((*instance)->handle({.kind = kind, .client = ClientId{1}}, effects), Outcome::Done);
+  }
+  EXPECT_TRUE(effects.empty());
+}
+
+TEST(NativeService, TellsWhoComesAndMayRefuse) {
+  const auto service = make_native_service("door", detail::native_service_factory<Doorkeeper>());
+  Effects effects;
+  auto instance = service->create({.room_id = "r"}, effects);
+  const ConnectInfo with_key{.query = "key=1", .remote_address = "127.0.0.1", .headers = {{"user-agent", "me"}}};
+  ASSERT_EQ((*instance)->handle({.kind = EventKind::Connect, .client = ClientId{1}, .connect_info = &with_key}, effects), Outcome::Done);
+  EXPECT_FALSE(effects.refused());
+  EXPECT_EQ(effects.bytes_of(effects.list().at(0)), "me");
+  effects.clear();
+  ASSERT_EQ((*instance)->handle({.kind = EventKind::Connect, .client = ClientId{2}}, effects), Outcome::Done);
+  EXPECT_TRUE(effects.refused());
+}
+
+}  // namespace
+}  // namespace jamsocket::service

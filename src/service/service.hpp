@@ -1,0 +1,60 @@
+// service/service.hpp
+//
+// What a service is to the host, native or module: a Service makes instances, an instance handles
+// one event at a time.
+//
+// Thread: create and handle run on one thread at a time, not always the same one (a slow call may
+// finish on another thread than it began its predecessor on).
+
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+#include "service/effects.hpp"
+#include "service/event.hpp"
+
+namespace jamsocket::service {
+
+/// How a call ended. Everything but Done means: the instance is broken, drop it, never call it again.
+enum class Outcome : std::uint8_t {
+  Done,
+  Trap,         ///< The guest trapped, or an exception left a native service.
+  CpuLimit,     ///< Ran over its budget of CPU or wall time.
+  MemoryLimit,  ///< Its memory could not grow, and it then trapped.
+  EffectLimit,  ///< Too many sends, bytes: limits in EffectLimits.
+  BadCall,      ///< A host call with arguments that lie: a range outside memory, text that is not UTF-8.
+};
+
+[[nodiscard]] std::string_view to_string(Outcome outcome);
+
+/// Why a call did not end well.
+struct Fault {
+  Outcome outcome = Outcome::Trap;
+  std::string reason;     ///< One sentence.
+  std::string backtrace;  ///< The guest's, a function a line, outermost last; may be empty.
+};
+
+class ServiceInstance {
+ public:
+  virtual ~ServiceInstance() = default;
+  /// Runs one event; what it asks for is appended to `effects`, which the caller passes in empty.
+  virtual Outcome handle(const Event& event, Effects& effects) = 0;
+  /// After an outcome other than Done: why. Valid until the instance is destroyed.
+  [[nodiscard]] virtual const Fault& fault() const = 0;
+};
+
+class Service {
+ public:
+  virtual ~Service() = default;
+  [[nodiscard]] virtual std::string_view name() const = 0;
+  /// A fresh room: runs the constructor (or `initialize`), whose effects go to `effects`.
+  /// @return the instance, or why it could not start (the guest may have run, and trapped).
+  [[nodiscard]] virtual std::expected<std::unique_ptr<ServiceInstance>, Fault> create(const RoomStart& start,
+                                                                                      Effects& effects) = 0;
+};
+
+}  // namespace jamsocket::service
