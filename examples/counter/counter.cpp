@@ -1,0 +1,28 @@
+// examples/counter/counter.cpp
+//
+// A number that everyone in the room shares: the smallest service with state.
+
+#include <cstdint>
+#include <string>
+
+#include <jamsocket/service.hpp>
+
+class SharedCounter {
+ public:
+  SharedCounter(std::string_view /*room_id*/, jamsocket::Context& /*context*/) {}
+
+  /// "increment" and "decrement" change the number; any other text only asks for it.
+  void message(jamsocket::ClientId /*client*/, std::string_view text, jamsocket::Context& context) {
+    if (text == "increment") {
+      ++value_;
+    } else if (text == "decrement") {
+      --value_;
+    }
+    context.send_message(jamsocket::broadcast, "new value: " + std::to_string(value_));
+  }
+
+ private:
+  std::int64_t value_ = 0;
+};
+
+JAMSOCKET_WASM(SharedCounter)
