@@ -1,0 +1,123 @@
+#include "io/output.hpp"
+
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+#include "base/check.hpp"
+
+namespace jamsocket::io {
+namespace {
+
+void add_reference(Chunk* chunk) { ++chunk->references; }
+
+void drop_reference(Chunk* chunk) {
+  JAM_CHECK(chunk->references > 0);
+  if (--chunk->references == 0) {
+    std::free(chunk);
+  }
+}
+
+bool same(const Slice& a, const Slice& b) {
+  return a.chunk == b.chunk && a.begin == b.begin && a.end == b.end;
+}
+
+Chunk* make_chunk(std::size_t capacity) {
+  JAM_CHECK(capacity <= std::numeric_limits<std::uint32_t>::max());
+  void* memory = std::malloc(sizeof(Chunk) + capacity);
+  JAM_CHECK(memory != nullptr);
+  auto* chunk = new (memory) Chunk;
+  chunk->capacity = static_cast<std::uint32_t>(capacity);
+  chunk->references = 1;
+  return chunk;
+}
+
+}  // namespace
+
+KeptSlice& KeptSlice::operator=(KeptSlice&& other) noexcept {
+  std::swap(slice_, other.slice_);
+  return *this;
+}
+
+KeptSlice::~KeptSlice() {
+  if (slice_.chunk != nullptr) {
+    drop_reference(slice_.chunk);
+  }
+}
+
+// The arena itself holds one reference on each chunk it may still write to or hand out slices of.
+OutputArena::OutputArena(std::size_t chunk_bytes) : chunk_bytes_(chunk_bytes) {}
+
+OutputArena::~OutputArena() {
+  end_turn();
+  if (current_ != nullptr) {
+    drop_reference(current_);
+  }
+}
+
+Slice OutputArena::append(std::string_view head, std::string_view body) {
+  const std::size_t bytes = head.size() + body.size();
+  Chunk* chunk = room_for(bytes);
+  const std::uint32_t begin = chunk->used;
+  char* to = chunk->data() + begin;
+  std::memcpy(to, head.data(), head.size());
+  if (!body.empty()) {
+    std::memcpy(to + head.size(), body.data(), body.size());
+  }
+  chunk->used += static_cast<std::uint32_t>(bytes);
+  return {.chunk = chunk, .begin = begin, .end = chunk->used, .messages = 1};
+}
+
+KeptSlice OutputArena::keep(const Slice& slice) {
+  if (slice.size() * 2 >= slice.chunk->capacity) {
+    add_reference(slice.chunk);
+    return KeptSlice(slice);
+  }
+  if (!same(slice, last_kept_from_)) {
+    if (last_kept_as_.chunk != nullptr) {
+      drop_reference(last_kept_as_.chunk);
+    }
+    Chunk* copy = make_chunk(slice.size());
+    std::memcpy(copy->data(), slice.bytes().data(), slice.size());
+    copy->used = static_cast<std::uint32_t>(slice.size());
+    last_kept_from_ = slice;
+    last_kept_as_ = {.chunk = copy, .begin = 0, .end = copy->used, .messages = slice.messages};
+  }
+  add_reference(last_kept_as_.chunk);
+  return KeptSlice(last_kept_as_);
+}
+
+void OutputArena::end_turn() {
+  if (last_kept_as_.chunk != nullptr) {
+    drop_reference(last_kept_as_.chunk);
+    last_kept_as_ = {};
+  }
+  last_kept_from_ = {};
+  for (Chunk* chunk : full_) {
+    drop_reference(chunk);
+  }
+  full_.clear();
+  if (current_ == nullptr) {
+    return;
+  }
+  if (current_->references > 1 || current_->capacity > chunk_bytes_) {
+    drop_reference(current_);
+    current_ = nullptr;
+  } else {
+    current_->used = 0;
+  }
+}
+
+Chunk* OutputArena::room_for(std::size_t bytes) {
+  if (current_ != nullptr && bytes <= current_->capacity - current_->used) {
+    return current_;
+  }
+  if (current_ != nullptr) {
+    full_.push_back(current_);
+  }
+  current_ = make_chunk(bytes > chunk_bytes_ ? bytes : chunk_bytes_);
+  return current_;
+}
+
+}  // namespace jamsocket::io

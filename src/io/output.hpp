@@ -1,0 +1,97 @@
+// io/output.hpp
+//
+// Bytes on their way out: encoded once into an arena, then referred to by every client they go to.
+//
+// During a turn of the loop frames are appended one behind the other to the arena's current chunk.
+// A client remembers only a slice of it, and a frame that lies right behind its last slice makes
+// that slice longer: so the usual client needs one pointer, two numbers and one send() a turn.
+// Only when a send came up short does a client hold on to bytes beyond the turn (`keep`).
+//
+// Thread: a shard's. Reference counts are plain integers.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+namespace jamsocket::io {
+
+/// A block of bytes with a reference count. Made by OutputArena only.
+struct Chunk {
+  std::uint32_t references = 0;
+  std::uint32_t used = 0;
+  std::uint32_t capacity = 0;
+
+  [[nodiscard]] char* data() { return reinterpret_cast<char*>(this + 1); }
+  [[nodiscard]] const char* data() const { return reinterpret_cast<const char*>(this + 1); }
+};
+
+/// Some whole messages inside a chunk. A plain value that owns nothing: valid until the arena's
+/// `end_turn`, unless its chunk is kept alive by a KeptSlice.
+struct Slice {
+  Chunk* chunk = nullptr;
+  std::uint32_t begin = 0;
+  std::uint32_t end = 0;
+  std::uint32_t messages = 0;
+
+  [[nodiscard]] std::size_t size() const { return end - begin; }
+  [[nodiscard]] std::string_view bytes() const { return {chunk->data() + begin, size()}; }
+  /// Makes this slice longer by `next`, if it lies right behind.
+  [[nodiscard]] bool extend(const Slice& next) {
+    if (chunk != next.chunk || end != next.begin) {
+      return false;
+    }
+    end = next.end;
+    messages += next.messages;
+    return true;
+  }
+};
+
+/// A slice that holds a reference on its chunk.
+class KeptSlice {
+ public:
+  /// Adopts a reference that was counted already.
+  explicit KeptSlice(const Slice& counted) : slice_(counted) {}
+  KeptSlice(KeptSlice&& other) noexcept : slice_(other.slice_) { other.slice_ = {}; }
+  KeptSlice& operator=(KeptSlice&& other) noexcept;
+  KeptSlice(const KeptSlice&) = delete;
+  KeptSlice& operator=(const KeptSlice&) = delete;
+  ~KeptSlice();
+
+  [[nodiscard]] const Slice& slice() const { return slice_; }
+
+ private:
+  Slice slice_;
+};
+
+class OutputArena {
+ public:
+  explicit OutputArena(std::size_t chunk_bytes = std::size_t{64} << 10U);
+  ~OutputArena();
+  OutputArena(const OutputArena&) = delete;
+  OutputArena& operator=(const OutputArena&) = delete;
+
+  /// Copies `head` and `body`, one behind the other, as one message.
+  [[nodiscard]] Slice append(std::string_view head, std::string_view body);
+
+  /// Holds on to `slice` beyond the turn. A slice that is a small part of its chunk is copied out,
+  /// once for all clients that keep the same one, so that a slow client never pins what is not its own.
+  [[nodiscard]] KeptSlice keep(const Slice& slice);
+
+  /// Every Slice that is not kept is invalid from here on.
+  void end_turn();
+
+ private:
+  Chunk* room_for(std::size_t bytes);
+
+  std::size_t chunk_bytes_;
+  Chunk* current_ = nullptr;
+  std::vector<Chunk*> full_;  ///< Of this turn, besides the current one.
+  Slice last_kept_from_;
+  Slice last_kept_as_;        ///< Holds a reference of its own until the turn ends.
+};
+
+}  // namespace jamsocket::io

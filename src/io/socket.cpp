@@ -1,0 +1,109 @@
+#include "io/socket.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+namespace jamsocket::io {
+namespace {
+
+constexpr std::size_t kPartsPerCall = 64;
+
+IoResult written(ssize_t n) {
+  if (n >= 0) {
+    return {IoStatus::Done, static_cast<std::size_t>(n)};
+  }
+  // ENOBUFS and ENOMEM pass: the kernel is short of memory, not the connection broken.
+  const bool later = errno == EAGAIN || errno == EINTR || errno == ENOBUFS || errno == ENOMEM;
+  return {later ? IoStatus::WouldBlock : IoStatus::Failed, 0};
+}
+
+}  // namespace
+
+std::string errno_message(std::string_view call) {
+  return std::string(call) + ": " + std::system_category().message(errno);
+}
+
+Socket& Socket::operator=(Socket&& other) noexcept {
+  if (this != &other) {
+    close();
+    fd_ = other.release();
+  }
+  return *this;
+}
+
+int Socket::release() { return std::exchange(fd_, -1); }
+
+void Socket::close() {
+  if (fd_ >= 0) {
+    ::close(std::exchange(fd_, -1));
+  }
+}
+
+IoResult Socket::read(std::span<char> into) const {
+  const ssize_t n = ::recv(fd_, into.data(), into.size(), MSG_DONTWAIT);
+  if (n > 0) {
+    return {IoStatus::Done, static_cast<std::size_t>(n)};
+  }
+  if (n == 0) {
+    return {IoStatus::Closed, 0};
+  }
+  return {errno == EAGAIN || errno == EINTR ? IoStatus::WouldBlock : IoStatus::Failed, 0};
+}
+
+IoResult Socket::write(std::string_view bytes) const {
+  return written(::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT));
+}
+
+IoResult Socket::write(std::span<const std::string_view> parts) const {
+  std::array<iovec, kPartsPerCall> vector;
+  const std::size_t count = std::min(parts.size(), kPartsPerCall);
+  for (std::size_t i = 0; i < count; ++i) {
+    // sendmsg only reads; its structure is shared with recvmsg and therefore not const.
+    vector[i] = {const_cast<char*>(parts[i].data()), parts[i].size()};
+  }
+  msghdr message{};
+  message.msg_iov = vector.data();
+  message.msg_iovlen = count;
+  return written(::sendmsg(fd_, &message, MSG_NOSIGNAL | MSG_DONTWAIT));
+}
+
+void Socket::shut_down_writing() const { ::shutdown(fd_, SHUT_WR); }
+
+void Socket::reset_on_close() const {
+  const linger reset{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+}
+
+std::string peer_address(const Socket& socket) {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  if (::getpeername(socket.fd(), reinterpret_cast<sockaddr*>(&storage), &length) != 0) {
+    return {};
+  }
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (storage.ss_family == AF_INET) {
+    sockaddr_in v4{};
+    std::memcpy(&v4, &storage, sizeof v4);
+    ::inet_ntop(AF_INET, &v4.sin_addr, text.data(), text.size());
+  } else if (storage.ss_family == AF_INET6) {
+    sockaddr_in6 v6{};
+    std::memcpy(&v6, &storage, sizeof v6);
+    if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
+      ::inet_ntop(AF_INET, &v6.sin6_addr.s6_addr[12], text.data(), text.size());
+    } else {
+      ::inet_ntop(AF_INET6, &v6.sin6_addr, text.data(), text.size());
+    }
+  }
+  return text.data();
+}
+
+}  // namespace jamsocket::io

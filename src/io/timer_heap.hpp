@@ -1,0 +1,68 @@
+// io/timer_heap.hpp
+//
+// Deadlines, soonest first. Nodes live inside their owners: scheduling allocates nothing but the
+// heap's own growth, and a node that is destroyed is no longer due.
+
+#pragma once
+
+#include <cstddef>
+#include <limits>
+#include <optional>
+#include <vector>
+
+#include "base/clock.hpp"
+
+namespace jamsocket::io {
+
+class TimerHeap;
+
+class TimerTarget {
+ public:
+  virtual ~TimerTarget() = default;
+  /// The node is no longer scheduled when this runs; it may schedule itself again.
+  virtual void on_timer() = 0;
+};
+
+class TimerNode {
+ public:
+  explicit TimerNode(TimerTarget& target) : target_(&target) {}
+  ~TimerNode() { cancel(); }
+  TimerNode(const TimerNode&) = delete;
+  TimerNode& operator=(const TimerNode&) = delete;
+
+  [[nodiscard]] bool is_scheduled() const { return heap_ != nullptr; }
+  [[nodiscard]] SteadyTime deadline() const { return deadline_; }
+  void cancel();
+
+ private:
+  friend class TimerHeap;
+
+  TimerTarget* target_;
+  TimerHeap* heap_ = nullptr;
+  SteadyTime deadline_{};
+  std::size_t index_ = 0;
+};
+
+class TimerHeap {
+ public:
+  TimerHeap() = default;
+  ~TimerHeap();
+  TimerHeap(const TimerHeap&) = delete;
+  TimerHeap& operator=(const TimerHeap&) = delete;
+
+  /// Also moves a node that is scheduled already.
+  void schedule(TimerNode& node, SteadyTime deadline);
+  void cancel(TimerNode& node);
+  [[nodiscard]] std::optional<SteadyTime> next_deadline() const;
+  /// Runs what is due at `now`, soonest first. What is scheduled meanwhile waits for the next call.
+  void run_due(SteadyTime now);
+
+ private:
+  void place(std::size_t index, TimerNode* node);
+  void sift_up(std::size_t index);
+  void sift_down(std::size_t index);
+
+  std::vector<TimerNode*> heap_;
+};
+
+}  // namespace jamsocket::io

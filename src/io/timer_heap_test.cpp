@@ -1,0 +1,111 @@
+#include "io/timer_heap.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <random>
+
+namespace jamsocket::io {
+namespace {
+
+SteadyTime at(int ms) { return SteadyTime{Milliseconds{ms}}; }
+
+struct Recorder final : TimerTarget {
+  Recorder(std::vector<int>& log, int id) : fired(log), name(id), node(*this) {}
+  void on_timer() override { fired.push_back(name); }
+  std::vector<int>& fired;
+  int name;
+  TimerNode node;
+};
+
+TEST(TimerHeap, RunsWhatIsDueInOrderAndNothingElse) {
+  std::vector<int> fired;
+  TimerHeap heap;
+  Recorder late(fired, 30);
+  Recorder soon(fired, 10);
+  Recorder middle(fired, 20);
+  heap.schedule(late.node, at(30));
+  heap.schedule(soon.node, at(10));
+  heap.schedule(middle.node, at(20));
+  EXPECT_EQ(heap.next_deadline(), at(10));
+  heap.run_due(at(9));
+  EXPECT_TRUE(fired.empty());
+  heap.run_due(at(20));
+  EXPECT_EQ(fired, (std::vector<int>{10, 20}));
+  heap.schedule(late.node, at(50));
+  heap.run_due(at(49));
+  EXPECT_EQ(fired.size(), 2U);
+  late.node.cancel();
+  EXPECT_EQ(heap.next_deadline(), std::nullopt);
+}
+
+struct Again final : TimerTarget {
+  explicit Again(TimerHeap& h) : heap(h), node(*this) {}
+  void on_timer() override {
+    ++times;
+    heap.schedule(node, at(0));
+  }
+  TimerHeap& heap;
+  int times = 0;
+  TimerNode node;
+};
+
+TEST(TimerHeap, ATimerThatIsAlwaysDueRunsOnceACall) {
+  TimerHeap heap;
+  Again again(heap);
+  heap.schedule(again.node, at(0));
+  heap.run_due(at(1));
+  EXPECT_EQ(again.times, 1);
+  heap.run_due(at(1));
+  EXPECT_EQ(again.times, 2);
+}
+
+// Goal: order and membership hold under any mix of calls. Method: random schedule, move, cancel and
+// destroy against a sorted list.
+TEST(TimerHeap, AgreesWithASortedList) {
+  constexpr unsigned kSeed = 20240607;
+  SCOPED_TRACE(kSeed);
+  std::mt19937 random(kSeed);
+  std::vector<int> fired;
+  TimerHeap heap;
+  std::vector<std::unique_ptr<Recorder>> timers;
+  std::vector<std::pair<int, int>> expected;  // deadline, name
+  for (int i = 0; i < 2000; ++i) {
+    const int deadline = static_cast<int>(random() % 500);
+    timers.push_back(std::make_unique<Recorder>(fired, i));
+    heap.schedule(timers.back()->node, at(deadline));
+    const std::size_t victim = random() % timers.size();
+    switch (random() % 4) {
+      case 0:
+        timers[victim]->node.cancel();
+        break;
+      case 1:
+        heap.schedule(timers[victim]->node, at(static_cast<int>(random() % 500)));
+        break;
+      case 2:
+        timers.erase(timers.begin() + static_cast<std::ptrdiff_t>(victim));
+        break;
+      default:
+        break;
+    }
+  }
+  for (const auto& timer : timers) {
+    if (timer->node.is_scheduled()) {
+      expected.emplace_back(static_cast<int>(timer->node.deadline().time_since_epoch() / Milliseconds{1}), timer->name);
+    }
+  }
+  std::ranges::sort(expected);
+  heap.run_due(at(499));
+  ASSERT_EQ(fired.size(), expected.size());
+  std::vector<int> names;
+  for (const auto& [deadline, name] : expected) {
+    names.push_back(name);
+  }
+  std::ranges::sort(names);
+  std::ranges::sort(fired);
+  EXPECT_EQ(fired, names);
+}
+
+}  // namespace
+}  // namespace jamsocket::io
