@@ -1,0 +1,47 @@
+// config/load.hpp
+//
+// The settings of one run: flags before the environment, before the file, before the defaults.
+
+#pragma once
+
+#include <expected>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/settings.hpp"
+
+namespace jamsocket::config {
+
+/// A flag as given: which entry it sets, and how it was spelled.
+struct Flag {
+  const Entry* entry = nullptr;
+  std::string spelling;  ///< "--port", or "--set server.port".
+  std::string value;
+};
+
+struct Sources {
+  std::optional<std::string> file;  ///< Path of a jamsocket.toml; a file that is named must exist.
+  std::function<std::optional<std::string>(std::string_view name)> environment;  ///< An empty value counts as unset.
+  std::vector<Flag> flags;          ///< The last one of an entry wins.
+};
+
+struct Loaded {
+  Settings settings;
+  /// One an entry of the table: "default", "jamsocket.toml:3:8", "PORT", "--port".
+  std::vector<std::string> origins;
+};
+
+/// @return or everything that is wrong, a line each: `jamsocket.toml:3:8: what was wrong; what is allowed`.
+///         Never an empty list. The process's exit code for these is 2.
+[[nodiscard]] std::expected<Loaded, std::vector<std::string>> load(const Sources& sources);
+
+/// For Sources::environment: the process's own. Call before any other thread starts.
+[[nodiscard]] std::optional<std::string> process_environment(std::string_view name);
+
+/// The flag that `--set KEY=VALUE` means.
+/// @return or what is wrong with it, in one line.
+[[nodiscard]] std::expected<Flag, std::string> parse_set_flag(std::string_view key_and_value);
+
+}  // namespace jamsocket::config

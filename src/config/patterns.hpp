@@ -1,0 +1,31 @@
+// config/patterns.hpp
+//
+// Which texts a setting accepts, and how numbers with units are written. Pure.
+
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace jamsocket::config {
+
+/// implicit, api, uuid, short, short3 to short12.
+[[nodiscard]] bool is_room_strategy(std::string_view text);
+/// never, immediate, <n>sec with n a whole number of at most nine digits.
+[[nodiscard]] bool is_shutdown_policy(std::string_view text);
+/// An IPv4 or IPv6 address, or a host name.
+[[nodiscard]] bool is_host(std::string_view text);
+/// An HTTP header's name.
+/// @source RFC 9110 section 5.6.2, token
+[[nodiscard]] bool is_header_name(std::string_view text);
+
+/// Decimal digits and nothing else; nullopt also past 2^64-1.
+[[nodiscard]] std::optional<std::uint64_t> parse_whole_number(std::string_view text);
+/// Digits, or digits followed at once by B, KiB, MiB or GiB.
+[[nodiscard]] std::optional<std::uint64_t> parse_size(std::string_view text);
+/// In the largest unit that divides it: "64MiB", "1000B".
+[[nodiscard]] std::string format_size(std::uint64_t bytes);
+
+}  // namespace jamsocket::config

@@ -1,0 +1,270 @@
+#include "config/settings.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <type_traits>
+
+#include "config/patterns.hpp"
+
+namespace jamsocket::config {
+namespace {
+
+constexpr std::uint64_t kKiB = std::uint64_t{1} << 10U;
+constexpr std::uint64_t kMiB = std::uint64_t{1} << 20U;
+constexpr std::uint64_t kGiB = std::uint64_t{1} << 30U;
+
+// kField: a lambda from Settings to one of its fields, an integer or a duration.
+template <Unit kUnit, auto kField>
+constexpr Number number(std::uint64_t least, std::uint64_t most) {
+  using Value = std::remove_cvref_t<std::invoke_result_t<decltype(kField), Settings&>>;
+  constexpr std::uint64_t kMillisecondsPerUnit = kUnit == Unit::Seconds ? 1000 : 1;
+  return {.unit = kUnit,
+          .least = least,
+          .most = most,
+          .get = [](const Settings& settings) -> std::uint64_t {
+            if constexpr (std::is_integral_v<Value>) {
+              return kField(settings);
+            } else {
+              return static_cast<std::uint64_t>(kField(settings).count()) / kMillisecondsPerUnit;
+            }
+          },
+          .set =
+              [](Settings& settings, std::uint64_t value) {
+                if constexpr (std::is_integral_v<Value>) {
+                  kField(settings) = static_cast<Value>(value);
+                } else {
+                  kField(settings) = Value(static_cast<std::int64_t>(value * kMillisecondsPerUnit));
+                }
+              }};
+}
+
+template <auto kField>
+constexpr Number bytes(std::uint64_t least, std::uint64_t most) {
+  return number<Unit::Bytes, kField>(least, most);
+}
+template <auto kField>
+constexpr Number count(std::uint64_t least, std::uint64_t most) {
+  return number<Unit::Count, kField>(least, most);
+}
+template <auto kField>
+constexpr Number milliseconds(std::uint64_t least, std::uint64_t most) {
+  return number<Unit::Milliseconds, kField>(least, most);
+}
+template <auto kField>
+constexpr Number seconds(std::uint64_t least, std::uint64_t most) {
+  return number<Unit::Seconds, kField>(least, most);
+}
+
+bool is_path(std::string_view text) { return !text.empty() && text.find('\0') == std::string_view::npos; }
+bool is_log_level(std::string_view text) {
+  return text == "debug" || text == "info" || text == "warn" || text == "error" || text == "off";
+}
+bool is_log_format(std::string_view text) { return text == "auto" || text == "text" || text == "json"; }
+bool is_optimization_level(std::string_view text) {
+  return text == "none" || text == "s" || text == "z" || (text.size() == 1 && text[0] >= '0' && text[0] <= '4');
+}
+
+template <auto kField>
+constexpr Text path(PathKind kind) {
+  return {.allowed = kind == PathKind::ExistingFolder ? "a folder that exists" : "a path",
+          .is_allowed = is_path,
+          .field = kField,
+          .path = kind};
+}
+template <auto kField>
+constexpr Text text(std::string_view allowed, bool (*is_allowed)(std::string_view)) {
+  return {.allowed = allowed, .is_allowed = is_allowed, .field = kField};
+}
+
+constexpr std::uint64_t kDaySeconds = 86'400;
+constexpr std::uint64_t kHourMs = 3'600'000;
+
+// In a lambda below, S is Settings or const Settings.
+#define JAM_FIELD(path) [](auto& s) -> auto& { return s.path; }
+#define JAM_TEXT_FIELD(path) [](Settings& s) -> std::string& { return s.path; }
+
+constexpr std::array kEntries{
+    Entry{"static_files", "--static", "", "The folder whose files are served at /",
+          path<JAM_TEXT_FIELD(server.static_dir)>(PathKind::ExistingFolder)},
+
+    Entry{"server.host", "--host", "HOST", "The address to listen on; 0.0.0.0 or :: for every network",
+          text<JAM_TEXT_FIELD(server.host)>("an IP address or a host name", is_host)},
+    Entry{"server.port", "-p,--port", "PORT", "The port to listen on; 0 for any free one",
+          count<JAM_FIELD(server.port)>(0, 65'535)},
+    Entry{"server.shards", "--shards", "", "Event loops, each a thread; 0 for one a core",
+          count<JAM_FIELD(server.shards)>(0, 256)},
+    Entry{"server.heartbeat_interval_seconds", "-i,--heartbeat-interval", "",
+          "Every client is pinged this often (seconds)",
+          seconds<JAM_FIELD(server.heartbeat_interval)>(1, kDaySeconds)},
+    Entry{"server.heartbeat_timeout_seconds", "-t,--heartbeat-timeout", "",
+          "A client that was silent for so long is gone (seconds); more than the interval",
+          seconds<JAM_FIELD(server.heartbeat_timeout)>(1, kDaySeconds)},
+    Entry{"server.drain_timeout_seconds", "--drain-timeout", "",
+          "When stopping, how long clients may take to leave (seconds)",
+          seconds<JAM_FIELD(server.drain_timeout)>(0, kDaySeconds)},
+    Entry{"server.log_level", "--log-level", "LOG_LEVEL", "The least important lines to log",
+          text<JAM_TEXT_FIELD(server.log_level)>("debug, info, warn, error or off", is_log_level)},
+    Entry{"server.log_format", "--log-format", "",
+          "How log lines look; auto is text on a terminal, else JSON, a line each",
+          text<JAM_TEXT_FIELD(log_format)>("auto, text or json", is_log_format)},
+
+    Entry{"service.package", "", "",
+          "The folder of the service to build: one C++ source, a Cargo.toml, or a package.json (AssemblyScript)",
+          path<JAM_TEXT_FIELD(service.package)>(PathKind::Path)},
+    Entry{"service.source", "", "", "The service's source, when it is one C++ or Rust file",
+          path<JAM_TEXT_FIELD(service.source)>(PathKind::Path)},
+    Entry{"service.module", "", "", "The service's module, when it is built by other means; nothing is built",
+          path<JAM_TEXT_FIELD(service.module)>(PathKind::Path)},
+    Entry{"service.module_cache", "--module-cache", "",
+          "The folder of compiled modules, writable by nobody else; $XDG_CACHE_HOME/jamsocket/modules if not set",
+          path<JAM_TEXT_FIELD(service.module_cache)>(PathKind::Path)},
+    Entry{"service.room_strategy", "-r,--room-strategy", "", "Which rooms exist",
+          text<JAM_TEXT_FIELD(server.room_strategy)>("implicit, api, uuid, short, or short3 to short12",
+                                                     is_room_strategy)},
+    Entry{"service.shutdown_policy", "-s,--shutdown-policy", "", "When an empty room ends",
+          text<JAM_TEXT_FIELD(server.shutdown_policy)>("never, immediate, or <n>sec with a whole number n, like 300sec",
+                                                       is_shutdown_policy)},
+    Entry{"service.client_headers", "", "", "The headers of the upgrade request that a service may see at connect",
+          TextList{.allowed = "names of HTTP headers",
+                   .is_allowed = is_header_name,
+                   .field = [](Settings& s) -> std::vector<std::string>& { return s.server.client_headers; }}},
+
+    Entry{"client.package", "", "", "The folder of the built client package, served at /client",
+          path<JAM_TEXT_FIELD(client.package)>(PathKind::ExistingFolder)},
+    Entry{"client.optimization_level", "", "",
+          "Accepted for files of Jamsocket 0.1 and without effect: the package is served as it was built",
+          text<JAM_TEXT_FIELD(client.optimization_level)>("none, 0 to 4, s or z", is_optimization_level)},
+
+    Entry{"limits.message_bytes_max", "", "", "A client's message, whole; beyond: closed with 1009",
+          bytes<JAM_FIELD(server.limits.message_bytes_max)>(1, kGiB)},
+    Entry{"limits.fragments_max", "", "", "Fragments of one message; beyond: closed with 1008",
+          count<JAM_FIELD(server.limits.fragments_max)>(1, 1'000'000)},
+    Entry{"limits.message_timeout_ms", "", "", "To complete a fragmented message; beyond: closed with 1008",
+          milliseconds<JAM_FIELD(server.limits.message_timeout)>(1, kHourMs)},
+    Entry{"limits.outbound_bytes_max", "", "", "Waiting for one client that reads slowly; beyond: closed with 1013",
+          bytes<JAM_FIELD(server.limits.outbound_bytes_max)>(kKiB, kGiB)},
+    Entry{"limits.outbound_messages_max", "", "",
+          "Messages waiting for one client that reads slowly; beyond: closed with 1013",
+          count<JAM_FIELD(server.limits.outbound_messages_max)>(1, 1'000'000)},
+    Entry{"limits.handshake_timeout_ms", "", "", "From the connection to the whole request; beyond: closed",
+          milliseconds<JAM_FIELD(server.limits.handshake_timeout)>(1, kHourMs)},
+    Entry{"limits.close_timeout_ms", "", "", "For the answer to a close frame of ours; beyond: closed",
+          milliseconds<JAM_FIELD(server.limits.close_timeout)>(1, kHourMs)},
+    Entry{"limits.request_line_bytes_max", "", "", "The request line; beyond: 414",
+          bytes<JAM_FIELD(server.limits.request_line_bytes_max)>(64, 64 * kKiB)},
+    Entry{"limits.headers_bytes_max", "", "", "All headers of a request; beyond: 431",
+          bytes<JAM_FIELD(server.limits.headers_bytes_max)>(256, 64 * kKiB)},
+    Entry{"limits.headers_max", "", "", "Headers of a request; beyond: 431",
+          count<JAM_FIELD(server.limits.headers_max)>(1, 1024)},
+    Entry{"limits.room_id_bytes_max", "", "", "A room's id, decoded; beyond: 400",
+          bytes<JAM_FIELD(server.limits.room_id_bytes_max)>(1, kKiB)},
+    Entry{"limits.clients_per_room_max", "", "", "Clients in one room; beyond: 503",
+          count<JAM_FIELD(server.limits.clients_per_room_max)>(1, 10'000'000)},
+    Entry{"limits.rooms_max", "", "", "Rooms at once; beyond: 503",
+          count<JAM_FIELD(server.limits.rooms_max)>(1, 100'000'000)},
+    Entry{"limits.connections_max", "", "", "Connections at once, 0 for what the open-files limit allows; beyond: 503",
+          count<JAM_FIELD(server.limits.connections_max)>(0, 100'000'000)},
+    Entry{"limits.inbox_bytes_max", "", "", "Messages waiting for one room; beyond, its clients are not read",
+          bytes<JAM_FIELD(server.limits.inbox_bytes_max)>(kKiB, kGiB)},
+    Entry{"limits.sends_per_event_max", "", "", "Sends of one event; beyond: the event fails",
+          count<JAM_FIELD(server.limits.sends_per_event_max)>(1, 10'000'000)},
+    Entry{"limits.send_bytes_per_event_max", "", "", "Bytes sent by one event; beyond: the event fails",
+          bytes<JAM_FIELD(server.limits.send_bytes_per_event_max)>(1, kGiB)},
+    Entry{"limits.log_bytes_per_event_max", "", "", "Bytes logged by one event; beyond: dropped",
+          bytes<JAM_FIELD(server.limits.log_bytes_per_event_max)>(0, 16 * kMiB)},
+    Entry{"limits.module_bytes_max", "", "", "A module's file; beyond: refused at start",
+          bytes<JAM_FIELD(module_limits.module_bytes_max)>(8, kGiB)},
+    Entry{"limits.room_memory_bytes_max", "", "", "A room's memory in a module; beyond, it cannot grow",
+          bytes<JAM_FIELD(module_limits.room_memory_bytes_max)>(64 * kKiB, 4 * kGiB)},
+    Entry{"limits.room_stack_bytes_max", "", "", "A room's call stack in a module; beyond: the event fails",
+          bytes<JAM_FIELD(module_limits.room_stack_bytes_max)>(16 * kKiB, kMiB)},
+    Entry{"limits.event_cpu_ms_max", "", "", "Processor time of one event in a module; beyond: the event fails",
+          milliseconds<JAM_FIELD(module_limits.event_cpu_max)>(1, 60'000)},
+    Entry{"limits.event_wall_ms_max", "", "", "Time on the clock of one event in a module; beyond: the event fails",
+          milliseconds<JAM_FIELD(module_limits.event_wall_max)>(1, kHourMs)},
+};
+
+#undef JAM_FIELD
+#undef JAM_TEXT_FIELD
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      out += '\\';
+    }
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7F) {
+      out += fmt::format("\\u{:04X}", byte);
+    } else {
+      out += c;
+    }
+  }
+  return out + '"';
+}
+
+std::string allowed_number(const Number& number) {
+  switch (number.unit) {
+    case Unit::Bytes:
+      return fmt::format("{} to {}, a whole number of bytes or a text like \"64KiB\"", format_size(number.least),
+                         format_size(number.most));
+    case Unit::Seconds:
+      return fmt::format("{} to {}, a whole number of seconds", number.least, number.most);
+    case Unit::Milliseconds:
+      return fmt::format("{} to {}, a whole number of milliseconds", number.least, number.most);
+    case Unit::Count:
+      break;
+  }
+  return fmt::format("{} to {}, a whole number", number.least, number.most);
+}
+
+}  // namespace
+
+std::span<const Entry> entries() { return kEntries; }
+
+const Entry* find_entry(std::string_view key) {
+  const auto found = std::ranges::find(kEntries, key, &Entry::key);
+  return found == kEntries.end() ? nullptr : &*found;
+}
+
+std::string allowed_text(const Entry& entry) {
+  if (const Number* number = std::get_if<Number>(&entry.field)) {
+    return allowed_number(*number);
+  }
+  if (const Text* text = std::get_if<Text>(&entry.field)) {
+    return std::string(text->allowed);
+  }
+  return fmt::format("a list of {}", std::get<TextList>(entry.field).allowed);
+}
+
+std::string value_as_toml(const Entry& entry, const Settings& settings) {
+  if (const Number* number = std::get_if<Number>(&entry.field)) {
+    const std::uint64_t value = number->get(settings);
+    return number->unit == Unit::Bytes ? quoted(format_size(value)) : std::to_string(value);
+  }
+  Settings copy = settings;  // The accessors give references to change.
+  if (const Text* text = std::get_if<Text>(&entry.field)) {
+    return quoted(text->field(copy));
+  }
+  std::vector<std::string> texts = std::get<TextList>(entry.field).field(copy);
+  std::ranges::transform(texts, texts.begin(), quoted);
+  return fmt::format("[{}]", fmt::join(texts, ", "));
+}
+
+std::string default_module_cache() {
+  const auto variable = [](const char* name) -> std::string {
+    const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): before any thread, nothing sets it.
+    return value == nullptr ? "" : value;
+  };
+  if (const std::string cache = variable("XDG_CACHE_HOME"); !cache.empty()) {
+    return cache + "/jamsocket/modules";
+  }
+  const std::string home = variable("HOME");
+  return home.empty() ? "" : home + "/.cache/jamsocket/modules";
+}
+
+}  // namespace jamsocket::config

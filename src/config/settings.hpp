@@ -1,0 +1,104 @@
+// config/settings.hpp
+//
+// Everything that can be configured, and the one table that names it.
+//
+// From the table come the command's flags and help, the check of jamsocket.toml, the environment
+// variables that count, and docs/configuration.md. A new setting is one field and one entry.
+
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "jamsocket/server.hpp"
+
+namespace jamsocket::config {
+
+/// What `jamsocket dev` and `build` make a module of; see docs/configuration.md, section [service].
+struct ServiceSettings {
+  std::string package;  ///< A folder with a C++ source, a Cargo.toml or a package.json.
+  std::string source;   ///< One C++ or Rust source file.
+  std::string module;   ///< A built module.
+  std::string module_cache;  ///< Folder of compiled modules; empty: default_module_cache().
+};
+
+struct ClientSettings {
+  std::string package;
+  std::string optimization_level;
+};
+
+/// What one room's module may use.
+struct ModuleLimits {
+  std::size_t module_bytes_max = std::size_t{32} << 20U;
+  std::size_t room_memory_bytes_max = std::size_t{64} << 20U;
+  std::size_t room_stack_bytes_max = std::size_t{256} << 10U;
+  std::chrono::milliseconds event_cpu_max{100};
+  std::chrono::milliseconds event_wall_max{5'000};
+};
+
+struct Settings {
+  ServerOptions server;
+  ServiceSettings service;
+  ClientSettings client;
+  ModuleLimits module_limits;
+  std::string log_format = "auto";  ///< auto, text, json.
+};
+
+enum class Unit : std::uint8_t { Count, Bytes, Seconds, Milliseconds };
+
+/// A whole number in its unit.
+struct Number {
+  Unit unit = Unit::Count;
+  std::uint64_t least = 0;
+  std::uint64_t most = 0;
+  std::uint64_t (*get)(const Settings&) = nullptr;
+  void (*set)(Settings&, std::uint64_t) = nullptr;
+};
+
+enum class PathKind : std::uint8_t { NotAPath, Path, ExistingFolder };
+
+struct Text {
+  std::string_view allowed{};  ///< For a person: "never, immediate or <n>sec".
+  bool (*is_allowed)(std::string_view) = nullptr;
+  std::string& (*field)(Settings&) = nullptr;
+  PathKind path = PathKind::NotAPath;
+};
+
+struct TextList {
+  std::string_view allowed{};  ///< Of each element.
+  bool (*is_allowed)(std::string_view) = nullptr;
+  std::vector<std::string>& (*field)(Settings&) = nullptr;
+};
+
+using Field = std::variant<Number, Text, TextList>;
+
+struct Entry {
+  std::string_view key;          ///< In jamsocket.toml: "server.port".
+  std::string_view flags;        ///< "-p,--port"; empty: only --set KEY=VALUE.
+  std::string_view environment;  ///< "PORT", or empty.
+  std::string_view help;         ///< One sentence, without a full stop.
+  Field field;
+};
+
+/// The table, section by section; the top level first.
+[[nodiscard]] std::span<const Entry> entries();
+
+/// nullptr: there is no such key.
+[[nodiscard]] const Entry* find_entry(std::string_view key);
+
+/// "0 to 65535", "1 KiB to 1 GiB, in bytes or like \"64MiB\"", "never, immediate or <n>sec", ...
+[[nodiscard]] std::string allowed_text(const Entry& entry);
+
+/// The value as jamsocket.toml would have it: `8080`, `"64MiB"`, `["origin"]`.
+[[nodiscard]] std::string value_as_toml(const Entry& entry, const Settings& settings);
+
+/// $XDG_CACHE_HOME/jamsocket/modules, else ~/.cache/jamsocket/modules; empty: neither variable is set.
+[[nodiscard]] std::string default_module_cache();
+
+}  // namespace jamsocket::config
