@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the WebAssembly engine (third_party/wasmtime) unless this Cargo.lock was built before.
 # Prints the folder with lib/libjamsocket_wasmtime.a and include/ on standard output.
+# With --is-built: builds nothing, succeeds if there is nothing to build.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -9,6 +10,10 @@ cache_root=${JAMSOCKET_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/jamsocket}
 key=$(cat "$crate/Cargo.lock" "$crate/Cargo.toml" "$crate/build.rs" "$crate/src/lib.rs" | sha256sum | cut -c1-16)-$(uname -m)
 out=$cache_root/wasmtime-$key
 
+if [[ ${1:-} == --is-built ]]; then
+  [[ -f $out/complete ]]
+  exit
+fi
 if [[ -f $out/complete ]]; then
   echo "$out"
   exit 0
