@@ -3,25 +3,9 @@
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 
-#include <algorithm>
 #include <array>
 
 namespace jamsocket::ws {
-namespace {
-
-constexpr std::size_t kKeyCharacters = 24;
-
-bool is_base64(char c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
-}
-
-}  // namespace
-
-bool is_handshake_key(std::string_view key) {
-  return key.size() == kKeyCharacters && key.ends_with("==") &&
-         std::ranges::all_of(key.substr(0, kKeyCharacters - 2), is_base64);
-}
-
 std::string accept_key(std::string_view key) {
   std::string input(key);
   input += "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";

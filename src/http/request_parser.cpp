@@ -1,0 +1,270 @@
+#include "http/request_parser.hpp"
+
+#include <algorithm>
+#include <boost/asio/buffer.hpp>
+#include <boost/beast/http/basic_parser.hpp>
+#include <boost/beast/http/error.hpp>
+#include <charconv>
+#include <limits>
+#include <string>
+
+#include "base/check.hpp"
+#include "http/head_scanner.hpp"
+#include "http/lists.hpp"
+#include "http/target.hpp"
+
+namespace jamsocket::http {
+namespace {
+
+namespace beast = boost::beast;
+using beast::http::field;
+using beast::http::verb;
+using Size = boost::optional<std::uint64_t>;
+using Code = boost::system::error_code;
+
+// Sizes and trailers between the pieces of a chunked body: what may wait for its line end.
+constexpr std::size_t kChunkLinesBytesMax = 4096;
+
+Method method_of(std::string_view text) {
+  struct Known {
+    std::string_view text;
+    Method method;
+  };
+  constexpr Known kKnown[] = {
+      {"GET", Method::Get},         {"HEAD", Method::Head},       {"POST", Method::Post},
+      {"PUT", Method::Put},         {"DELETE", Method::Delete},   {"CONNECT", Method::Connect},
+      {"OPTIONS", Method::Options}, {"TRACE", Method::Trace},     {"PATCH", Method::Patch},
+  };
+  const auto* found = std::ranges::find(kKnown, text, &Known::text);
+  return found == std::end(kKnown) ? Method::Other : found->method;
+}
+
+// Fills a Request from what Beast finds; drops bodies and trailers.
+class Filler final : public beast::http::basic_parser<true> {
+ public:
+  Request request;
+
+ private:
+  template <class View>
+  static std::string text(View view) {
+    return std::string(view.data(), view.size());
+  }
+
+  void on_request_impl(verb, beast::string_view method, beast::string_view target, int version, Code&) override {
+    request.method_text = text(method);
+    request.method = method_of(request.method_text);
+    request.target = text(target);
+    request.version_minor = static_cast<std::uint8_t>(version - 10);
+  }
+  void on_response_impl(int, beast::string_view, int, Code&) override {}
+  void on_field_impl(field, beast::string_view name, beast::string_view value, Code&) override {
+    if (!is_head_done_) {
+      request.headers.push_back({text(name), text(value)});
+    }
+  }
+  void on_header_impl(Code&) override { is_head_done_ = true; }
+  void on_body_init_impl(const Size&, Code&) override {}
+  std::size_t on_body_impl(beast::string_view body, Code&) override { return body.size(); }
+  void on_chunk_header_impl(std::uint64_t, beast::string_view, Code&) override {}
+  std::size_t on_chunk_body_impl(std::uint64_t, beast::string_view body, Code&) override { return body.size(); }
+  void on_finish_impl(Code&) override {}
+
+  bool is_head_done_ = false;
+};
+
+using Violation = std::optional<HeadViolation>;
+
+bool is_digits(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+}
+
+Violation check_host(const Request& request) {
+  const std::size_t hosts = request.header_count("Host");
+  if (hosts > 1 || (hosts == 0 && request.version_minor == 1)) {
+    return HeadViolation{400, "A request needs exactly one Host header."};
+  }
+  if (hosts == 1 && !is_authority(*request.header("Host"))) {
+    return HeadViolation{400, "The Host header must be a host name or address, and optionally a port."};
+  }
+  return std::nullopt;
+}
+
+// How long the body is must have one answer only, or a proxy and we could differ on where it ends.
+Violation check_body_headers(Request& request, const RequestLimits& limits) {
+  const std::size_t lengths = request.header_count("Content-Length");
+  const std::size_t codings = request.header_count("Transfer-Encoding");
+  if (lengths + codings > 1) {
+    return HeadViolation{400, "A request may have one Content-Length or one Transfer-Encoding header, not both."};
+  }
+  if (codings == 1) {
+    if (request.version_minor == 0) {
+      return HeadViolation{400, "HTTP/1.0 has no Transfer-Encoding."};
+    }
+    if (!equal_ignoring_case(*request.header("Transfer-Encoding"), "chunked")) {
+      return HeadViolation{501, "The only Transfer-Encoding known here is chunked."};
+    }
+    request.has_body = true;
+  }
+  if (lengths == 1) {
+    const std::string_view length = *request.header("Content-Length");
+    if (!is_digits(length)) {
+      return HeadViolation{400, "Content-Length must be one number."};
+    }
+    std::uint64_t bytes = std::numeric_limits<std::uint64_t>::max();
+    std::from_chars(length.data(), length.data() + length.size(), bytes);
+    if (bytes > limits.body_bytes_max) {
+      return HeadViolation{413, "The body is too long."};
+    }
+    request.has_body = bytes > 0;
+  }
+  return std::nullopt;
+}
+
+Violation check_expectation(const Request& request) {
+  const auto expectation = request.header("Expect");
+  if (!expectation || request.version_minor == 0) {
+    return std::nullopt;
+  }
+  // Without a body there is nothing to wait for. With one: nobody here needs it, so none is asked for.
+  if (equal_ignoring_case(*expectation, "100-continue") && !request.has_body) {
+    return std::nullopt;
+  }
+  return HeadViolation{417, "No expectation can be met here; send the request without Expect."};
+}
+
+Violation split_target(Request& request) {
+  const auto split = parse_request_target(request.target);
+  if (!split) {
+    return HeadViolation{400, "The request target must be a path that begins with a slash, or a whole http address."};
+  }
+  request.path = split->path;
+  request.query = split->query;
+  request.authority = split->authority.empty() ? request.header("Host").value_or("") : split->authority;
+  return std::nullopt;
+}
+
+}  // namespace
+
+class RequestParser::Impl {
+ public:
+  explicit Impl(const RequestLimits& limits) : limits_(limits), scanner_(limits) {}
+
+  ParseStep feed(std::string_view input) {
+    JAM_CHECK(!is_over_);
+    has_begun_ = has_begun_ || !input.empty();
+    std::size_t head_bytes = 0;
+    if (!scanner_.complete()) {
+      head_bytes = scanner_.scan(input);
+      if (const auto& violation = scanner_.violation()) {
+        return refuse(*violation);
+      }
+      waiting_.append(input.substr(0, head_bytes));
+      if (!scanner_.complete()) {
+        return {ParseStatus::NeedMore, head_bytes, 0, {}};
+      }
+      if (const Violation violation = read_head()) {
+        return refuse(*violation);
+      }
+    }
+    ParseStep step = filler_.is_done() ? done(0) : read_body(input.substr(head_bytes));
+    step.consumed_bytes += head_bytes;
+    return step;
+  }
+
+  Filler& filler() { return filler_; }
+  [[nodiscard]] const RequestLimits& limits() const { return limits_; }
+  [[nodiscard]] bool has_begun() const { return has_begun_; }
+
+ private:
+  // The whole head is in waiting_.
+  Violation read_head() {
+    const std::string_view head = std::string_view(waiting_).substr(scanner_.leading_bytes());
+    filler_.header_limit(static_cast<std::uint32_t>(head.size() + 1));
+    filler_.body_limit(limits_.body_bytes_max);
+    filler_.eager(false);
+    Code error;
+    filler_.put(boost::asio::const_buffer(head.data(), head.size()), error);
+    if (error == beast::http::error::need_more) {
+      error = {};
+    }
+    // Ours first: they know better what is wrong with a Content-Length or Transfer-Encoding.
+    Request& request = filler_.request;
+    for (const Violation& violation : {check_host(request), check_body_headers(request, limits_),
+                                       check_expectation(request), split_target(request)}) {
+      if (violation) {
+        return violation;
+      }
+    }
+    if (error || !filler_.is_header_done()) {
+      return HeadViolation{400, "The request is not valid HTTP."};
+    }
+    request.keep_alive = filler_.keep_alive();
+    waiting_.clear();
+    filler_.eager(true);
+    return std::nullopt;
+  }
+
+  ParseStep read_body(std::string_view input) {
+    const std::size_t before = waiting_.size();
+    std::string_view bytes = input;
+    if (before > 0) {
+      waiting_.append(input);
+      bytes = waiting_;
+    }
+    std::size_t taken = 0;
+    while (taken < bytes.size() && !filler_.is_done()) {
+      Code error;
+      const std::size_t more =
+          filler_.put(boost::asio::const_buffer(bytes.data() + taken, bytes.size() - taken), error);
+      taken += more;
+      if (error == beast::http::error::body_limit) {
+        return refuse({413, "The body is too long."});
+      }
+      if (error && error != beast::http::error::need_more) {
+        return refuse({400, "The body is not well-formed chunks."});
+      }
+      if (more == 0) {
+        break;
+      }
+    }
+    if (filler_.is_done()) {
+      JAM_CHECK(taken >= before);
+      return done(taken - before);
+    }
+    std::string rest(bytes.substr(taken));
+    if (rest.size() > kChunkLinesBytesMax) {
+      return refuse({400, "The lines between the chunks of the body are too long."});
+    }
+    waiting_ = std::move(rest);
+    return {ParseStatus::NeedMore, input.size(), 0, {}};
+  }
+
+  ParseStep done(std::size_t consumed_bytes) {
+    is_over_ = true;
+    return {ParseStatus::Complete, consumed_bytes, 0, {}};
+  }
+
+  ParseStep refuse(HeadViolation violation) {
+    is_over_ = true;
+    return {ParseStatus::Failure, 0, violation.http_status, violation.reason};
+  }
+
+  RequestLimits limits_;
+  HeadScanner scanner_;
+  Filler filler_;
+  std::string waiting_;  // The head until it is whole; then what Beast cannot use yet of the body.
+  bool has_begun_ = false;
+  bool is_over_ = false;
+};
+
+RequestParser::RequestParser(const RequestLimits& limits) : impl_(std::make_unique<Impl>(limits)) {}
+RequestParser::RequestParser(RequestParser&&) noexcept = default;
+RequestParser& RequestParser::operator=(RequestParser&&) noexcept = default;
+RequestParser::~RequestParser() = default;
+
+ParseStep RequestParser::feed(std::string_view input) { return impl_->feed(input); }
+Request& RequestParser::request() { return impl_->filler().request; }
+bool RequestParser::has_begun() const { return impl_->has_begun(); }
+void RequestParser::reset() { impl_ = std::make_unique<Impl>(impl_->limits()); }
+
+}  // namespace jamsocket::http
