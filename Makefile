@@ -70,20 +70,20 @@ test: .setup-test .engine ## Install what is missing, build four ways, run every
 	  cmake --build build/$$preset --parallel $(JOBS); \
 	done
 	$(call say,'running every test')
-	@ctest --test-dir build/all --output-on-failure --parallel $(JOBS) --no-tests=error
+	@ctest --test-dir build/all --output-on-failure --parallel $(JOBS) --no-tests=error --no-label-summary
 
 .PHONY: check
 check: .setup-test .engine ## The quick half of `make test`: the release build, its tests and the linters
 	@cmake --preset release -Wno-dev --log-level=WARNING
 	@cmake --build build/release --parallel $(JOBS)
-	@ctest --test-dir build/release --output-on-failure --parallel $(JOBS) --no-tests=error
+	@ctest --test-dir build/release --output-on-failure --parallel $(JOBS) --no-tests=error --no-label-summary
 
 .PHONY: fuzz
 fuzz: FUZZ_SECONDS := 600
 fuzz: .setup-test .engine ## Run every fuzzer for ten minutes (or FUZZ_SECONDS)
 	@cmake --preset fuzz -Wno-dev --log-level=WARNING
 	@cmake --build build/fuzz --parallel $(JOBS)
-	@ctest --test-dir build/fuzz -L fuzz --output-on-failure --parallel $(JOBS) --no-tests=error
+	@ctest --test-dir build/fuzz -L fuzz --output-on-failure --parallel $(JOBS) --no-tests=error --no-label-summary
 
 # --- Looking after the code -------------------------------------------------------------------------------------------
 

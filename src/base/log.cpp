@@ -21,7 +21,7 @@ std::string format_value(const LogField::Value& value, LogFormat format) {
       [format](const auto& v) -> std::string {
         using V = std::decay_t<decltype(v)>;
         if constexpr (std::is_same_v<V, std::string_view>) {
-          const std::string text = escape_for_log(v, 4096);
+          std::string text = escape_for_log(v, 4096);
           const bool plain = !text.empty() && text.find_first_of(" =\"\\") == std::string::npos;
           if (format == LogFormat::Text && plain) {
             return text;
