@@ -41,11 +41,11 @@ class Floor {
   struct Room;
   struct Peer {
     int fd = -1;
-    Room* room = nullptr;  ///< nullptr until it is upgraded.
-    std::size_t place = 0; ///< In the room's members.
-    bool spoke = false;    ///< Coalescing: sent something in this turn of the loop.
-    std::string pending;   ///< Input that is not yet whole.
-    std::string unsent;    ///< What a short write left.
+    Room* room = nullptr;   ///< nullptr until it is upgraded.
+    std::size_t place = 0;  ///< In the room's members.
+    bool spoke = false;     ///< Coalescing: sent something in this turn of the loop.
+    std::string pending;    ///< Input that is not yet whole.
+    std::string unsent;     ///< What a short write left.
   };
   struct Room {
     std::vector<Peer*> members;

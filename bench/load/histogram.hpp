@@ -27,8 +27,8 @@ class Histogram {
   /// @param percent  0 to 100.
   /// @return the value that so many per cent of what was added do not exceed; 0 while nothing was added.
   [[nodiscard]] std::uint64_t percentile(double percent) const {
-    const auto wanted = std::max<std::uint64_t>(
-        1, static_cast<std::uint64_t>(percent / 100.0 * static_cast<double>(total_) + 0.5));
+    const auto wanted =
+        std::max<std::uint64_t>(1, static_cast<std::uint64_t>(percent / 100.0 * static_cast<double>(total_) + 0.5));
     std::uint64_t seen = 0;
     for (std::size_t i = 0; i < counts_.size(); ++i) {
       seen += counts_[i];

@@ -99,27 +99,25 @@ void run_idle(const LoadOptions& options) {
   const double connect_ms = clients.open_all(all);
   listen_for(clients, static_cast<std::uint64_t>(options.seconds * 1e9));
   const std::uint64_t rss_after = process_use(options.server_pid).rss_kib;
-  std::printf(
-      R"({"label":"%s","mode":"idle","conns":%zu,"connect_ms":%.1f,"rss_before_kib":%llu,"rss_after_kib":%llu,)"
-      R"("rss_per_conn_bytes":%.1f,"kernel_tcp_pages_delta":%lld})"
-      "\n",
-      options.label.c_str(), all.size(), connect_ms, printable(rss_before), printable(rss_after),
-      kib_between_as_bytes(rss_before, rss_after) / static_cast<double>(all.size()),
-      static_cast<long long>(tcp_pages()) - static_cast<long long>(tcp_before));
+  std::printf(R"({"label":"%s","mode":"idle","conns":%zu,"connect_ms":%.1f,"rss_before_kib":%llu,"rss_after_kib":%llu,)"
+              R"("rss_per_conn_bytes":%.1f,"kernel_tcp_pages_delta":%lld})"
+              "\n",
+              options.label.c_str(), all.size(), connect_ms, printable(rss_before), printable(rss_after),
+              kib_between_as_bytes(rss_before, rss_after) / static_cast<double>(all.size()),
+              static_cast<long long>(tcp_pages()) - static_cast<long long>(tcp_before));
 }
 
 void run_rooms(const LoadOptions& options) {
   const ProcessHoldings before = process_holdings(options.server_pid);
-  std::printf(R"({"label":"%s","mode":"rooms","conns":%u,"before":%s,"cycles":[)", options.label.c_str(),
-              options.conns, json(before).c_str());
+  std::printf(R"({"label":"%s","mode":"rooms","conns":%u,"before":%s,"cycles":[)", options.label.c_str(), options.conns,
+              json(before).c_str());
   for (unsigned i = 0; i < options.cycles; ++i) {
     const RoomsCycle cycle = run_cycle(options, before);
-    std::printf(
-        R"(%s{"open_ms":%.1f,"answer_ms":%.1f,"settle_ms":%.1f,"answered":%zu,"rss_per_room_bytes":%.1f,)"
-        R"("full":%s,"after":%s})",
-        i == 0 ? "" : ",", cycle.open_ms, cycle.answer_ms, cycle.settle_ms, cycle.answered,
-        kib_between_as_bytes(before.rss_kib, cycle.full.rss_kib) / options.conns, json(cycle.full).c_str(),
-        json(cycle.after).c_str());
+    std::printf(R"(%s{"open_ms":%.1f,"answer_ms":%.1f,"settle_ms":%.1f,"answered":%zu,"rss_per_room_bytes":%.1f,)"
+                R"("full":%s,"after":%s})",
+                i == 0 ? "" : ",", cycle.open_ms, cycle.answer_ms, cycle.settle_ms, cycle.answered,
+                kib_between_as_bytes(before.rss_kib, cycle.full.rss_kib) / options.conns, json(cycle.full).c_str(),
+                json(cycle.after).c_str());
   }
   std::printf("]}\n");
 }
@@ -176,15 +174,14 @@ void run_churn(const LoadOptions& options) {
   const auto client_ns = static_cast<double>(clock_ns(CLOCK_PROCESS_CPUTIME_ID) - client_before);
   const double others_ns =
       std::max(0.0, static_cast<double>(machine_busy_ns() - machine_before) - server_ns - client_ns);
-  std::printf(
-      R"({"label":"%s","mode":"churn","conns":%u,"burst":%u,"seconds":%.3f,"per_s":%.0f,)"
-      R"("lat_us":{"p50":%.1f,"p99":%.1f,"max":%.1f},"server":{"cpu_pct":%.1f,"ns_per_conn":%.1f},)"
-      R"("client":{"cpu_pct":%.1f,"ns_per_conn":%.1f},"others_cpu_pct":%.1f})"
-      "\n",
-      options.label.c_str(), options.conns, options.burst, active_ns / 1e9, options.conns / active_ns * 1e9,
-      static_cast<double>(latency.percentile(50)) / 1e3, static_cast<double>(latency.percentile(99)) / 1e3,
-      static_cast<double>(latency.max()) / 1e3, server_ns / ns * 100, server_ns / options.conns,
-      client_ns / ns * 100, client_ns / options.conns, others_ns / ns * 100);
+  std::printf(R"({"label":"%s","mode":"churn","conns":%u,"burst":%u,"seconds":%.3f,"per_s":%.0f,)"
+              R"("lat_us":{"p50":%.1f,"p99":%.1f,"max":%.1f},"server":{"cpu_pct":%.1f,"ns_per_conn":%.1f},)"
+              R"("client":{"cpu_pct":%.1f,"ns_per_conn":%.1f},"others_cpu_pct":%.1f})"
+              "\n",
+              options.label.c_str(), options.conns, options.burst, active_ns / 1e9, options.conns / active_ns * 1e9,
+              static_cast<double>(latency.percentile(50)) / 1e3, static_cast<double>(latency.percentile(99)) / 1e3,
+              static_cast<double>(latency.max()) / 1e3, server_ns / ns * 100, server_ns / options.conns,
+              client_ns / ns * 100, client_ns / options.conns, others_ns / ns * 100);
 }
 
 }  // namespace jamsocket::bench

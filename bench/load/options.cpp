@@ -14,10 +14,10 @@ namespace jamsocket::bench {
 namespace {
 
 constexpr std::array<std::pair<std::string_view, Mode>, 5> kModes{{{"echo", Mode::Echo},
-                                                                  {"fanout", Mode::Fanout},
-                                                                  {"idle", Mode::Idle},
-                                                                  {"rooms", Mode::Rooms},
-                                                                  {"churn", Mode::Churn}}};
+                                                                   {"fanout", Mode::Fanout},
+                                                                   {"idle", Mode::Idle},
+                                                                   {"rooms", Mode::Rooms},
+                                                                   {"churn", Mode::Churn}}};
 
 using Target = std::variant<std::string*, std::uint16_t*, unsigned*, double*, pid_t*>;
 
@@ -74,11 +74,11 @@ LoadOptions parse_load_options(int argc, char** argv) {
   options.mode_name = argv[1];
   options.mode = mode_of(options.mode_name);
   const std::map<std::string_view, Target> targets{
-      {"--host", &options.host},         {"--port", &options.port},       {"--path", &options.path},
-      {"--conns", &options.conns},       {"--rooms", &options.rooms},     {"--publishers", &options.publishers},
-      {"--payload", &options.payload},   {"--depth", &options.depth},     {"--window", &options.window},
-      {"--rate", &options.rate},         {"--seconds", &options.seconds}, {"--warmup", &options.warmup},
-      {"--burst", &options.burst},       {"--cycles", &options.cycles},   {"--server-pid", &options.server_pid},
+      {"--host", &options.host},       {"--port", &options.port},       {"--path", &options.path},
+      {"--conns", &options.conns},     {"--rooms", &options.rooms},     {"--publishers", &options.publishers},
+      {"--payload", &options.payload}, {"--depth", &options.depth},     {"--window", &options.window},
+      {"--rate", &options.rate},       {"--seconds", &options.seconds}, {"--warmup", &options.warmup},
+      {"--burst", &options.burst},     {"--cycles", &options.cycles},   {"--server-pid", &options.server_pid},
       {"--label", &options.label}};
   for (int i = 2; i < argc; ++i) {
     const std::string_view name = argv[i];

@@ -158,10 +158,14 @@ void Traffic::publish(Room& room, std::uint64_t stamp) {
 }
 
 Traffic::Snapshot Traffic::snapshot(std::uint64_t now) const {
-  return {messages_, reads_,
-          sent_,     now,
-          clock_ns(CLOCK_PROCESS_CPUTIME_ID), softirq_threads_ns(),
-          machine_busy_ns(), process_use(options_.server_pid)};
+  return {messages_,
+          reads_,
+          sent_,
+          now,
+          clock_ns(CLOCK_PROCESS_CPUTIME_ID),
+          softirq_threads_ns(),
+          machine_busy_ns(),
+          process_use(options_.server_pid)};
 }
 
 double Traffic::latency_us(double percent) const { return static_cast<double>(latency_.percentile(percent)) / 1e3; }
@@ -176,16 +180,15 @@ void Traffic::report() const {
   const double softirq_ns = difference(last_.softirq_ns, base_.softirq_ns);
   const double others_ns =
       std::max(0.0, difference(last_.machine_ns, base_.machine_ns) - server_ns - client_ns - softirq_ns);
-  std::printf(
-      R"({"label":"%s","mode":"%s","conns":%zu,"rooms":%u,"publishers":%u,"payload":%u,"depth":%u,)"
-      R"("window":%u,"rate":%.0f,"seconds":%.3f,"connect_ms":%.1f,)"
-      R"("messages":%.0f,"per_s":%.0f,"sent_per_s":%.0f,"frames_per_read":%.2f,)"
-      R"("lat_us":{"p50":%.1f,"p90":%.1f,"p99":%.1f,"p99_9":%.1f,"max":%.1f},)",
-      options_.label.c_str(), options_.mode_name.c_str(), all_.size(), options_.rooms, options_.publishers,
-      options_.payload, options_.depth, options_.window, options_.rate, seconds, connect_ms_, messages,
-      messages / seconds, difference(last_.sent, base_.sent) / seconds,
-      messages / std::max(1.0, difference(last_.reads, base_.reads)), latency_us(50), latency_us(90),
-      latency_us(99), latency_us(99.9), static_cast<double>(latency_.max()) / 1e3);
+  std::printf(R"({"label":"%s","mode":"%s","conns":%zu,"rooms":%u,"publishers":%u,"payload":%u,"depth":%u,)"
+              R"("window":%u,"rate":%.0f,"seconds":%.3f,"connect_ms":%.1f,)"
+              R"("messages":%.0f,"per_s":%.0f,"sent_per_s":%.0f,"frames_per_read":%.2f,)"
+              R"("lat_us":{"p50":%.1f,"p90":%.1f,"p99":%.1f,"p99_9":%.1f,"max":%.1f},)",
+              options_.label.c_str(), options_.mode_name.c_str(), all_.size(), options_.rooms, options_.publishers,
+              options_.payload, options_.depth, options_.window, options_.rate, seconds, connect_ms_, messages,
+              messages / seconds, difference(last_.sent, base_.sent) / seconds,
+              messages / std::max(1.0, difference(last_.reads, base_.reads)), latency_us(50), latency_us(90),
+              latency_us(99), latency_us(99.9), static_cast<double>(latency_.max()) / 1e3);
   std::printf(
       R"("server":{"cpu_pct":%.1f,"ns_per_msg":%.1f,"user_s":%.2f,"sys_s":%.2f,"rss_kib":%llu,"ctx_switches":%llu},)"
       R"("client":{"cpu_pct":%.1f,"ns_per_msg":%.1f},"ksoftirqd_ns_per_msg":%.1f,"others_cpu_pct":%.1f})"
