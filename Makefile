@@ -101,10 +101,10 @@ lint: .setup-test .engine ## Format, structure and clang-tidy checks
 # --- Measuring --------------------------------------------------------------------------------------------------------
 
 .PHONY: bench
-bench: .setup-test .engine ## Measure against the floor and print a table of ratios
+bench: .setup-test .engine ## Measure against the floor and print a table of ratios (BENCH='--only echo --rounds 3')
 	@cmake --preset release -Wno-dev --log-level=WARNING
 	@cmake --build build/release --parallel $(JOBS)
-	@bench/run.sh
+	@bench/run.py --build build/release $(BENCH)
 
 .PHONY: bench-peers
 bench-peers: .setup-test .engine ## Measure other servers beside ours

@@ -54,7 +54,7 @@ std::string frame_head(std::size_t payload_bytes) {
   } else if (payload_bytes < 65536) {
     head += {126, static_cast<char>(payload_bytes >> 8U), static_cast<char>(payload_bytes)};
   } else {
-    head += 127;
+    head += static_cast<char>(127);
     for (int shift = 56; shift >= 0; shift -= 8) {
       head += static_cast<char>(payload_bytes >> static_cast<unsigned>(shift));
     }

@@ -6,15 +6,17 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace jamsocket::bench {
 
 class Histogram {
  public:
-  Histogram() : counts_(64 * 64) {}
+  Histogram() : counts_(std::size_t{64} * 64) {}
 
   void add(std::uint64_t value) {
     ++counts_[index_of(value)];
@@ -27,12 +29,11 @@ class Histogram {
   /// @param percent  0 to 100.
   /// @return the value that so many per cent of what was added do not exceed; 0 while nothing was added.
   [[nodiscard]] std::uint64_t percentile(double percent) const {
-    const auto wanted =
-        std::max<std::uint64_t>(1, static_cast<std::uint64_t>(percent / 100.0 * static_cast<double>(total_) + 0.5));
+    const auto wanted = std::max(1LL, std::llround(percent / 100.0 * static_cast<double>(total_)));
     std::uint64_t seen = 0;
     for (std::size_t i = 0; i < counts_.size(); ++i) {
       seen += counts_[i];
-      if (seen >= wanted) {
+      if (std::cmp_greater_equal(seen, wanted)) {
         return std::min(upper_bound_of(i), max_);
       }
     }
