@@ -101,10 +101,10 @@ lint: .setup-test .engine ## Format, structure and clang-tidy checks
 # --- Measuring --------------------------------------------------------------------------------------------------------
 
 .PHONY: bench
-bench: .setup-test .engine ## Measure against the floor and print a table of ratios (BENCH='--only echo --rounds 3')
+bench: .setup-test .engine ## Measure against the floor and print a table of ratios
 	@cmake --preset release -Wno-dev --log-level=WARNING
 	@cmake --build build/release --parallel $(JOBS)
-	@bench/run.py --build build/release $(BENCH)
+	@bench/run.sh
 
 .PHONY: bench-peers
 bench-peers: .setup-test .engine ## Measure other servers beside ours

@@ -2,15 +2,19 @@
 
 find_program(JAMSOCKET_GUEST_CXX NAMES clang++-19)
 
-# jamsocket_guest(NAME SOURCE file): builds examples/NAME.wasm in the build folder, target guest_NAME.
+# jamsocket_guest(NAME SOURCE file [FOLDER folder]): builds FOLDER/NAME.wasm (default: examples/NAME.wasm) in
+# the build folder, target guest_NAME.
 function(jamsocket_guest name)
-  cmake_parse_arguments(ARG "" "SOURCE" "" ${ARGN})
-  set(out ${PROJECT_BINARY_DIR}/examples/${name}.wasm)
+  cmake_parse_arguments(ARG "" "SOURCE;FOLDER" "" ${ARGN})
+  if(NOT ARG_FOLDER)
+    set(ARG_FOLDER examples)
+  endif()
+  set(out ${PROJECT_BINARY_DIR}/${ARG_FOLDER}/${name}.wasm)
   set(source ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_SOURCE})
   file(GLOB_RECURSE public_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/include/jamsocket/*.hpp)
   add_custom_command(
     OUTPUT ${out}
-    COMMAND ${CMAKE_COMMAND} -E make_directory ${PROJECT_BINARY_DIR}/examples
+    COMMAND ${CMAKE_COMMAND} -E make_directory ${PROJECT_BINARY_DIR}/${ARG_FOLDER}
     COMMAND ${JAMSOCKET_GUEST_CXX} --target=wasm32-wasi -std=c++23 -O2 -fno-exceptions -fno-rtti
       -mexec-model=reactor -isystem /usr/lib/llvm-19/include/wasm32-wasi/c++/v1
       -I${PROJECT_SOURCE_DIR}/include -Wl,--strip-debug -Wl,--stack-first -Wl,-z,stack-size=65536

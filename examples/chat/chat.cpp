@@ -79,8 +79,8 @@ class ChatRoom {
   ChatRoom(std::string_view /*room_id*/, jamsocket::Context& /*context*/) {}
 
   void connect(jamsocket::ClientId client, const jamsocket::ClientInfo& info, jamsocket::Context& context) {
-    const std::string wanted = chat::query_value(info.query(), "name")
-                                   .value_or("guest " + std::to_string(static_cast<std::uint32_t>(client)));
+    const std::string wanted =
+        chat::query_value(info.query(), "name").value_or("guest " + std::to_string(static_cast<std::uint32_t>(client)));
     if (!chat::is_good_name(wanted)) {
       context.refuse("A name has 1 to 32 letters, digits, spaces, or any of '-_.'.");
       return;
