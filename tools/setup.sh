@@ -79,15 +79,20 @@ as_root() {
   fi
 }
 
+# The version of package $1 that apt would install.
+candidate_of() { apt-cache policy "$1" | awk '/Candidate:/ { print $2 }'; }
+
 install_packages() {
   say "installing $# packages: $*"
   say "reading the package lists"
   as_root apt-get update -qq
-  # rustc-web and cargo-web come with Debian's security updates, which a minimal system may not list.
-  local package
+  local package archives="add Debian 12's archives (bookworm, bookworm-updates, bookworm-security) to apt's sources"
   for package in "$@"; do
-    apt-cache show "$package" >/dev/null 2>&1 ||
-      die "no package $package: add Debian 12's archives (bookworm, bookworm-updates, bookworm-security) to apt's sources"
+    apt-cache show "$package" >/dev/null 2>&1 || die "no package $package: $archives"
+    # The release's own rustc-web is too old; security updates, which a minimal system may not list, bring a newer.
+    if [[ $package == rustc-web ]] && ! at_least "$(candidate_of rustc-web)" "$rust_needed"; then
+      die "rustc-web is only $(candidate_of rustc-web) here and $rust_needed is needed: $archives"
+    fi
   done
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" |
     grep --line-buffered -E '^(Get:|Setting up |E:|W:)' | sed -u -E 's/^Get:[0-9]+ [^ ]+ [^ ]+ [^ ]+ ([^ ]+) .*/  fetched \1/; s/^Setting up ([^ ]+) .*/  installed \1/' || true
