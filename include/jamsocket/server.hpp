@@ -49,11 +49,11 @@ struct ServerOptions {
   std::chrono::milliseconds heartbeat_interval{25'000};
   std::chrono::milliseconds heartbeat_timeout{60'000};
   std::chrono::milliseconds drain_timeout{30'000};  ///< For clients to leave once stop() was called.
-  std::string static_dir;                    ///< Served at /; empty: nothing is.
-  std::string client_dir;                    ///< Served at /client; empty: nothing is.
+  std::string static_dir{};                   ///< Served at /; empty: nothing is.
+  std::string client_dir{};                   ///< Served at /client; empty: nothing is.
   std::vector<std::string> client_headers{"origin", "user-agent", "accept-language"};  ///< See ClientInfo::header.
   std::string log_level = "info";            ///< debug, info, warn, error, off.
-  ServerLimits limits;
+  ServerLimits limits{};
 };
 
 class Server {

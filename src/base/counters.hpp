@@ -32,8 +32,8 @@ namespace jamsocket {
   X(BytesOut, "bytes_out", "bytes written to clients")                                    \
   X(Sends, "sends", "send system calls to clients")                                       \
   X(RoomsMade, "rooms_made", "rooms made")                                                \
-  X(RoomsEnded, "rooms_ended", "rooms ended by their shutdown policy")                    \
-  X(RoomsFailed, "rooms_failed", "rooms ended by a trap or a limit")                      \
+  X(RoomsEnded, "rooms_ended", "rooms ended, by their shutdown policy or a failure")                    \
+  X(RoomsFailed, "rooms_failed", "rooms that a trap or a limit broke")                      \
   X(RoomsRefused, "rooms_refused", "rooms not made at the limit")                         \
   X(EventsHandled, "events_handled", "service calls")                                     \
   X(EventsFailed, "events_failed", "service calls ended by a trap or a limit")            \

@@ -6,8 +6,9 @@
 #pragma once
 
 #include <cstddef>
-#include <limits>
+#include <functional>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/clock.hpp"
@@ -63,6 +64,18 @@ class TimerHeap {
   void sift_down(std::size_t index);
 
   std::vector<TimerNode*> heap_;
+};
+
+/// A timer that calls a function; for the few timers of a loop, not for one a client.
+class CallbackTimer final : public TimerTarget {
+ public:
+  explicit CallbackTimer(std::move_only_function<void()> callback) : callback_(std::move(callback)) {}
+  void on_timer() override { callback_(); }
+  [[nodiscard]] TimerNode& node() { return node_; }
+
+ private:
+  std::move_only_function<void()> callback_;
+  TimerNode node_{*this};
 };
 
 }  // namespace jamsocket::io

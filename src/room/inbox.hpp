@@ -1,0 +1,97 @@
+// room/inbox.hpp
+//
+// Events that wait for their room, with their bytes copied out of the receive buffer.
+//
+// Two flat buffers that are reused: an event costs an append, no allocation. Rooms without waiting
+// events hold no inbox at all; the shard keeps a few empty ones in a pool.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "service/event.hpp"
+
+namespace jamsocket::room {
+
+class Inbox {
+ public:
+  struct Item {
+    service::EventKind kind = service::EventKind::Timer;
+    ClientId client{};
+    std::size_t offset = 0;  ///< Of the payload; Connect: the index of its info.
+    std::size_t length = 0;
+  };
+
+  void add(service::EventKind kind, ClientId client, std::string_view payload) {
+    items_.push_back({kind, client, bytes_.size(), payload.size()});
+    bytes_.append(payload);
+  }
+  void add_connect(ClientId client, std::unique_ptr<service::ConnectInfo> info) {
+    items_.push_back({service::EventKind::Connect, client, infos_.size(), 0});
+    infos_.push_back(std::move(info));
+  }
+
+  [[nodiscard]] bool exhausted() const { return next_ == items_.size(); }
+  [[nodiscard]] std::size_t waiting() const { return items_.size() - next_; }
+  /// What the events hold in memory, those taken already included.
+  [[nodiscard]] std::size_t bytes() const { return bytes_.size() + items_.size() * sizeof(Item); }
+
+  /// The next event but for its time and number; its views are valid until `clear`.
+  [[nodiscard]] service::Event take() {
+    const Item& item = items_[next_++];
+    service::Event event{.kind = item.kind, .client = item.client};
+    if (item.kind == service::EventKind::Connect) {
+      event.connect_info = infos_[item.offset].get();
+    } else {
+      event.payload = std::string_view(bytes_).substr(item.offset, item.length);
+    }
+    return event;
+  }
+
+  void clear() {
+    items_.clear();
+    bytes_.clear();
+    infos_.clear();
+    next_ = 0;
+  }
+  [[nodiscard]] bool is_large() const { return bytes_.capacity() > kKeptBytes || items_.capacity() > kKeptItems; }
+
+ private:
+  static constexpr std::size_t kKeptBytes = std::size_t{256} << 10U;
+  static constexpr std::size_t kKeptItems = 4096;
+
+  std::vector<Item> items_;
+  std::string bytes_;
+  std::vector<std::unique_ptr<service::ConnectInfo>> infos_;
+  std::size_t next_ = 0;
+};
+
+class InboxPool {
+ public:
+  [[nodiscard]] std::unique_ptr<Inbox> take() {
+    if (empty_.empty()) {
+      return std::make_unique<Inbox>();
+    }
+    auto inbox = std::move(empty_.back());
+    empty_.pop_back();
+    return inbox;
+  }
+  void give_back(std::unique_ptr<Inbox> inbox) {
+    if (inbox != nullptr && empty_.size() < kKept && !inbox->is_large()) {
+      inbox->clear();
+      empty_.push_back(std::move(inbox));
+    }
+  }
+
+ private:
+  static constexpr std::size_t kKept = 64;
+  std::vector<std::unique_ptr<Inbox>> empty_;
+};
+
+}  // namespace jamsocket::room

@@ -1,0 +1,332 @@
+#include "room/room.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "base/check.hpp"
+#include "service/random.hpp"
+
+namespace jamsocket::room {
+
+using service::Effect;
+using service::EffectKind;
+using service::EventKind;
+using service::Outcome;
+
+Room::Room(std::string id, service::Service& service, const RoomSettings& settings, RoomHost& host)
+    : id_(std::move(id)), service_(service), settings_(settings), host_(host), seed_(service::random_seed()) {
+  host_.counters().add(Counter::RoomsMade);
+}
+
+Room::~Room() = default;
+
+bool Room::inbox_is_full() {
+  const std::size_t bytes = (waiting_ ? waiting_->bytes() : 0) + (running_ ? running_->bytes() : 0);
+  if (bytes < settings_.inbox_bytes_max) {
+    return false;
+  }
+  if (!readers_paused_) {
+    readers_paused_ = true;
+    host_.counters().add(Counter::InboxFull);
+  }
+  return true;
+}
+
+ClientId Room::join(ClientLink& link, std::unique_ptr<service::ConnectInfo> info) {
+  JAM_CHECK(!ended_);
+  JAM_CHECK(last_client_ < static_cast<std::uint32_t>(std::numeric_limits<std::int32_t>::max()));
+  const ClientId client{++last_client_};
+  members_.push_back({client, &link});
+  had_client_ = true;
+  shutdown_timer_.cancel();
+  waiting().add_connect(client, std::move(info));
+  became_runnable();
+  return client;
+}
+
+void Room::leave(ClientId client) {
+  if (forget(client) != nullptr) {
+    add_event(EventKind::Disconnect, client, {});
+  }
+}
+
+void Room::message(EventKind kind, ClientId client, std::string_view payload) { add_event(kind, client, payload); }
+
+void Room::expect_clients() {
+  // A room that ends as soon as it is empty must wait for its first client.
+  if (settings_.shutdown_policy.empty_for && settings_.shutdown_policy.empty_for->count() > 0) {
+    host_.timers().schedule(shutdown_timer_, host_.steady_now() + *settings_.shutdown_policy.empty_for);
+  }
+}
+
+bool Room::begin_call(ServiceCall& call) {
+  JAM_CHECK(!in_call_);
+  if (ended_) {
+    return false;
+  }
+  if (running_ == nullptr || running_->exhausted()) {
+    host_.inboxes().give_back(std::move(running_));
+    running_ = std::move(waiting_);
+    if (running_ == nullptr) {
+      return false;
+    }
+  }
+  if (last_event_ == 0) {
+    last_time_ms_ = host_.unix_ms();
+  }
+  last_time_ms_ = std::max(last_time_ms_, host_.unix_ms());
+  in_call_ = true;
+  call.room = this;
+  call.service = &service_;
+  call.instance = instance_.get();
+  call.event = running_->take();
+  call.event.time_ms = last_time_ms_;
+  call.event.number = ++last_event_;
+  if (instance_ == nullptr) {
+    call.start = {.room_id = id_, .seed = seed_, .time_ms = last_time_ms_};
+  }
+  return true;
+}
+
+bool Room::finish_call(ServiceCall& call) {
+  in_call_ = false;
+  host_.counters().add(Counter::EventsHandled);
+  if (call.created != nullptr) {
+    instance_ = std::move(call.created);
+    apply_start(call.start_effects);
+  }
+  if (call.outcome != Outcome::Done) [[unlikely]] {
+    fail(call);
+  } else if (call.event.kind == EventKind::Connect) {
+    admit(call);
+  } else {
+    apply(call);
+  }
+  call.effects.clear();
+  if (has_events()) {
+    return true;
+  }
+  host_.inboxes().give_back(std::move(running_));
+  if (readers_paused_) [[unlikely]] {
+    resume_readers();
+  }
+  check_idle();
+  return false;
+}
+
+Inbox& Room::waiting() {
+  if (waiting_ == nullptr) {
+    waiting_ = host_.inboxes().take();
+  }
+  return *waiting_;
+}
+
+void Room::add_event(EventKind kind, ClientId client, std::string_view payload) {
+  waiting().add(kind, client, payload);
+  became_runnable();
+}
+
+void Room::became_runnable() {
+  if (!in_call_ && queued == Queued::No) {
+    host_.runnable(*this);
+  }
+}
+
+bool Room::has_events() const {
+  return (running_ != nullptr && !running_->exhausted()) || (waiting_ != nullptr && !waiting_->exhausted());
+}
+
+std::vector<Room::Member>::iterator Room::find(ClientId client) {
+  const auto at = std::ranges::lower_bound(members_, client, {}, &Member::client);
+  return at != members_.end() && at->client == client ? at : members_.end();
+}
+
+ClientLink* Room::forget(ClientId client) {
+  const auto member = find(client);
+  if (member == members_.end()) {
+    return nullptr;
+  }
+  ClientLink* link = member->link;
+  members_.erase(member);
+  return link;
+}
+
+// What a constructor sends reaches nobody; its timer and its log lines count.
+void Room::apply_start(const service::Effects& effects) {
+  for (const Effect& effect : effects.list()) {
+    if (effect.kind == EffectKind::SetTimer) {
+      set_timer(effect);
+    } else if (effect.kind == EffectKind::Log) {
+      write_log(effect, effects.bytes_of(effect));
+    }
+  }
+}
+
+void Room::admit(const ServiceCall& call) {
+  if (call.effects.refused()) {
+    // Forgotten first, so that what `connect` sent to it goes nowhere.
+    ClientLink* link = forget(call.event.client);
+    host_.counters().add(Counter::ClientsRefused);
+    apply(call);
+    if (link != nullptr) {
+      const auto refusal = std::ranges::find(call.effects.list(), EffectKind::Refuse, &Effect::kind);
+      link->refused(call.effects.bytes_of(*refusal));
+    }
+    return;
+  }
+  // The client may have gone while the call ran: its Disconnect event waits already.
+  if (const auto member = find(call.event.client); member != members_.end()) {
+    host_.counters().add(Counter::ClientsJoined);
+    member->link->admitted();
+  }
+  apply(call);
+}
+
+void Room::apply(const ServiceCall& call) {
+  for (const Effect& effect : call.effects.list()) {
+    const std::string_view bytes = call.effects.bytes_of(effect);
+    switch (effect.kind) {
+      case EffectKind::SendText:
+      case EffectKind::SendBinary:
+        send(effect, bytes);
+        break;
+      case EffectKind::SetTimer:
+        set_timer(effect);
+        break;
+      case EffectKind::Close:
+        close_client(effect, bytes);
+        break;
+      case EffectKind::Log:
+        write_log(effect, bytes);
+        break;
+      case EffectKind::Refuse:
+        break;
+    }
+  }
+}
+
+void Room::send(const Effect& effect, std::string_view payload) {
+  const std::int64_t recipient = effect.recipient.code();
+  if (recipient > 0) {
+    if (const auto member = find(ClientId{static_cast<std::uint32_t>(recipient)}); member != members_.end()) {
+      member->link->push(host_.encode(effect.kind, payload));
+      host_.counters().add(Counter::MessagesOut);
+    }
+    return;
+  }
+  const ClientId except{static_cast<std::uint32_t>(-recipient)};
+  if (members_.empty()) {
+    return;
+  }
+  const io::Slice slice = host_.encode(effect.kind, payload);
+  std::uint64_t copies = 0;
+  for (const Member& member : members_) {
+    if (member.client != except) {
+      member.link->push(slice);
+      ++copies;
+    }
+  }
+  host_.counters().add(Counter::MessagesOut, copies);
+}
+
+void Room::set_timer(const Effect& effect) {
+  if (effect.delay_ms == 0 && !effect.timer_at_once) {
+    service_timer_.cancel();
+  } else {
+    host_.timers().schedule(service_timer_, host_.steady_now() + Milliseconds{effect.delay_ms});
+  }
+}
+
+void Room::close_client(const Effect& effect, std::string_view reason) {
+  const ClientId client{static_cast<std::uint32_t>(effect.recipient.code())};
+  if (ClientLink* link = forget(client); link != nullptr) {
+    link->close(effect.close_code, reason);
+    add_event(EventKind::Disconnect, client, {});
+  }
+}
+
+void Room::write_log(const Effect& effect, std::string_view text) {
+  host_.logger().log(effect.level, "room.log", {{"service", service_.name()}, {"room", id_}, {"text", text}});
+}
+
+void Room::fail(const ServiceCall& call) {
+  host_.counters().add(Counter::EventsFailed);
+  host_.counters().add(Counter::RoomsFailed);
+  for (const Effect& effect : call.effects.list()) {
+    if (effect.kind == EffectKind::Log) {
+      write_log(effect, call.effects.bytes_of(effect));
+    }
+  }
+  host_.logger().error("room.failed", {{"service", service_.name()},
+                                       {"room", id_},
+                                       {"event", to_string(call.event.kind)},
+                                       {"event_number", call.event.number},
+                                       {"client", static_cast<std::uint32_t>(call.event.client)},
+                                       {"cause", to_string(call.outcome)},
+                                       {"reason", call.fault.reason},
+                                       {"backtrace", call.fault.backtrace},
+                                       {"clients", members_.size()}});
+  const std::vector<Member> members = std::exchange(members_, {});
+  for (const Member& member : members) {
+    member.link->room_failed();
+  }
+  if (settings_.after_failure == RoomSettings::AfterFailure::End) {
+    end();
+  } else {
+    start_afresh();
+  }
+}
+
+void Room::start_afresh() {
+  instance_.reset();
+  host_.inboxes().give_back(std::move(waiting_));
+  host_.inboxes().give_back(std::move(running_));
+  service_timer_.cancel();
+  seed_ = service::random_seed();
+  last_client_ = 0;
+  last_event_ = 0;
+  readers_paused_ = false;
+  had_client_ = true;
+}
+
+void Room::check_idle() {
+  if (ended_ || !members_.empty() || !had_client_ || shutdown_timer_.is_scheduled() ||
+      !settings_.shutdown_policy.empty_for) {
+    return;
+  }
+  if (settings_.shutdown_policy.empty_for->count() == 0) {
+    end();
+  } else {
+    host_.timers().schedule(shutdown_timer_, host_.steady_now() + *settings_.shutdown_policy.empty_for);
+  }
+}
+
+void Room::end_if_idle() {
+  if (members_.empty() && !has_events() && !in_call_) {
+    end();
+  } else {
+    // Events of a room without clients (a timer) are under way: they lead to check_idle again.
+    shutdown_timer_.cancel();
+  }
+}
+
+void Room::end() {
+  host_.counters().add(Counter::RoomsEnded);
+  ended_ = true;
+  instance_.reset();
+  host_.inboxes().give_back(std::move(waiting_));
+  host_.inboxes().give_back(std::move(running_));
+  service_timer_.cancel();
+  shutdown_timer_.cancel();
+  host_.room_ended(*this);
+}
+
+void Room::resume_readers() {
+  readers_paused_ = false;
+  for (const Member& member : members_) {
+    member.link->resume_reading();
+  }
+}
+
+}  // namespace jamsocket::room

@@ -1,0 +1,179 @@
+// room/room.hpp
+//
+// A room: who is in it, and what happens to it, one event after the other.
+//
+// A join, a leave, a message or a timer becomes an event in the inbox and makes the room runnable.
+// Its shard then takes the room through `begin_call`, `ServiceCall::run` and `finish_call`. Between
+// the first and the last the room only collects further events.
+//
+// Thread: its shard's.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/counters.hpp"
+#include "base/log.hpp"
+#include "io/output.hpp"
+#include "io/timer_heap.hpp"
+#include "room/inbox.hpp"
+#include "room/policy.hpp"
+#include "room/service_call.hpp"
+#include "service/service.hpp"
+
+namespace jamsocket::room {
+
+/// One client's connection, as its room sees it. None of these may call back into the room.
+class ClientLink {
+ public:
+  virtual ~ClientLink() = default;
+  /// `connect` ran: the client is in. Comes before any `push`.
+  virtual void admitted() = 0;
+  /// `connect` said no. The room has forgotten the client.
+  virtual void refused(std::string_view reason) = 0;
+  /// The room broke down, before or after the admission. The room has forgotten the client.
+  virtual void room_failed() = 0;
+  /// A message, valid until the turn ends.
+  virtual void push(const io::Slice& slice) = 0;
+  /// The service closed the client. The room has forgotten it.
+  virtual void close(std::uint16_t code, std::string_view reason) = 0;
+  /// The room's inbox is no longer full.
+  virtual void resume_reading() = 0;
+};
+
+/// What a room needs of its shard.
+class RoomHost {
+ public:
+  virtual ~RoomHost() = default;
+  /// The room has events and no call under way.
+  virtual void runnable(Room& room) = 0;
+  /// The room is over. It must be destroyed, but not before the current turn ends.
+  virtual void room_ended(Room& room) = 0;
+  /// A message ready for clients' sockets.
+  [[nodiscard]] virtual io::Slice encode(service::EffectKind kind, std::string_view payload) = 0;
+  /// The turn's time; never goes back.
+  [[nodiscard]] virtual SteadyTime steady_now() const = 0;
+  /// The turn's time in Unix milliseconds.
+  [[nodiscard]] virtual std::int64_t unix_ms() const = 0;
+  [[nodiscard]] virtual io::TimerHeap& timers() = 0;
+  [[nodiscard]] virtual InboxPool& inboxes() = 0;
+  [[nodiscard]] virtual Counters& counters() = 0;
+  [[nodiscard]] virtual Logger& logger() = 0;
+};
+
+/// The same for all rooms of a service.
+struct RoomSettings {
+  ShutdownPolicy shutdown_policy;
+  std::size_t inbox_bytes_max = std::size_t{4} << 20U;
+  std::uint32_t clients_max = 10'000;
+  /// After a failure: whether the id stays valid and waits for its next client (rooms that were made
+  /// explicitly), or the room is over (rooms that joining makes).
+  enum class AfterFailure : std::uint8_t { End, StartAfresh } after_failure = AfterFailure::End;
+};
+
+class Room {
+ public:
+  Room(std::string id, service::Service& service, const RoomSettings& settings, RoomHost& host);
+  ~Room();
+  Room(const Room&) = delete;
+  Room& operator=(const Room&) = delete;
+
+  [[nodiscard]] const std::string& id() const { return id_; }
+  [[nodiscard]] std::size_t client_count() const { return members_.size(); }
+  [[nodiscard]] bool is_full() const { return members_.size() >= settings_.clients_max; }
+  /// Whether its clients should not be read for now; each gets `resume_reading` when that has passed.
+  [[nodiscard]] bool inbox_is_full();
+
+  /// The client is a member at once; its `link` hears `admitted`, `refused` or `room_failed` later.
+  ClientId join(ClientLink& link, std::unique_ptr<service::ConnectInfo> info);
+  /// The client is gone; `link` is not used from here on.
+  void leave(ClientId client);
+  /// `kind`: Text (valid UTF-8) or Binary.
+  void message(service::EventKind kind, ClientId client, std::string_view payload);
+  /// Begins to count towards the shutdown policy, for a room that was made without a client.
+  void expect_clients();
+
+  /// Sets `call` up for the next event.
+  /// @return whether there is one.
+  bool begin_call(ServiceCall& call);
+  /// Applies what the call asked for, or ends the room.
+  /// @return whether more events wait.
+  bool finish_call(ServiceCall& call);
+
+  // For the shard's queue of runnable rooms.
+  enum class Queued : std::uint8_t { No, Yes };
+  Queued queued = Queued::No;
+
+ private:
+  struct Member {
+    ClientId client;
+    ClientLink* link;
+  };
+  class ServiceTimer final : public io::TimerTarget {
+   public:
+    explicit ServiceTimer(Room& room) : room_(room) {}
+    void on_timer() override { room_.add_event(service::EventKind::Timer, ClientId{}, {}); }
+
+   private:
+    Room& room_;
+  };
+  class ShutdownTimer final : public io::TimerTarget {
+   public:
+    explicit ShutdownTimer(Room& room) : room_(room) {}
+    void on_timer() override { room_.end_if_idle(); }
+
+   private:
+    Room& room_;
+  };
+
+  Inbox& waiting();
+  void add_event(service::EventKind kind, ClientId client, std::string_view payload);
+  void became_runnable();
+  [[nodiscard]] bool has_events() const;
+  std::vector<Member>::iterator find(ClientId client);
+  ClientLink* forget(ClientId client);
+
+  void apply_start(const service::Effects& effects);
+  void admit(const ServiceCall& call);
+  void apply(const ServiceCall& call);
+  void send(const service::Effect& effect, std::string_view payload);
+  void set_timer(const service::Effect& effect);
+  void close_client(const service::Effect& effect, std::string_view reason);
+  void write_log(const service::Effect& effect, std::string_view text);
+  void fail(const ServiceCall& call);
+  void start_afresh();
+  void check_idle();
+  void end_if_idle();
+  void end();
+  void resume_readers();
+
+  std::string id_;
+  service::Service& service_;
+  const RoomSettings& settings_;
+  RoomHost& host_;
+
+  service::Seed seed_;
+  std::unique_ptr<service::ServiceInstance> instance_;
+  std::vector<Member> members_;  ///< By rising id.
+  std::uint32_t last_client_ = 0;
+  std::uint64_t last_event_ = 0;
+  std::int64_t last_time_ms_ = 0;
+  std::unique_ptr<Inbox> waiting_;  ///< Collects.
+  std::unique_ptr<Inbox> running_;  ///< Is worked through; its bytes stay where they are meanwhile.
+  bool in_call_ = false;
+  bool ended_ = false;
+  bool readers_paused_ = false;
+  bool had_client_ = false;
+
+  ServiceTimer on_service_timer_{*this};
+  ShutdownTimer on_shutdown_timer_{*this};
+  io::TimerNode service_timer_{on_service_timer_};
+  io::TimerNode shutdown_timer_{on_shutdown_timer_};
+};
+
+}  // namespace jamsocket::room

@@ -1,0 +1,332 @@
+#include "room/room.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "service/native.hpp"
+
+namespace jamsocket::room {
+namespace {
+
+using service::EventKind;
+
+// Records every callback in the room's own messages, and obeys a few words.
+class Probe {
+ public:
+  Probe(std::string_view room, Context& context) {
+    context.send_message(broadcast, "nobody hears this");
+    if (room == "ticking") {
+      context.set_timer(1000);
+    }
+    if (room == "stillborn") {
+      throw std::runtime_error("no");
+    }
+  }
+  void connect(ClientId client, const ClientInfo& info, Context& context) {
+    context.send_message(client, "welcome");
+    context.send_message(everyone_except(client), "joined");
+    if (info.query() == "no") {
+      context.refuse("not you");
+    }
+  }
+  void disconnect(ClientId client, Context& context) {
+    context.send_message(broadcast, "left " + std::to_string(static_cast<std::uint32_t>(client)));
+  }
+  void message(ClientId client, std::string_view text, Context& context) {
+    if (text == "throw") {
+      throw std::runtime_error("as asked");
+    }
+    if (text == "close me") {
+      context.send_message(client, "bye");
+      context.close(client, 4000, "as asked");
+      context.send_message(client, "too late");
+      return;
+    }
+    if (text == "timer") {
+      context.set_timer(500);
+      return;
+    }
+    if (text == "cancel") {
+      context.set_timer(0);
+      return;
+    }
+    context.send_message(broadcast, text);
+  }
+  void timer(Context& context) { context.send_message(broadcast, "tick"); }
+};
+
+class FakeHost final : public RoomHost {
+ public:
+  void runnable(Room& room) override {
+    room.queued = Room::Queued::Yes;
+    queue.push_back(&room);
+  }
+  void room_ended(Room&) override { ++ended; }
+  io::Slice encode(service::EffectKind, std::string_view payload) override {
+    ++encoded;
+    return arena.append(payload, {});
+  }
+  SteadyTime steady_now() const override { return clock.steady(); }
+  std::int64_t unix_ms() const override { return clock.unix_ms(); }
+  io::TimerHeap& timers() override { return timer_heap; }
+  InboxPool& inboxes() override { return pool; }
+  Counters& counters() override { return counter_set; }
+  Logger& logger() override { return log; }
+
+  void run() {
+    while (!queue.empty()) {
+      Room* room = queue.front();
+      queue.erase(queue.begin());
+      bool more = true;
+      while (more && room->begin_call(call)) {
+        call.run();
+        more = room->finish_call(call);
+      }
+      room->queued = Room::Queued::No;
+    }
+  }
+  void advance(Milliseconds by) {
+    clock.advance(by);
+    timer_heap.run_due(clock.steady());
+    run();
+  }
+
+  ManualClock clock;
+  io::TimerHeap timer_heap;
+  io::OutputArena arena;
+  InboxPool pool;
+  Counters counter_set;
+  NullLogger log;
+  ServiceCall call{service::EffectLimits{}};
+  std::vector<Room*> queue;
+  int ended = 0;
+  int encoded = 0;
+};
+
+struct FakeClient final : ClientLink {
+  void admitted() override { heard.emplace_back("<in>"); }
+  void refused(std::string_view reason) override { heard.push_back("<refused " + std::string(reason) + ">"); }
+  void room_failed() override { heard.emplace_back("<failed>"); }
+  void push(const io::Slice& slice) override { heard.emplace_back(slice.bytes()); }
+  void close(std::uint16_t code, std::string_view reason) override {
+    heard.push_back("<closed " + std::to_string(code) + " " + std::string(reason) + ">");
+  }
+  void resume_reading() override { ++resumed; }
+
+  std::vector<std::string> heard;
+  int resumed = 0;
+};
+
+using Heard = std::vector<std::string>;
+
+class RoomTest : public testing::Test {
+ protected:
+  Room& make(const std::string& id) {
+    room = std::make_unique<Room>(id, *probe, settings, host);
+    return *room;
+  }
+  ClientId join(FakeClient& client, std::string query = {}) {
+    auto info = std::make_unique<service::ConnectInfo>();
+    info->query = std::move(query);
+    const ClientId id = room->join(client, std::move(info));
+    host.run();
+    return id;
+  }
+  void say(ClientId client, std::string_view text) {
+    room->message(EventKind::Text, client, text);
+    host.run();
+  }
+
+  RoomSettings settings;
+  FakeHost host;
+  std::unique_ptr<service::Service> probe =
+      service::make_native_service("probe", jamsocket::detail::native_service_factory<Probe>());
+  std::unique_ptr<Room> room;
+  FakeClient alice;
+  FakeClient bob;
+};
+
+TEST_F(RoomTest, ANewcomerIsAMemberBeforeConnectRuns) {
+  make("r");
+  EXPECT_EQ(join(alice), ClientId{1});
+  EXPECT_EQ(join(bob), ClientId{2});
+  EXPECT_EQ(alice.heard, (Heard{"<in>", "welcome", "joined"}));
+  EXPECT_EQ(bob.heard, (Heard{"<in>", "welcome"}));
+}
+
+TEST_F(RoomTest, ABroadcastIsEncodedOnce) {
+  make("r");
+  const ClientId a = join(alice);
+  join(bob);
+  host.encoded = 0;
+  say(a, "hello");
+  EXPECT_EQ(host.encoded, 1);
+  EXPECT_EQ(alice.heard.back(), "hello");
+  EXPECT_EQ(bob.heard.back(), "hello");
+}
+
+TEST_F(RoomTest, EventsKeepTheirOrderWhenTheyComeTogether) {
+  make("r");
+  const ClientId a = join(alice);
+  alice.heard.clear();
+  for (const char* text : {"1", "2", "3"}) {
+    room->message(EventKind::Text, a, text);
+  }
+  host.run();
+  EXPECT_EQ(alice.heard, (Heard{"1", "2", "3"}));
+}
+
+TEST_F(RoomTest, ClientIdsAreNeverUsedTwice) {
+  make("r");
+  const ClientId a = join(alice);
+  room->leave(a);
+  host.run();
+  EXPECT_EQ(join(bob), ClientId{2});
+  room->leave(a);
+  host.run();
+  EXPECT_EQ(bob.heard, (Heard{"<in>", "welcome"})) << "leaving twice is nothing";
+}
+
+TEST_F(RoomTest, ARefusedClientHearsOnlyThat) {
+  make("r");
+  join(alice);
+  join(bob, "no");
+  EXPECT_EQ(bob.heard, (Heard{"<refused not you>"}));
+  EXPECT_EQ(alice.heard.back(), "joined") << "what connect told the others stands";
+  EXPECT_EQ(room->client_count(), 1U);
+}
+
+TEST_F(RoomTest, CloseLetsWhatCameBeforeThroughAndTellsTheService) {
+  make("r");
+  const ClientId a = join(alice);
+  join(bob);
+  alice.heard.clear();
+  bob.heard.clear();
+  say(a, "close me");
+  EXPECT_EQ(alice.heard, (Heard{"bye", "<closed 4000 as asked>"}));
+  EXPECT_EQ(bob.heard, (Heard{"left 1"}));
+}
+
+TEST_F(RoomTest, OneTimerThatIsReplacedAndCancelled) {
+  make("r");
+  const ClientId a = join(alice);
+  alice.heard.clear();
+  say(a, "timer");
+  host.advance(Milliseconds{499});
+  EXPECT_TRUE(alice.heard.empty());
+  say(a, "timer");
+  host.advance(Milliseconds{499});
+  EXPECT_TRUE(alice.heard.empty()) << "replaced";
+  host.advance(Milliseconds{1});
+  EXPECT_EQ(alice.heard, (Heard{"tick"}));
+  say(a, "timer");
+  say(a, "cancel");
+  host.advance(Milliseconds{1000});
+  EXPECT_EQ(alice.heard, (Heard{"tick"}));
+}
+
+TEST_F(RoomTest, AConstructorsTimerCountsAndItsMessagesDoNot) {
+  make("ticking");
+  join(alice);
+  EXPECT_EQ(alice.heard, (Heard{"<in>", "welcome"}));
+  host.advance(Milliseconds{1000});
+  EXPECT_EQ(alice.heard.back(), "tick");
+}
+
+TEST_F(RoomTest, ATrapEndsTheRoomForAllItsClients) {
+  make("r");
+  const ClientId a = join(alice);
+  join(bob);
+  room->message(EventKind::Text, a, "throw");
+  room->message(EventKind::Text, a, "never handled");
+  host.run();
+  EXPECT_EQ(alice.heard.back(), "<failed>");
+  EXPECT_EQ(bob.heard.back(), "<failed>");
+  EXPECT_EQ(host.ended, 1);
+}
+
+TEST_F(RoomTest, ARoomThatWasMadeExplicitlyStartsAfreshAfterATrap) {
+  settings.after_failure = RoomSettings::AfterFailure::StartAfresh;
+  make("r");
+  const ClientId a = join(alice);
+  say(a, "throw");
+  EXPECT_EQ(host.ended, 0);
+  EXPECT_EQ(join(bob), ClientId{1});
+  EXPECT_EQ(bob.heard, (Heard{"<in>", "welcome"}));
+}
+
+TEST_F(RoomTest, AServiceThatCannotStartFailsTheJoin) {
+  make("stillborn");
+  join(alice);
+  EXPECT_EQ(alice.heard, (Heard{"<failed>"}));
+  EXPECT_EQ(host.ended, 1);
+}
+
+TEST_F(RoomTest, AnEmptyRoomEndsWhenItsTimeIsUpAndNotBefore) {
+  settings.shutdown_policy = *ShutdownPolicy::parse("10sec");
+  make("r");
+  const ClientId a = join(alice);
+  host.advance(std::chrono::seconds{60});
+  EXPECT_EQ(host.ended, 0) << "not while someone is in";
+  room->leave(a);
+  host.run();
+  host.advance(Milliseconds{9'999});
+  EXPECT_EQ(host.ended, 0);
+  const ClientId b = join(bob);
+  host.advance(std::chrono::seconds{60});
+  EXPECT_EQ(host.ended, 0) << "someone came in time";
+  room->leave(b);
+  host.run();
+  host.advance(std::chrono::seconds{10});
+  EXPECT_EQ(host.ended, 1);
+}
+
+TEST_F(RoomTest, ImmediateMeansWhenTheLastOneLeft) {
+  settings.shutdown_policy = *ShutdownPolicy::parse("immediate");
+  make("r");
+  room->expect_clients();
+  host.advance(std::chrono::seconds{60});
+  EXPECT_EQ(host.ended, 0) << "a room made by hand waits for its first client";
+  const ClientId a = join(alice);
+  room->leave(a);
+  host.run();
+  EXPECT_EQ(host.ended, 1);
+}
+
+TEST_F(RoomTest, AFullInboxStopsReadersUntilItIsWorkedOff) {
+  settings.inbox_bytes_max = 1000;
+  make("r");
+  const ClientId a = join(alice);
+  room->message(EventKind::Binary, a, std::string(500, 'x'));
+  EXPECT_FALSE(room->inbox_is_full());
+  room->message(EventKind::Binary, a, std::string(500, 'x'));
+  EXPECT_TRUE(room->inbox_is_full());
+  EXPECT_EQ(alice.resumed, 0);
+  host.run();
+  EXPECT_FALSE(room->inbox_is_full());
+  EXPECT_EQ(alice.resumed, 1);
+}
+
+TEST_F(RoomTest, TimeNeverGoesBackWithinARoom) {
+  make("r");
+  const ClientId a = join(alice);
+  room->message(EventKind::Text, a, "x");
+  ASSERT_TRUE(room->begin_call(host.call));
+  const std::int64_t before = host.call.event.time_ms;
+  host.call.run();
+  room->finish_call(host.call);
+  host.clock.advance(Milliseconds{-5000});
+  room->message(EventKind::Text, a, "y");
+  ASSERT_TRUE(room->begin_call(host.call));
+  EXPECT_GE(host.call.event.time_ms, before);
+  EXPECT_EQ(host.call.event.number, 3U);
+  host.call.run();
+  room->finish_call(host.call);
+}
+
+}  // namespace
+}  // namespace jamsocket::room

@@ -1,0 +1,59 @@
+#include "server/acceptor.hpp"
+
+#include <utility>
+
+namespace jamsocket::server {
+namespace {
+// Rooms go on while a crowd arrives.
+constexpr int kAcceptsPerTurn = 64;
+constexpr Milliseconds kRest{100};
+}  // namespace
+
+Acceptor::Acceptor(const io::Listener& listener, AcceptHost& host) : listener_(listener), host_(host) { watch(); }
+
+Acceptor::~Acceptor() {
+  if (watched_) {
+    host_.loop().remove(listener_.socket());
+  }
+}
+
+void Acceptor::on_ready(std::uint32_t) {
+  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+    io::Accepted next = listener_.accept();
+    switch (next.status) {
+      case io::Accepted::Status::Connection:
+        host_.counters().add(Counter::ConnectionsAccepted);
+        host_.accepted(std::move(next.socket));
+        break;
+      case io::Accepted::Status::Gone:
+        host_.counters().add(Counter::AcceptErrors);
+        break;
+      case io::Accepted::Status::Nothing:
+        return;
+      case io::Accepted::Status::OutOfResources:
+        host_.counters().add(Counter::AcceptErrors);
+        rest();
+        return;
+    }
+  }
+}
+
+void Acceptor::watch() {
+  // Exclusive: one shard wakes for a connection, not all of them.
+  if (host_.loop().add(listener_.socket(), EPOLLIN | EPOLLEXCLUSIVE, *this)) {
+    watched_ = true;
+  } else {
+    rest();
+  }
+}
+
+void Acceptor::rest() {
+  if (watched_) {
+    host_.logger().warn("server.accept_paused", {{"reason", "out of descriptors or memory"}, {"pause_ms", kRest.count()}});
+    watched_ = false;
+    host_.loop().remove(listener_.socket());
+  }
+  host_.timers().schedule(rested_.node(), host_.steady_now() + kRest);
+}
+
+}  // namespace jamsocket::server

@@ -1,0 +1,210 @@
+#include "server/http_connection.hpp"
+
+#include <utility>
+
+#include "base/check.hpp"
+
+namespace jamsocket::server {
+
+HttpConnection::HttpConnection(std::uint64_t id, io::Socket socket, HttpHost& host)
+    : id_(id), host_(host), socket_(std::move(socket)), parser_(host.http_settings().request) {}
+
+HttpConnection::~HttpConnection() {
+  if (watched_events_ != 0 && socket_.is_open()) {
+    host_.loop().remove(socket_);
+  }
+}
+
+void HttpConnection::start() {
+  set_deadline(host_.http_settings().request_timeout);
+  watch(EPOLLIN);
+}
+
+void HttpConnection::respond(const http::Response& response, Then then) {
+  if (state_ != State::Answering) {
+    return;
+  }
+  if (response.status >= 400) {
+    host_.counters().add(Counter::HttpErrors);
+  }
+  then_ = keep_alive_wanted_ && !draining_ ? then : Then::Close;
+  out_ = http::serialise(response, {.after = then_ == Then::KeepAlive ? http::AfterResponse::KeepAlive
+                                                                     : http::AfterResponse::Close,
+                                    .body = head_only_ ? http::SendBody::No : http::SendBody::Yes,
+                                    .unix_ms = host_.unix_ms()});
+  written_ = 0;
+  state_ = State::Writing;
+  write();
+}
+
+session::Upgraded HttpConnection::hand_over(std::string response) {
+  JAM_CHECK(state_ == State::Answering);
+  host_.loop().remove(socket_);
+  watched_events_ = 0;
+  state_ = State::Gone;
+  deadline_.cancel();
+  session::Upgraded upgraded{std::move(socket_), std::move(response), unread_.substr(unread_at_)};
+  host_.retire(*this);
+  return upgraded;
+}
+
+void HttpConnection::drain() {
+  draining_ = true;
+  if (state_ == State::Reading) {
+    drop();
+  }
+}
+
+void HttpConnection::drop() {
+  if (state_ == State::Gone) {
+    return;
+  }
+  state_ = State::Gone;
+  deadline_.cancel();
+  watch(0);
+  socket_.close();
+  host_.retire(*this);
+}
+
+void HttpConnection::on_ready(std::uint32_t events) {
+  if (state_ == State::Gone) {
+    return;
+  }
+  if (state_ == State::Answering) {
+    // Only asked for errors: the peer has reset the connection.
+    drop();
+    return;
+  }
+  if ((events & EPOLLIN) != 0) {
+    read();
+  } else if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
+    drop();
+  } else if ((events & EPOLLOUT) != 0) {
+    write();
+  }
+}
+
+void HttpConnection::on_timer() {
+  if (state_ == State::Reading) {
+    host_.counters().add(Counter::HandshakeTimeouts);
+  }
+  socket_.reset_on_close();
+  drop();
+}
+
+void HttpConnection::read() {
+  const std::span<char> buffer = host_.receive_buffer();
+  const io::IoResult got = socket_.read(buffer);
+  if (got.status == io::IoStatus::WouldBlock) {
+    return;
+  }
+  if (got.status != io::IoStatus::Done) {
+    drop();
+    return;
+  }
+  if (state_ == State::Reading) {
+    host_.counters().add(Counter::BytesIn, got.bytes);
+    unread_.assign(buffer.data(), got.bytes);
+    unread_at_ = 0;
+    process();
+  }
+}
+
+// Request after request, in a loop and not by recursion: a peer may pipeline thousands.
+void HttpConnection::process() {
+  if (processing_) {
+    return;
+  }
+  processing_ = true;
+  while (state_ == State::Reading && unread_at_ < unread_.size()) {
+    const http::ParseStep step = parser_.feed(std::string_view(unread_).substr(unread_at_));
+    unread_at_ += step.consumed_bytes;
+    if (step.status == http::ParseStatus::NeedMore) {
+      unread_at_ = unread_.size();
+    } else if (step.status == http::ParseStatus::Failure) {
+      refuse(step);
+    } else {
+      handle_request();
+    }
+  }
+  processing_ = false;
+  if (unread_at_ == unread_.size()) {
+    unread_ = {};
+    unread_at_ = 0;
+  }
+}
+
+void HttpConnection::handle_request() {
+  host_.counters().add(Counter::HttpRequests);
+  const http::Request& request = parser_.request();
+  keep_alive_wanted_ = request.keep_alive;
+  head_only_ = request.method == http::Method::Head;
+  state_ = State::Answering;
+  deadline_.cancel();
+  host_.route(*this, request);
+  if (state_ == State::Answering) {
+    watch(EPOLLERR);  // Always reported; asking for nothing else leaves pipelined bytes in the socket.
+  }
+}
+
+void HttpConnection::refuse(const http::ParseStep& step) {
+  host_.counters().add(Counter::HttpRequests);
+  state_ = State::Answering;
+  head_only_ = false;
+  respond(http::text_response(step.http_status, step.reason), Then::Close);
+}
+
+void HttpConnection::write() {
+  const io::IoResult result = socket_.write(std::string_view(out_).substr(written_));
+  if (result.status == io::IoStatus::Failed) {
+    drop();
+    return;
+  }
+  host_.counters().add(Counter::BytesOut, result.bytes);
+  written_ += result.bytes;
+  if (written_ < out_.size()) {
+    set_deadline(host_.http_settings().request_timeout);
+    watch(EPOLLOUT);
+    return;
+  }
+  out_.clear();
+  out_.shrink_to_fit();
+  answered();
+}
+
+void HttpConnection::answered() {
+  if (then_ == Then::Close) {
+    // Closed right away, unread bytes would make the kernel send a reset, which can overtake the answer.
+    state_ = State::Lingering;
+    socket_.shut_down_writing();
+    set_deadline(host_.http_settings().linger_timeout);
+    watch(EPOLLIN);
+    return;
+  }
+  state_ = State::Reading;
+  parser_.reset();
+  set_deadline(host_.http_settings().request_timeout);
+  watch(EPOLLIN);
+  process();
+}
+
+void HttpConnection::watch(std::uint32_t events) {
+  if (events == watched_events_) {
+    return;
+  }
+  if (events == 0) {
+    host_.loop().remove(socket_);
+  } else if (watched_events_ != 0) {
+    host_.loop().change(socket_, events, *this);
+  } else if (!host_.loop().add(socket_, events, *this)) {
+    set_deadline(Milliseconds{0});
+    return;
+  }
+  watched_events_ = events;
+}
+
+void HttpConnection::set_deadline(Milliseconds from_now) {
+  host_.timers().schedule(deadline_, host_.steady_now() + from_now);
+}
+
+}  // namespace jamsocket::server

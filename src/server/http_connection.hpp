@@ -1,0 +1,108 @@
+// server/http_connection.hpp
+//
+// One connection while it speaks HTTP: from accept to its last answer, or to the upgrade, when its
+// socket moves on to a ClientSession.
+//
+//   Reading    a request is awaited or under way
+//   Answering  the router has the request, perhaps on another shard; nothing is read meanwhile
+//   Writing    the answer did not fit the socket's buffer
+//   Lingering  our side has ended; the peer reads to the end
+//   Gone       the socket is closed or handed on; destroyed when the turn ends
+//
+// Thread: its shard's.
+
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/counters.hpp"
+#include "http/request.hpp"
+#include "http/request_parser.hpp"
+#include "http/response.hpp"
+#include "io/event_loop.hpp"
+#include "io/socket.hpp"
+#include "io/timer_heap.hpp"
+#include "server/settings.hpp"
+#include "session/client_session.hpp"
+
+namespace jamsocket::server {
+
+class HttpConnection;
+
+/// What an HTTP connection needs of its shard.
+class HttpHost {
+ public:
+  virtual ~HttpHost() = default;
+  [[nodiscard]] virtual std::span<char> receive_buffer() = 0;
+  [[nodiscard]] virtual io::EventLoop& loop() = 0;
+  [[nodiscard]] virtual io::TimerHeap& timers() = 0;
+  [[nodiscard]] virtual Counters& counters() = 0;
+  [[nodiscard]] virtual SteadyTime steady_now() const = 0;
+  [[nodiscard]] virtual std::int64_t unix_ms() const = 0;
+  [[nodiscard]] virtual const HttpSettings& http_settings() const = 0;
+  /// Leads to `respond` or `hand_over`, at once or later.
+  virtual void route(HttpConnection& connection, const http::Request& request) = 0;
+  /// To be destroyed, but not before the turn ends.
+  virtual void retire(HttpConnection& connection) = 0;
+};
+
+class HttpConnection final : public io::EventHandler, public io::TimerTarget {
+ public:
+  enum class Then : std::uint8_t { KeepAlive, Close };
+
+  HttpConnection(std::uint64_t id, io::Socket socket, HttpHost& host);
+  ~HttpConnection() override;
+  HttpConnection(const HttpConnection&) = delete;
+  HttpConnection& operator=(const HttpConnection&) = delete;
+
+  /// Begins to read. Unlike the constructor it may end in `retire`.
+  void start();
+  [[nodiscard]] std::uint64_t id() const { return id_; }
+  [[nodiscard]] const io::Socket& socket() const { return socket_; }
+
+  /// Answers the request that `route` got.
+  void respond(const http::Response& response, Then then = Then::KeepAlive);
+  /// Gives the socket away, with `response` to be sent once the room agrees; this connection is over.
+  [[nodiscard]] session::Upgraded hand_over(std::string response);
+  /// After the answer under way, or at once when idle, the connection ends.
+  void drain();
+  void drop();
+
+  void on_ready(std::uint32_t events) override;
+  void on_timer() override;
+
+ private:
+  enum class State : std::uint8_t { Reading, Answering, Writing, Lingering, Gone };
+
+  void read();
+  void process();
+  void handle_request();
+  void refuse(const http::ParseStep& step);
+  void write();
+  void answered();
+  void watch(std::uint32_t events);
+  void set_deadline(Milliseconds from_now);
+
+  std::uint64_t id_;
+  HttpHost& host_;
+  io::Socket socket_;
+  http::RequestParser parser_;
+  std::string unread_;       ///< Received and, from `unread_at_` on, not parsed.
+  std::size_t unread_at_ = 0;
+  std::string out_;
+  std::size_t written_ = 0;  ///< Of `out_`.
+  io::TimerNode deadline_{*this};
+  std::uint32_t watched_events_ = 0;
+  State state_ = State::Reading;
+  Then then_ = Then::KeepAlive;
+  bool keep_alive_wanted_ = true;
+  bool head_only_ = false;
+  bool draining_ = false;
+  bool processing_ = false;
+};
+
+}  // namespace jamsocket::server

@@ -1,0 +1,110 @@
+#include "server/router.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "http/target.hpp"
+#include "http/upgrade.hpp"
+#include "ws/handshake.hpp"
+
+namespace jamsocket::server {
+namespace {
+
+http::Response method_not_allowed(std::string_view allowed) {
+  http::Response response = http::text_response(405, fmt::format("This path allows {} only.", allowed));
+  response.add("Allow", allowed);
+  return response;
+}
+
+bool is_read(const http::Request& request) {
+  return request.method == http::Method::Get || request.method == http::Method::Head;
+}
+
+std::unique_ptr<service::ConnectInfo> connect_info(const http::Request& request, const std::string& remote_address,
+                                                   const std::vector<std::string>& wanted) {
+  auto info = std::make_unique<service::ConnectInfo>();
+  info->query = request.query;
+  info->remote_address = remote_address;
+  for (const std::string& name : wanted) {
+    if (request.header(name)) {
+      info->headers.emplace_back(name, request.header_joined(name));
+    }
+  }
+  return info;
+}
+
+Decision decide_room(const http::Request& request, std::string_view encoded_id, const std::string& remote_address,
+                     const Settings& settings) {
+  const bool is_post = request.method == http::Method::Post;
+  if (request.method != http::Method::Get && !is_post) {
+    return Answer{method_not_allowed("GET, POST")};
+  }
+  Result<std::string> id = http::decode_room_id(encoded_id, settings.room_id_bytes_max);
+  if (!id) {
+    return Answer{http::text_response(400, id.error().message), Answer::Then::Close};
+  }
+  if (is_post) {
+    if (!settings.strategy.explicit_ids()) {
+      return Answer{http::text_response(403, "Explicit room creation is not enabled.")};
+    }
+    return MakeRoom{*std::move(id)};
+  }
+  const auto upgrade = http::check_upgrade(request);
+  if (!upgrade) {
+    return Answer{upgrade.error(), Answer::Then::Close};
+  }
+  const std::string accept = ws::accept_key(upgrade->key);
+  return JoinRoom{*std::move(id), http::upgrade_response({.accept = accept, .protocol = {}, .extensions = {}}),
+                  connect_info(request, remote_address, settings.client_headers)};
+}
+
+Decision decide_file(const http::Request& request, const FileSource* files, std::string_view path) {
+  if (!is_read(request)) {
+    return Answer{method_not_allowed("GET, HEAD")};
+  }
+  if (files == nullptr) {
+    return Answer{http::text_response(404, "There is nothing at this path.")};
+  }
+  return Answer{files->get(request, path)};
+}
+
+}  // namespace
+
+Decision decide(const http::Request& request, const std::string& remote_address, const Settings& settings,
+                const Files& files) {
+  const http::Route route = http::route(request.path);
+  switch (route.kind) {
+    case http::RouteKind::Status:
+      return Answer{is_read(request) ? http::text_response(200, "ok") : method_not_allowed("GET, HEAD")};
+    case http::RouteKind::NewRoom:
+      if (request.method != http::Method::Post) {
+        return Answer{method_not_allowed("POST")};
+      }
+      if (!settings.strategy.generates_ids()) {
+        return Answer{
+            http::text_response(400, "Room ID generation is disabled; rooms must be created with an explicit ID.")};
+      }
+      return GenerateRoom{};
+    case http::RouteKind::Room:
+      return decide_room(request, route.rest, remote_address, settings);
+    case http::RouteKind::Client:
+      return decide_file(request, files.client, route.rest.empty() ? std::string_view("/") : route.rest);
+    case http::RouteKind::Static:
+      return decide_file(request, files.site, route.rest);
+  }
+  return Answer{http::text_response(404, "There is nothing at this path.")};
+}
+
+http::Response room_made(const std::string& room_id) { return http::text_response(200, room_id); }
+
+http::Response room_exists() {
+  return http::text_response(409, "Attempted to create a room that already exists.");
+}
+
+http::Response too_many_rooms(std::uint32_t rooms_max) {
+  return http::text_response(
+      503, fmt::format("The server has as many rooms as it may have ({}); try later.", rooms_max));
+}
+
+}  // namespace jamsocket::server

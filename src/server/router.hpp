@@ -1,0 +1,57 @@
+// server/router.hpp
+//
+// What a request is for, decided without I/O: an answer, or something a shard has to do first.
+
+#pragma once
+
+#include <memory>
+#include <string>
+#include <variant>
+
+#include "http/request.hpp"
+#include "http/response.hpp"
+#include "server/settings.hpp"
+#include "service/event.hpp"
+
+namespace jamsocket::server {
+
+/// Where files come from; both may be null.
+class FileSource {
+ public:
+  virtual ~FileSource() = default;
+  [[nodiscard]] virtual http::Response get(const http::Request& request, std::string_view encoded_path) const = 0;
+};
+
+struct Answer {
+  http::Response response;
+  enum class Then : std::uint8_t { KeepAlive, Close } then = Then::KeepAlive;
+};
+struct MakeRoom {
+  std::string room_id;
+};
+struct GenerateRoom {};
+struct JoinRoom {
+  std::string room_id;
+  std::string response;  ///< The 101.
+  std::unique_ptr<service::ConnectInfo> info;
+};
+using Decision = std::variant<Answer, MakeRoom, GenerateRoom, JoinRoom>;
+
+struct Files {
+  const FileSource* site = nullptr;    ///< At /.
+  const FileSource* client = nullptr;  ///< At /client.
+};
+
+/// `remote_address`: the peer's, for the service's ClientInfo.
+[[nodiscard]] Decision decide(const http::Request& request, const std::string& remote_address,
+                              const Settings& settings, const Files& files);
+
+/// One sentence as text/plain.
+[[nodiscard]] http::Response room_made(const std::string& room_id);
+[[nodiscard]] http::Response room_exists();
+[[nodiscard]] http::Response too_many_rooms(std::uint32_t rooms_max);
+inline constexpr std::string_view kRoomUnknown = "The requested room does not exist.";
+inline constexpr std::string_view kRoomFull = "The room has as many clients as it may have; try later.";
+inline constexpr std::string_view kStopping = "The server is stopping; try another or try later.";
+
+}  // namespace jamsocket::server

@@ -1,0 +1,132 @@
+#include "server/server.hpp"
+
+#include <atomic>
+#include <condition_variable>
+#include <latch>
+#include <mutex>
+#include <random>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "io/listener.hpp"
+#include "server/settings.hpp"
+#include "server/shard.hpp"
+
+namespace jamsocket::server {
+namespace {
+
+std::uint64_t random_secret() {
+  std::random_device device;
+  return (std::uint64_t{device()} << 32U) | device();
+}
+
+class RunningServer final : public Server {
+ public:
+  RunningServer(Settings settings, std::unique_ptr<service::Service> service, Surroundings surroundings)
+      : settings_(std::move(settings)),
+        service_(std::move(service)),
+        surroundings_(surroundings),
+        shared_{.settings = settings_,
+                .service = *service_,
+                .files = {},
+                .logger = surroundings.logger,
+                .clock = surroundings.clock,
+                .room_hash = RoomIdHash(random_secret()),
+                .shards = shards_,
+                .connection_count = connection_count_,
+                .room_count = room_count_} {}
+
+  ~RunningServer() override {
+    end_shards();
+    join_threads();
+  }
+
+  Result<void> start() override {
+    if (!threads_.empty()) {
+      return fail(ErrorCode::InvalidArgument, "the server was started before");
+    }
+    shared_.files = {.site = site_.get(), .client = client_.get()};
+    listener_.emplace(JAM_TRY(io::Listener::open(settings_.host, settings_.port)));
+    shards_.clear();
+    for (std::size_t i = 0; i < settings_.shards; ++i) {
+      shards_.push_back(JAM_TRY(Shard::create(i, shared_)));
+      shards_.back()->post([this](Shard& shard) { shard.listen(*listener_); });
+    }
+    for (const auto& shard : shards_) {
+      threads_.emplace_back([&running = *shard] { running.run(); });
+    }
+    port_ = listener_->port();
+    surroundings_.logger.info("server.listening", {{"host", settings_.host}, {"port", std::uint32_t{port_.load()}}, {"shards", settings_.shards}, {"service", service_->name()}});
+    return {};
+  }
+
+  [[nodiscard]] std::uint16_t port() const override { return port_; }
+
+  void stop() override {
+    if (stopping_.exchange(true)) {
+      end_shards();
+      return;
+    }
+    for (const auto& shard : shards_) {
+      shard->post([](Shard& self) { self.drain(); });
+    }
+    join_threads();
+  }
+
+  void clock_moved() override {
+    // A shard runs its tasks before its timers, and what those lead to before its next tasks.
+    constexpr int kRounds = 3;
+    for (int round = 0; round < kRounds; ++round) {
+      std::latch all(static_cast<std::ptrdiff_t>(shards_.size()));
+      for (const auto& shard : shards_) {
+        shard->post([&all](Shard&) { all.count_down(); });
+      }
+      all.wait();
+    }
+  }
+
+ private:
+  void end_shards() {
+    for (const auto& shard : shards_) {
+      shard->post([](Shard& self) { self.end(); });
+    }
+  }
+
+  void join_threads() {
+    const std::scoped_lock lock(threads_mutex_);
+    for (std::thread& thread : threads_) {
+      if (thread.joinable()) {
+        thread.join();
+      }
+    }
+    if (listener_) {
+      listener_->close();
+    }
+  }
+
+  Settings settings_;
+  std::unique_ptr<service::Service> service_;
+  Surroundings surroundings_;
+  std::unique_ptr<FileSource> site_;
+  std::unique_ptr<FileSource> client_;
+  std::optional<io::Listener> listener_;
+  std::atomic<std::uint32_t> connection_count_{0};
+  std::atomic<std::uint32_t> room_count_{0};
+  std::vector<std::unique_ptr<Shard>> shards_;
+  Shared shared_;
+  std::vector<std::thread> threads_;
+  std::mutex threads_mutex_;  // stop() may be called by several threads.
+  std::atomic<std::uint16_t> port_{0};
+  std::atomic<bool> stopping_{false};
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> Server::create(const ServerOptions& options, std::unique_ptr<service::Service> service,
+                                               Surroundings surroundings) {
+  Settings settings = JAM_TRY(Settings::from(options));
+  return std::make_unique<RunningServer>(std::move(settings), std::move(service), surroundings);
+}
+
+}  // namespace jamsocket::server

@@ -1,0 +1,105 @@
+#include "server/settings.hpp"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <thread>
+
+namespace jamsocket::server {
+namespace {
+
+constexpr std::uint32_t kShardsMax = 256;
+// Descriptors that are not connections: the loops', the listeners', files being read, the log.
+constexpr rlim_t kOtherDescriptors = 64;
+
+std::uint32_t connections_from_open_files_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {
+    return 1'000'000;
+  }
+  const rlim_t usable = limit.rlim_cur > 2 * kOtherDescriptors ? limit.rlim_cur - kOtherDescriptors : limit.rlim_cur / 2;
+  return static_cast<std::uint32_t>(std::min<rlim_t>(usable, 10'000'000));
+}
+
+Result<void> check_range(std::string_view name, Milliseconds value, Milliseconds least, Milliseconds most) {
+  if (value < least || value > most) {
+    return fail(ErrorCode::InvalidArgument,
+                fmt::format("{} is {} ms; allowed are {} to {} ms", name, value.count(), least.count(), most.count()));
+  }
+  return {};
+}
+
+Result<session::SessionSettings> session_settings(const ServerOptions& options) {
+  using namespace std::chrono_literals;
+  const ServerLimits& limits = options.limits;
+  JAM_TRY_VOID(check_range("heartbeat_interval", options.heartbeat_interval, 100ms, 24h));
+  JAM_TRY_VOID(check_range("heartbeat_timeout", options.heartbeat_timeout, 200ms, 48h));
+  if (options.heartbeat_timeout <= options.heartbeat_interval) {
+    return fail(ErrorCode::InvalidArgument,
+                fmt::format("heartbeat_timeout ({} ms) must be longer than heartbeat_interval ({} ms), or a client that "
+                            "answers every ping would be closed",
+                            options.heartbeat_timeout.count(), options.heartbeat_interval.count()));
+  }
+  JAM_TRY_VOID(check_range("message_timeout", limits.message_timeout, 1ms, 24h));
+  JAM_TRY_VOID(check_range("handshake_timeout", limits.handshake_timeout, 1ms, 24h));
+  JAM_TRY_VOID(check_range("close_timeout", limits.close_timeout, 1ms, 1h));
+  if (limits.message_bytes_max == 0 || limits.message_bytes_max > (std::size_t{1} << 30U)) {
+    return fail(ErrorCode::InvalidArgument, fmt::format("message_bytes_max is {}; allowed are 1 to {}",
+                                                        limits.message_bytes_max, std::size_t{1} << 30U));
+  }
+  session::SessionSettings settings;
+  settings.reader = {.message_bytes_max = limits.message_bytes_max, .fragments_max = limits.fragments_max};
+  settings.outbox = {.bytes_max = limits.outbound_bytes_max, .messages_max = limits.outbound_messages_max};
+  settings.ping_after = static_cast<session::Tick>(options.heartbeat_interval / session::kTickLength);
+  settings.dead_after = static_cast<session::Tick>(options.heartbeat_timeout / session::kTickLength);
+  settings.join_timeout = limits.handshake_timeout;
+  settings.message_timeout = limits.message_timeout;
+  settings.close_timeout = limits.close_timeout;
+  return settings;
+}
+
+}  // namespace
+
+Result<Settings> Settings::from(const ServerOptions& options) {
+  using namespace std::chrono_literals;
+  const ServerLimits& limits = options.limits;
+  Settings settings;
+  settings.host = options.host;
+  settings.port = options.port;
+  if (options.shards > kShardsMax) {
+    return fail(ErrorCode::InvalidArgument,
+                fmt::format("shards is {}; allowed are 0 (one a core) to {}", options.shards, kShardsMax));
+  }
+  settings.shards = options.shards != 0 ? options.shards : std::clamp(std::thread::hardware_concurrency(), 1U, kShardsMax);
+  settings.strategy = JAM_TRY(room::RoomStrategy::parse(options.room_strategy));
+  settings.room.shutdown_policy = JAM_TRY(room::ShutdownPolicy::parse(options.shutdown_policy));
+  settings.room.inbox_bytes_max = limits.inbox_bytes_max;
+  settings.room.clients_max = limits.clients_per_room_max;
+  settings.room.after_failure = settings.strategy.joining_makes_rooms() ? room::RoomSettings::AfterFailure::End
+                                                                       : room::RoomSettings::AfterFailure::StartAfresh;
+  settings.session = JAM_TRY(session_settings(options));
+  JAM_TRY_VOID(check_range("drain_timeout", options.drain_timeout, 0ms, 24h));
+  settings.drain_timeout = options.drain_timeout;
+  settings.http.request = {.request_line_bytes_max = limits.request_line_bytes_max,
+                           .headers_bytes_max = limits.headers_bytes_max,
+                           .headers_max = limits.headers_max};
+  settings.http.request_timeout = limits.handshake_timeout;
+  settings.http.linger_timeout = limits.close_timeout;
+  settings.effects = {.sends_max = limits.sends_per_event_max,
+                      .send_bytes_max = limits.send_bytes_per_event_max,
+                      .log_bytes_max = limits.log_bytes_per_event_max};
+  settings.connections_max =
+      limits.connections_max != 0 ? limits.connections_max : connections_from_open_files_limit();
+  settings.rooms_max = limits.rooms_max;
+  settings.room_id_bytes_max = limits.room_id_bytes_max;
+  settings.static_dir = options.static_dir;
+  settings.client_dir = options.client_dir;
+  for (std::string name : options.client_headers) {
+    std::ranges::transform(name, name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    settings.client_headers.push_back(std::move(name));
+  }
+  return settings;
+}
+
+}  // namespace jamsocket::server

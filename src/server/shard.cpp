@@ -1,0 +1,209 @@
+#include "server/shard.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <utility>
+
+#include "base/check.hpp"
+#include "ws/frame.hpp"
+
+namespace jamsocket::server {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t kReceiveBytes = std::size_t{128} << 10U;
+// Several events of a room in a row keep its frames side by side in the arena: one part for send().
+constexpr std::uint32_t kEventsForRoom = 64;
+constexpr std::uint32_t kEventsForTurn = 4096;
+// All sessions are looked at this many times within the shorter of the two heartbeat times.
+constexpr std::uint32_t kSweepsPerHeartbeat = 4;
+constexpr std::uint32_t kSlicesPerSweep = 16;
+
+}  // namespace
+
+Result<std::unique_ptr<Shard>> Shard::create(std::size_t number, const Shared& shared) {
+  auto loop = JAM_TRY(io::EventLoop::create());
+  return std::unique_ptr<Shard>(new Shard(number, shared, std::move(loop)));
+}
+
+Shard::Shard(std::size_t number, const Shared& shared, std::unique_ptr<io::EventLoop> loop)
+    : number_(number),
+      shared_(shared),
+      loop_(std::move(loop)),
+      receive_buffer_(kReceiveBytes),
+      started_(shared.clock.steady()),
+      rooms_(shared.room_hash, shared.room_count, shared.settings.rooms_max),
+      call_(std::make_unique<room::ServiceCall>(shared.settings.effects)) {
+  read_clock();
+  next_sweep_ = now_;
+}
+
+Shard::~Shard() = default;
+
+void Shard::run() {
+  while (phase_ != Phase::Ended) {
+    if (begin_next_call()) {
+      call_->run();
+      finish_call();
+    } else {
+      end_turn();
+      wait_and_read();
+    }
+  }
+  end_turn();
+}
+
+void Shard::post(Task task) {
+  {
+    const std::scoped_lock lock(tasks_mutex_);
+    tasks_.push_back(std::move(task));
+  }
+  loop_->wake();
+}
+
+bool Shard::begin_next_call() {
+  while (!runnable_.empty() && events_left_for_turn_ > 0) {
+    room::Room* room = runnable_.front();
+    if (room->begin_call(*call_)) {
+      --events_left_for_turn_;
+      return true;
+    }
+    room->queued = room::Room::Queued::No;
+    runnable_.pop_front();
+    events_left_for_room_ = kEventsForRoom;
+  }
+  return false;
+}
+
+void Shard::finish_call() {
+  room::Room* room = call_->room;
+  if (!room->finish_call(*call_)) {
+    room->queued = room::Room::Queued::No;
+    runnable_.pop_front();
+    events_left_for_room_ = kEventsForRoom;
+  } else if (--events_left_for_room_ == 0) {
+    runnable_.pop_front();
+    runnable_.push_back(room);
+    events_left_for_room_ = kEventsForRoom;
+  }
+}
+
+void Shard::end_turn() {
+  // By index: a session's end of turn may touch another one.
+  for (std::size_t i = 0; i < touched_.size(); ++i) {
+    touched_[i]->end_turn();
+  }
+  touched_.clear();
+  output_.end_turn();
+  destroy_retired();
+  counters_.add(Counter::LoopTurns);
+  check_drained();
+}
+
+void Shard::wait_and_read() {
+  const auto ready = loop_->wait(time_to_wait());
+  read_clock();
+  events_left_for_room_ = kEventsForRoom;
+  events_left_for_turn_ = kEventsForTurn;
+  run_tasks();
+  for (const epoll_event& event : ready) {
+    static_cast<io::EventHandler*>(event.data.ptr)->on_ready(event.events);
+  }
+  timers_.run_due(now_);
+  sweep_heartbeats();
+}
+
+std::optional<std::chrono::nanoseconds> Shard::time_to_wait() const {
+  if (!runnable_.empty() || phase_ == Phase::Ended) {
+    return 0ns;
+  }
+  std::optional<SteadyTime> deadline = timers_.next_deadline();
+  if (!sessions_.empty()) {
+    deadline = std::min(deadline.value_or(next_sweep_), next_sweep_);
+  }
+  if (!deadline) {
+    return std::nullopt;
+  }
+  return std::max<std::chrono::nanoseconds>(*deadline - now_, 0ns);
+}
+
+void Shard::read_clock() {
+  now_ = shared_.clock.steady();
+  unix_ms_ = std::max(unix_ms_, shared_.clock.unix_ms());
+  tick_ = static_cast<session::Tick>((now_ - started_) / session::kTickLength);
+}
+
+void Shard::run_tasks() {
+  std::vector<Task> tasks;
+  {
+    const std::scoped_lock lock(tasks_mutex_);
+    tasks.swap(tasks_);
+  }
+  for (Task& task : tasks) {
+    task(*this);
+  }
+}
+
+void Shard::sweep_heartbeats() {
+  if (now_ < next_sweep_ || sessions_.empty()) {
+    return;
+  }
+  const session::SessionSettings& settings = shared_.settings.session;
+  const auto pass = std::min(settings.ping_after, settings.dead_after) * session::kTickLength / kSweepsPerHeartbeat;
+  const auto every = std::max<Milliseconds>(pass / kSlicesPerSweep, 20ms);
+  // A clock that jumped ahead (a suspended machine, a test) owes as many sweeps as it skipped, one pass at most.
+  const auto missed = (now_ - next_sweep_) / every + 1;
+  const std::size_t slices = static_cast<std::size_t>(std::min<std::int64_t>(missed, kSlicesPerSweep));
+  const std::size_t count = (sessions_.size() * slices + kSlicesPerSweep - 1) / kSlicesPerSweep;
+  for (std::size_t i = 0; i < count && !sessions_.empty(); ++i) {
+    sweep_at_ = sweep_at_ + 1 < sessions_.size() ? sweep_at_ + 1 : 0;
+    sessions_[sweep_at_]->heartbeat(tick_);
+  }
+  next_sweep_ = now_ + every;
+}
+
+void Shard::destroy_retired() {
+  retired_sessions_.clear();
+  retired_connections_.clear();
+  rooms_.destroy_retired();
+}
+
+void Shard::runnable(room::Room& room) {
+  room.queued = room::Room::Queued::Yes;
+  runnable_.push_back(&room);
+}
+
+void Shard::room_ended(room::Room& room) { rooms_.retire(room); }
+
+io::Slice Shard::encode(service::EffectKind kind, std::string_view payload) {
+  std::array<char, ws::kServerHeaderBytesMax> header;
+  const auto opcode = kind == service::EffectKind::SendText ? ws::Opcode::Text : ws::Opcode::Binary;
+  const std::size_t header_bytes = ws::encode_frame_header(header.data(), opcode, payload.size());
+  return output_.append({header.data(), header_bytes}, payload);
+}
+
+void Shard::touched(session::ClientSession& session) { touched_.push_back(&session); }
+
+void Shard::retire(session::ClientSession& session) {
+  const std::size_t index = session.index;
+  JAM_CHECK(index < sessions_.size() && sessions_[index].get() == &session);
+  retired_sessions_.push_back(std::move(sessions_[index]));
+  if (index + 1 != sessions_.size()) {
+    sessions_[index] = std::move(sessions_.back());
+    sessions_[index]->index = static_cast<std::uint32_t>(index);
+  }
+  sessions_.pop_back();
+  shared_.connection_count.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Shard::retire(HttpConnection& connection) {
+  const auto found = connections_.find(connection.id());
+  JAM_CHECK(found != connections_.end());
+  shared_.connection_count.fetch_sub(1, std::memory_order_relaxed);
+  retired_connections_.push_back(std::move(found->second));
+  connections_.erase(found);
+}
+
+}  // namespace jamsocket::server

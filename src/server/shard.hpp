@@ -1,0 +1,163 @@
+// server/shard.hpp
+//
+// One event loop with its own rooms, sessions and timers. The only way in from another thread is `post`.
+//
+// A turn: wait; read what is ready into the rooms' inboxes; run the rooms that have events; write
+// once to every session that was touched; destroy what is over. Everything a turn works on is a
+// member: while a service call is under way nothing of the turn lives on the stack.
+
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "io/event_loop.hpp"
+#include "io/listener.hpp"
+#include "room/room.hpp"
+#include "server/acceptor.hpp"
+#include "server/http_connection.hpp"
+#include "server/room_table.hpp"
+#include "server/router.hpp"
+#include "server/server.hpp"
+#include "server/settings.hpp"
+#include "session/client_session.hpp"
+
+namespace jamsocket::server {
+
+class Shard;
+
+/// What all shards of a server share. Immutable while they run, but for the two counts.
+struct Shared {
+  const Settings& settings;
+  service::Service& service;
+  Files files;
+  Logger& logger;
+  const Clock& clock;
+  RoomIdHash room_hash;
+  std::vector<std::unique_ptr<Shard>>& shards;
+  std::atomic<std::uint32_t>& connection_count;
+  std::atomic<std::uint32_t>& room_count;
+};
+
+class Shard final : public room::RoomHost,
+                    public session::SessionHost,
+                    public HttpHost,
+                    public AcceptHost {
+ public:
+  using Task = std::move_only_function<void(Shard&)>;
+
+  [[nodiscard]] static Result<std::unique_ptr<Shard>> create(std::size_t number, const Shared& shared);
+  ~Shard() override;
+
+  /// Runs turns until it was drained or ended. Called once, by the shard's thread.
+  void run();
+  /// Runs `task` on the shard's thread, before it looks at its sockets again. Any thread.
+  void post(Task task);
+
+  // To be posted:
+  void listen(const io::Listener& listener);
+  /// Stops accepting, closes every client with 1012, then ends.
+  void drain();
+  /// Drops everything and ends.
+  void end();
+
+  // RoomHost
+  void runnable(room::Room& room) override;
+  void room_ended(room::Room& room) override;
+  [[nodiscard]] io::Slice encode(service::EffectKind kind, std::string_view payload) override;
+  [[nodiscard]] SteadyTime steady_now() const override { return now_; }
+  [[nodiscard]] std::int64_t unix_ms() const override { return unix_ms_; }
+  [[nodiscard]] io::TimerHeap& timers() override { return timers_; }
+  [[nodiscard]] room::InboxPool& inboxes() override { return inboxes_; }
+  [[nodiscard]] Counters& counters() override { return counters_; }
+  [[nodiscard]] Logger& logger() override { return shared_.logger; }
+  // SessionHost
+  [[nodiscard]] std::span<char> receive_buffer() override { return receive_buffer_; }
+  [[nodiscard]] const session::SessionSettings& session_settings() const override { return shared_.settings.session; }
+  [[nodiscard]] io::EventLoop& loop() override { return *loop_; }
+  [[nodiscard]] io::OutputArena& output() override { return output_; }
+  [[nodiscard]] session::Tick tick() const override { return tick_; }
+  void touched(session::ClientSession& session) override;
+  void retire(session::ClientSession& session) override;
+  // HttpHost
+  [[nodiscard]] const HttpSettings& http_settings() const override { return shared_.settings.http; }
+  void route(HttpConnection& connection, const http::Request& request) override;
+  void retire(HttpConnection& connection) override;
+  // AcceptHost
+  void accepted(io::Socket socket) override;
+
+ private:
+  enum class Phase : std::uint8_t { Running, Draining, Ended };
+
+  Shard(std::size_t number, const Shared& shared, std::unique_ptr<io::EventLoop> loop);
+
+  // One turn.
+  bool begin_next_call();
+  void finish_call();
+  void end_turn();
+  void wait_and_read();
+  [[nodiscard]] std::optional<std::chrono::nanoseconds> time_to_wait() const;
+  void read_clock();
+  void run_tasks();
+  void sweep_heartbeats();
+  void destroy_retired();
+
+  // Connections and rooms.
+  void answer(std::uint64_t connection, const http::Response& response);
+  [[nodiscard]] Shard& owner_of(std::string_view room_id);
+  void join(const std::string& room_id, session::Upgraded upgraded, std::unique_ptr<service::ConnectInfo> info);
+  [[nodiscard]] http::Response make_room(const std::string& room_id);
+  void make_room_for(std::uint64_t connection, std::string room_id);
+  void generate_room_for(std::uint64_t connection, unsigned attempts_left);
+  void close_some_clients();
+  void check_drained();
+
+  const std::size_t number_;
+  const Shared& shared_;
+  std::unique_ptr<io::EventLoop> loop_;
+  io::TimerHeap timers_;
+  io::OutputArena output_;
+  room::InboxPool inboxes_;
+  Counters counters_;
+  std::vector<char> receive_buffer_;
+
+  SteadyTime now_;
+  SteadyTime started_;
+  std::int64_t unix_ms_ = 0;
+  session::Tick tick_ = 0;
+
+  RoomTable rooms_;
+  std::vector<std::unique_ptr<session::ClientSession>> sessions_;
+  std::unordered_map<std::uint64_t, std::unique_ptr<HttpConnection>> connections_;
+  std::uint64_t last_connection_ = 0;
+  std::vector<std::unique_ptr<session::ClientSession>> retired_sessions_;
+  std::vector<std::unique_ptr<HttpConnection>> retired_connections_;
+
+  // The turn.
+  std::deque<room::Room*> runnable_;
+  std::unique_ptr<room::ServiceCall> call_;
+  std::uint32_t events_left_for_room_ = 0;
+  std::uint32_t events_left_for_turn_ = 0;
+  std::vector<session::ClientSession*> touched_;
+  std::size_t sweep_at_ = 0;
+  SteadyTime next_sweep_;
+
+  std::unique_ptr<Acceptor> acceptor_;
+  io::CallbackTimer drain_timer_{[this] { close_some_clients(); }};
+  io::CallbackTimer drain_deadline_{[this] { end(); }};
+  Phase phase_ = Phase::Running;
+
+  std::mutex tasks_mutex_;      // The one door across threads: docs/decisions/0006-one-door-between-threads.md
+  std::vector<Task> tasks_;     // Guarded by tasks_mutex_.
+};
+
+}  // namespace jamsocket::server

@@ -1,0 +1,213 @@
+// The shard's connections and rooms: accepting, routing, joining, making rooms, draining.
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.hpp"
+#include "server/shard.hpp"
+#include "ws/close_code.hpp"
+
+namespace jamsocket::server {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr unsigned kGenerateAttempts = 16;
+// A drain closes few clients at once and many in batches, so that they do not all reconnect together.
+constexpr std::size_t kDrainBatchMin = 64;
+constexpr std::size_t kDrainBatches = 20;
+constexpr Milliseconds kDrainPause{50};
+
+template <class... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+
+HttpConnection::Then to_then(Answer::Then then) {
+  return then == Answer::Then::Close ? HttpConnection::Then::Close : HttpConnection::Then::KeepAlive;
+}
+
+}  // namespace
+
+void Shard::listen(const io::Listener& listener) { acceptor_ = std::make_unique<Acceptor>(listener, *this); }
+
+void Shard::accepted(io::Socket socket) {
+  if (shared_.connection_count.fetch_add(1, std::memory_order_relaxed) >= shared_.settings.connections_max) {
+    shared_.connection_count.fetch_sub(1, std::memory_order_relaxed);
+    counters_.add(Counter::ConnectionsRefused);
+    const std::string answer = http::serialise(
+        http::text_response(503, "The server has as many connections as it may have; try later."),
+        {.after = http::AfterResponse::Close});
+    // Best effort: the request was not even read.
+    (void)socket.write(answer);
+    return;
+  }
+  const std::uint64_t id = ++last_connection_;
+  auto connection = std::make_unique<HttpConnection>(id, std::move(socket), *this);
+  HttpConnection& started = *connection;
+  connections_.emplace(id, std::move(connection));
+  started.start();
+}
+
+void Shard::route(HttpConnection& connection, const http::Request& request) {
+  Decision decision = decide(request, io::peer_address(connection.socket()), shared_.settings, shared_.files);
+  std::visit(
+      Overloaded{
+          [&](Answer& answer) { connection.respond(answer.response, to_then(answer.then)); },
+          [&](MakeRoom& make) { make_room_for(connection.id(), std::move(make.room_id)); },
+          [&](GenerateRoom&) { generate_room_for(connection.id(), kGenerateAttempts); },
+          [&](JoinRoom& join) {
+            // The connection's place goes on to its session.
+            shared_.connection_count.fetch_add(1, std::memory_order_relaxed);
+            Shard& owner = owner_of(join.room_id);
+            session::Upgraded upgraded = connection.hand_over(std::move(join.response));
+            if (&owner == this) {
+              this->join(join.room_id, std::move(upgraded), std::move(join.info));
+              return;
+            }
+            owner.post([room_id = std::move(join.room_id), upgraded = std::move(upgraded),
+                        info = std::move(join.info)](Shard& shard) mutable {
+              shard.join(room_id, std::move(upgraded), std::move(info));
+            });
+          }},
+      decision);
+}
+
+void Shard::answer(std::uint64_t connection, const http::Response& response) {
+  if (const auto found = connections_.find(connection); found != connections_.end()) {
+    found->second->respond(response);
+  }
+}
+
+Shard& Shard::owner_of(std::string_view room_id) {
+  return *shared_.shards[shared_.room_hash(room_id) % shared_.shards.size()];
+}
+
+void Shard::join(const std::string& room_id, session::Upgraded upgraded, std::unique_ptr<service::ConnectInfo> info) {
+  auto made = std::make_unique<session::ClientSession>(std::move(upgraded), *this);
+  session::ClientSession& session = *made;
+  session.index = static_cast<std::uint32_t>(sessions_.size());
+  if (sessions_.empty()) {
+    next_sweep_ = now_;
+  }
+  sessions_.push_back(std::move(made));
+  if (phase_ != Phase::Running) {
+    session.reject(503, kStopping);
+    return;
+  }
+  room::Room* room = rooms_.find(room_id);
+  if (room == nullptr && !shared_.settings.strategy.joining_makes_rooms()) {
+    session.reject(404, kRoomUnknown);
+    return;
+  }
+  if (room == nullptr) {
+    room = rooms_.make(room_id, shared_.service, shared_.settings.room, *this);
+  }
+  if (room == nullptr) {
+    counters_.add(Counter::RoomsRefused);
+    session.reject(503, too_many_rooms(shared_.settings.rooms_max).body);
+  } else if (room->is_full()) {
+    session.reject(503, kRoomFull);
+  } else {
+    session.join(*room, std::move(info));
+  }
+}
+
+http::Response Shard::make_room(const std::string& room_id) {
+  if (phase_ != Phase::Running) {
+    return http::text_response(503, kStopping);
+  }
+  if (rooms_.find(room_id) != nullptr) {
+    return room_exists();
+  }
+  room::Room* room = rooms_.make(room_id, shared_.service, shared_.settings.room, *this);
+  if (room == nullptr) {
+    counters_.add(Counter::RoomsRefused);
+    return too_many_rooms(shared_.settings.rooms_max);
+  }
+  room->expect_clients();
+  return room_made(room_id);
+}
+
+void Shard::make_room_for(std::uint64_t connection, std::string room_id) {
+  Shard& owner = owner_of(room_id);
+  if (&owner == this) {
+    answer(connection, make_room(room_id));
+    return;
+  }
+  owner.post([connection, room_id = std::move(room_id), &asker = *this](Shard& shard) {
+    asker.post([connection, response = shard.make_room(room_id)](Shard& self) { self.answer(connection, response); });
+  });
+}
+
+void Shard::generate_room_for(std::uint64_t connection, unsigned attempts_left) {
+  std::string room_id = shared_.settings.strategy.generate_id();
+  Shard& owner = owner_of(room_id);
+  owner.post([connection, room_id = std::move(room_id), attempts_left, &asker = *this](Shard& shard) {
+    asker.post([connection, attempts_left, response = shard.make_room(room_id)](Shard& self) {
+      if (response.status == 409 && attempts_left > 1) {
+        self.generate_room_for(connection, attempts_left - 1);
+      } else if (response.status == 409) {
+        self.answer(connection, http::text_response(503, "No free room id was found; use a longer room strategy."));
+      } else {
+        self.answer(connection, response);
+      }
+    });
+  });
+}
+
+void Shard::drain() {
+  if (phase_ != Phase::Running) {
+    return;
+  }
+  phase_ = Phase::Draining;
+  acceptor_.reset();
+  std::vector<HttpConnection*> connections;
+  for (const auto& [id, connection] : connections_) {
+    connections.push_back(connection.get());
+  }
+  for (HttpConnection* connection : connections) {
+    connection->drain();
+  }
+  timers_.schedule(drain_deadline_.node(), now_ + shared_.settings.drain_timeout);
+  close_some_clients();
+}
+
+void Shard::close_some_clients() {
+  // From the back: a session that goes at once leaves the indices before it as they are.
+  std::size_t left = std::max(kDrainBatchMin, sessions_.size() / kDrainBatches + 1);
+  std::size_t open = 0;
+  for (std::size_t i = sessions_.size(); i-- > 0;) {
+    if (!sessions_[i]->is_open()) {
+      continue;
+    }
+    if (left == 0) {
+      ++open;
+      continue;
+    }
+    --left;
+    sessions_[i]->leave_and_close(ws::close_code::kRestart, "the server is stopping");
+  }
+  if (open > 0) {
+    timers_.schedule(drain_timer_.node(), now_ + kDrainPause);
+  }
+}
+
+void Shard::check_drained() {
+  if (phase_ == Phase::Draining && sessions_.empty() && connections_.empty() && runnable_.empty()) {
+    phase_ = Phase::Ended;
+  }
+}
+
+void Shard::end() {
+  acceptor_.reset();
+  while (!sessions_.empty()) {
+    sessions_.back()->drop();
+  }
+  while (!connections_.empty()) {
+    connections_.begin()->second->drop();
+  }
+  phase_ = Phase::Ended;
+}
+
+}  // namespace jamsocket::server

@@ -1,0 +1,377 @@
+#include "session/client_session.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/check.hpp"
+#include "http/response.hpp"
+#include "ws/close_code.hpp"
+#include "ws/frame.hpp"
+
+namespace jamsocket::session {
+
+namespace close_code = ws::close_code;
+
+ClientSession::ClientSession(Upgraded upgraded, SessionHost& host)
+    : host_(host),
+      socket_(std::move(upgraded.socket)),
+      handshake_(std::make_unique<Handshake>(std::move(upgraded.response), std::move(upgraded.unread))),
+      last_seen_(host.tick()),
+      last_ping_(host.tick()) {}
+
+ClientSession::~ClientSession() {
+  if (watched_) {
+    host_.loop().remove(socket_);
+  }
+}
+
+void ClientSession::join(room::Room& room, std::unique_ptr<service::ConnectInfo> info) {
+  room_ = &room;
+  set_deadline(host_.session_settings().join_timeout);
+  client_ = room.join(*this, std::move(info));
+}
+
+void ClientSession::admitted() {
+  JAM_CHECK(state_ == State::Joining);
+  state_ = State::Open;
+  deadline_.reset();
+  last_seen_ = host_.tick();
+  outbox_.push_last(host_.output().append(handshake_->response, {}));
+  if (handshake_->unread.empty()) {
+    handshake_.reset();
+  }
+  watch();
+  mark_touched();
+}
+
+void ClientSession::refused(std::string_view reason) {
+  room_ = nullptr;
+  reject(403, reason.empty() ? std::string_view("The service refused this client.") : reason);
+}
+
+void ClientSession::room_failed() {
+  room_ = nullptr;
+  if (state_ == State::Joining) {
+    reject(500, "The room could not take the client in: its service failed. The server's log says why.");
+  } else if (state_ == State::Open) {
+    start_close(close_code::kInternalError, "the room failed");
+  }
+}
+
+void ClientSession::push(const io::Slice& slice) {
+  if (state_ != State::Open || overflowed_) {
+    return;
+  }
+  mark_touched();
+  const OutboxLimits& limits = host_.session_settings().outbox;
+  if (outbox_.push(slice, limits) == Outbox::Push::Queued) [[likely]] {
+    return;
+  }
+  // A burst within one turn may be more than may wait: what counts is what the socket leaves of it.
+  // A connection found broken here is found so again, and dropped, at the end of the turn.
+  (void)outbox_.flush(socket_, host_.output(), host_.counters());
+  overflowed_ = outbox_.push(slice, limits) == Outbox::Push::Full;
+}
+
+void ClientSession::close(std::uint16_t code, std::string_view reason) {
+  room_ = nullptr;
+  if (state_ == State::Open) {
+    start_close(code, reason);
+  }
+}
+
+void ClientSession::resume_reading() {
+  if (reading_paused_ && state_ != State::Gone) {
+    reading_paused_ = false;
+    watch();
+  }
+}
+
+void ClientSession::end_turn() {
+  touched_ = false;
+  if (state_ == State::Open && handshake_ != nullptr) [[unlikely]] {
+    const std::unique_ptr<Handshake> handshake = std::move(handshake_);
+    consume(handshake->unread);
+  }
+  if (overflowed_ && state_ == State::Open) {
+    host_.counters().add(Counter::ClientsSlow);
+    leave_and_close(close_code::kTryLater, "too slow: too much is waiting to be read");
+  }
+  if (state_ != State::Gone) {
+    flush(Outbox::Writable::Unknown);
+  }
+}
+
+void ClientSession::heartbeat(Tick now) {
+  const SessionSettings& settings = host_.session_settings();
+  if (state_ != State::Open) {
+    return;
+  }
+  const Tick silent_for = now - last_seen_;
+  if (silent_for >= settings.dead_after) {
+    host_.counters().add(Counter::ClientsTimedOut);
+    drop();
+    return;
+  }
+  if (silent_for >= settings.ping_after && now - last_ping_ >= settings.ping_after && !outbox_.is_blocked()) {
+    last_ping_ = now;
+    push(host_.output().append(ws::encode_frame(ws::Opcode::Ping, {}), {}));
+  }
+}
+
+void ClientSession::leave_and_close(std::uint16_t code, std::string_view reason) {
+  leave_room();
+  if (state_ == State::Open) {
+    start_close(code, reason);
+  } else if (state_ == State::Joining) {
+    reject(503, reason);
+  }
+}
+
+void ClientSession::drop() {
+  if (state_ == State::Gone) {
+    return;
+  }
+  leave_room();
+  state_ = State::Gone;
+  deadline_.reset();
+  if (watched_) {
+    watched_ = false;
+    host_.loop().remove(socket_);
+  }
+  socket_.close();
+  host_.retire(*this);
+}
+
+void ClientSession::on_ready(std::uint32_t events) {
+  if (state_ == State::Gone) {
+    return;
+  }
+  if ((events & EPOLLIN) != 0) {
+    read();
+  } else if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
+    drop();
+  }
+  if ((events & EPOLLOUT) != 0 && state_ != State::Gone) {
+    flush(Outbox::Writable::Yes);
+  }
+}
+
+void ClientSession::on_timer() {
+  switch (state_) {
+    case State::Joining:
+      host_.counters().add(Counter::HandshakeTimeouts);
+      leave_and_close(close_code::kTryLater, "The room did not answer in time.");
+      return;
+    case State::Open:
+      host_.counters().add(Counter::ProtocolErrors);
+      leave_and_close(close_code::kPolicy, "the message took too long to complete");
+      return;
+    case State::Closing:
+    case State::Lingering:
+      // The peer had its time: what it has not read is dropped.
+      socket_.reset_on_close();
+      drop();
+      return;
+    case State::Gone:
+      return;
+  }
+}
+
+void ClientSession::read() {
+  if (state_ == State::Lingering) {
+    discard_input();
+    return;
+  }
+  if (room_ != nullptr && room_->inbox_is_full()) {
+    reading_paused_ = true;
+    watch();
+    return;
+  }
+  const std::span<char> buffer = host_.receive_buffer();
+  const io::IoResult got = socket_.read(buffer);
+  switch (got.status) {
+    case io::IoStatus::Done:
+      last_seen_ = host_.tick();
+      host_.counters().add(Counter::BytesIn, got.bytes);
+      consume(buffer.first(got.bytes));
+      return;
+    case io::IoStatus::WouldBlock:
+      return;
+    case io::IoStatus::Closed:
+    case io::IoStatus::Failed:
+      drop();
+      return;
+  }
+}
+
+void ClientSession::discard_input() {
+  const io::IoResult got = socket_.read(host_.receive_buffer());
+  if (got.status == io::IoStatus::Closed || got.status == io::IoStatus::Failed) {
+    drop();
+  }
+}
+
+void ClientSession::consume(std::span<char> input) {
+  const ws::ReaderLimits& limits = host_.session_settings().reader;
+  for (;;) {
+    const ws::ReadStep step = reader_.next(input, limits);
+    switch (step.kind) {
+      case ws::StepKind::Text:
+      case ws::StepKind::Binary:
+        if (room_ != nullptr) [[likely]] {
+          host_.counters().add(Counter::MessagesIn);
+          room_->message(step.kind == ws::StepKind::Text ? service::EventKind::Text : service::EventKind::Binary,
+                         client_, step.payload);
+        }
+        continue;
+      case ws::StepKind::Ping:
+        answer_ping(step.payload);
+        continue;
+      case ws::StepKind::Pong:
+        continue;
+      case ws::StepKind::Close:
+        peer_closed(step);
+        return;
+      case ws::StepKind::Failure:
+        protocol_failure(step);
+        return;
+      case ws::StepKind::NeedMore:
+        update_message_deadline();
+        return;
+    }
+  }
+}
+
+void ClientSession::answer_ping(std::string_view payload) {
+  if (state_ != State::Open) {
+    return;
+  }
+  std::string pong = ws::encode_frame(ws::Opcode::Pong, payload);
+  // To a peer that sends pings and does not read, one answer is owed: the latest (RFC 6455 section 5.5.3).
+  if (outbox_.is_blocked()) {
+    outbox_.set_pending_pong(std::move(pong));
+  } else {
+    push(host_.output().append(pong, {}));
+  }
+}
+
+void ClientSession::peer_closed(const ws::ReadStep& step) {
+  if (state_ == State::Closing) {
+    drop();
+    return;
+  }
+  const std::string answer =
+      ws::encode_close_frame(step.code == 0 ? std::nullopt : std::optional<std::uint16_t>(step.code));
+  leave_room();
+  outbox_.push_last(host_.output().append(answer, {}));
+  linger();
+}
+
+void ClientSession::protocol_failure(const ws::ReadStep& step) {
+  if (state_ == State::Closing) {
+    drop();
+    return;
+  }
+  host_.counters().add(Counter::ProtocolErrors);
+  host_.logger().debug("session.protocol_error", {{"close_code", step.code}, {"reason", step.payload}});
+  leave_room();
+  outbox_.push_last(host_.output().append(ws::encode_close_frame(step.code, step.payload), {}));
+  linger();
+}
+
+void ClientSession::reject(int status, std::string_view reason) {
+  JAM_CHECK(state_ == State::Joining);
+  host_.counters().add(Counter::HttpErrors);
+  const http::SerialiseOptions closing{.after = http::AfterResponse::Close};
+  outbox_.push_last(host_.output().append(http::serialise(http::text_response(status, reason), closing), {}));
+  handshake_.reset();
+  linger();
+  watch();
+}
+
+void ClientSession::start_close(std::uint16_t code, std::string_view reason) {
+  state_ = State::Closing;
+  outbox_.push_last(host_.output().append(ws::encode_close_frame(code, reason), {}));
+  set_deadline(host_.session_settings().close_timeout);
+  resume_reading();
+  mark_touched();
+}
+
+void ClientSession::linger() {
+  state_ = State::Lingering;
+  set_deadline(host_.session_settings().close_timeout);
+  resume_reading();
+  mark_touched();
+}
+
+void ClientSession::leave_room() {
+  if (room_ != nullptr) {
+    host_.counters().add(Counter::ClientsLeft);
+    std::exchange(room_, nullptr)->leave(client_);
+  }
+}
+
+void ClientSession::flush(Outbox::Writable writable) {
+  const Outbox::Flush flushed = outbox_.flush(socket_, host_.output(), host_.counters(), writable);
+  if (flushed == Outbox::Flush::Failed) {
+    drop();
+    return;
+  }
+  const bool blocked = flushed == Outbox::Flush::Blocked;
+  if (blocked != wants_writable_) {
+    wants_writable_ = blocked;
+    watch();
+  }
+  if (!blocked && state_ == State::Lingering && !write_ended_) {
+    write_ended_ = true;
+    socket_.shut_down_writing();
+  }
+}
+
+// Tells the event loop what the session waits for.
+void ClientSession::watch() {
+  const std::uint32_t events =
+      (reading_paused_ ? 0U : std::uint32_t{EPOLLIN}) | (wants_writable_ ? std::uint32_t{EPOLLOUT} : 0U);
+  if (watched_) {
+    host_.loop().change(socket_, events, *this);
+    return;
+  }
+  const Result<void> added = host_.loop().add(socket_, events, *this);
+  if (added) {
+    watched_ = true;
+  } else {
+    host_.logger().error("session.not_watched", {{"reason", added.error().message}});
+    // Not dropped on the spot: the room may be in the middle of its members.
+    set_deadline(Milliseconds{0});
+    state_ = State::Lingering;
+  }
+}
+
+void ClientSession::update_message_deadline() {
+  if (state_ != State::Open) {
+    return;
+  }
+  if (!reader_.mid_message()) {
+    deadline_.reset();
+  } else if (deadline_ == nullptr) {
+    set_deadline(host_.session_settings().message_timeout);
+  }
+}
+
+void ClientSession::set_deadline(Milliseconds from_now) {
+  if (deadline_ == nullptr) {
+    deadline_ = std::make_unique<io::TimerNode>(*this);
+  }
+  host_.timers().schedule(*deadline_, host_.steady_now() + from_now);
+}
+
+void ClientSession::mark_touched() {
+  if (!touched_) {
+    touched_ = true;
+    host_.touched(*this);
+  }
+}
+
+}  // namespace jamsocket::session

@@ -1,0 +1,154 @@
+// session/client_session.hpp
+//
+// One client: from the upgrade that its room will answer to the closed socket.
+//
+//   Joining    its room decides; nothing was answered, nothing is read
+//   Open       messages both ways
+//   Closing    our Close frame is out, the peer's is awaited; what else comes is ignored
+//   Lingering  nothing more to say: the peer reads to the end, then the socket closes
+//   Gone       the socket is closed; destroyed when the turn ends
+//
+// Thread: its shard's.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/clock.hpp"
+#include "base/counters.hpp"
+#include "base/log.hpp"
+#include "io/event_loop.hpp"
+#include "io/socket.hpp"
+#include "io/timer_heap.hpp"
+#include "room/room.hpp"
+#include "session/outbox.hpp"
+#include "ws/message_reader.hpp"
+
+namespace jamsocket::session {
+
+class ClientSession;
+
+/// Coarse time, a tenth of a second: fine enough for heartbeats, small enough for every session.
+using Tick = std::uint32_t;
+inline constexpr Milliseconds kTickLength{100};
+
+struct SessionSettings {
+  ws::ReaderLimits reader;
+  OutboxLimits outbox;
+  Tick ping_after{250};      ///< Of silence.
+  Tick dead_after{600};      ///< Of silence.
+  Milliseconds join_timeout{10'000};
+  Milliseconds message_timeout{30'000};
+  Milliseconds close_timeout{2'000};
+};
+
+/// What a session needs of its shard.
+class SessionHost {
+ public:
+  virtual ~SessionHost() = default;
+  /// Shared by all sessions: what is read must be consumed or copied before returning to the loop.
+  [[nodiscard]] virtual std::span<char> receive_buffer() = 0;
+  [[nodiscard]] virtual const SessionSettings& session_settings() const = 0;
+  [[nodiscard]] virtual io::EventLoop& loop() = 0;
+  [[nodiscard]] virtual io::OutputArena& output() = 0;
+  [[nodiscard]] virtual io::TimerHeap& timers() = 0;
+  [[nodiscard]] virtual Counters& counters() = 0;
+  [[nodiscard]] virtual Logger& logger() = 0;
+  [[nodiscard]] virtual SteadyTime steady_now() const = 0;
+  [[nodiscard]] virtual Tick tick() const = 0;
+  /// `end_turn` of this session is to be called before the turn ends; asked at most once a turn.
+  virtual void touched(ClientSession& session) = 0;
+  /// To be destroyed, but not before the turn ends.
+  virtual void retire(ClientSession& session) = 0;
+};
+
+/// A socket whose upgrade request was found good, on its way to its room.
+struct Upgraded {
+  io::Socket socket;
+  std::string response;   ///< The 101, to be sent once the room lets the client in.
+  std::string unread;     ///< What the client sent behind the request.
+};
+
+class ClientSession final : public io::EventHandler, public room::ClientLink, public io::TimerTarget {
+ public:
+  ClientSession(Upgraded upgraded, SessionHost& host);
+  ~ClientSession() override;
+  ClientSession(const ClientSession&) = delete;
+  ClientSession& operator=(const ClientSession&) = delete;
+
+  /// Asks the room in. To be called once, first.
+  void join(room::Room& room, std::unique_ptr<service::ConnectInfo> info);
+  /// Whether it is not yet on its way out.
+  [[nodiscard]] bool is_open() const { return state_ == State::Joining || state_ == State::Open; }
+  /// Instead of `join`: answers the upgrade with `status`, one sentence as the body, and closes.
+  void reject(int status, std::string_view reason);
+  /// Writes what the turn queued, and acts on what was put off until now.
+  void end_turn();
+  /// Pings a silent client, gives a dead one up.
+  void heartbeat(Tick now);
+  /// Leaves the room and closes with `code`.
+  void leave_and_close(std::uint16_t code, std::string_view reason);
+  /// Leaves the room and drops the connection without a word.
+  void drop();
+
+  // EventHandler
+  void on_ready(std::uint32_t events) override;
+  // ClientLink
+  void admitted() override;
+  void refused(std::string_view reason) override;
+  void room_failed() override;
+  void push(const io::Slice& slice) override;
+  void close(std::uint16_t code, std::string_view reason) override;
+  void resume_reading() override;
+  // TimerTarget
+  void on_timer() override;
+
+  std::uint32_t index = 0;  ///< In the shard's list of sessions; the shard's own.
+
+ private:
+  enum class State : std::uint8_t { Joining, Open, Closing, Lingering, Gone };
+  struct Handshake {
+    std::string response;
+    std::string unread;
+  };
+
+  void read();
+  void discard_input();
+  void consume(std::span<char> input);
+  void answer_ping(std::string_view payload);
+  void peer_closed(const ws::ReadStep& step);
+  void protocol_failure(const ws::ReadStep& step);
+  void start_close(std::uint16_t code, std::string_view reason);
+  void linger();
+  void leave_room();
+  void flush(Outbox::Writable writable);
+  void watch();
+  void update_message_deadline();
+  void set_deadline(Milliseconds from_now);
+  void mark_touched();
+
+  SessionHost& host_;
+  room::Room* room_ = nullptr;  ///< Null once one has forgotten the other.
+  io::Socket socket_;
+  ClientId client_{};
+  ws::MessageReader reader_;
+  Outbox outbox_;
+  std::unique_ptr<Handshake> handshake_;     ///< While Joining, and until its unread bytes are consumed.
+  std::unique_ptr<io::TimerNode> deadline_;  ///< Of the state, or of an incomplete message.
+  Tick last_seen_;
+  Tick last_ping_;
+  State state_ = State::Joining;
+  bool touched_ : 1 = false;
+  bool overflowed_ : 1 = false;
+  bool watched_ : 1 = false;        ///< In the event loop.
+  bool reading_paused_ : 1 = false;
+  bool wants_writable_ : 1 = false;
+  bool write_ended_ : 1 = false;
+};
+
+}  // namespace jamsocket::session
