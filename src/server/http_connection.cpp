@@ -1,10 +1,17 @@
 #include "server/http_connection.hpp"
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <utility>
 
 #include "base/check.hpp"
 
 namespace jamsocket::server {
+namespace {
+constexpr std::size_t kFilePieceBytes = std::size_t{256} << 10U;
+constexpr int kFilePiecesPerTurn = 4;
+}  // namespace
 
 HttpConnection::HttpConnection(std::uint64_t id, io::Socket socket, HttpHost& host)
     : id_(id), host_(host), socket_(std::move(socket)), parser_(host.http_settings().request) {}
@@ -20,18 +27,23 @@ void HttpConnection::start() {
   watch(EPOLLIN);
 }
 
-void HttpConnection::respond(const http::Response& response, Then then) {
+void HttpConnection::respond(StaticResponse response, Then then) {
   if (state_ != State::Answering) {
     return;
   }
-  if (response.status >= 400) {
+  if (response.response.status >= 400) {
     host_.counters().add(Counter::HttpErrors);
   }
   then_ = keep_alive_wanted_ && !draining_ ? then : Then::Close;
-  out_ = http::serialise(response, {.after = then_ == Then::KeepAlive ? http::AfterResponse::KeepAlive
-                                                                     : http::AfterResponse::Close,
-                                    .body = head_only_ ? http::SendBody::No : http::SendBody::Yes,
-                                    .unix_ms = host_.unix_ms()});
+  out_ = http::serialise_head(response.response, response.body_bytes,
+                              {.after = then_ == Then::KeepAlive ? http::AfterResponse::KeepAlive
+                                                                 : http::AfterResponse::Close,
+                               .body = head_only_ ? http::SendBody::No : http::SendBody::Yes,
+                               .unix_ms = host_.unix_ms()});
+  if (!head_only_) {
+    out_ += response.response.body;
+    file_ = std::move(response.file);
+  }
   written_ = 0;
   state_ = State::Writing;
   write();
@@ -151,25 +163,52 @@ void HttpConnection::refuse(const http::ParseStep& step) {
   host_.counters().add(Counter::HttpRequests);
   state_ = State::Answering;
   head_only_ = false;
-  respond(http::text_response(step.http_status, step.reason), Then::Close);
+  respond(whole_response(http::text_response(step.http_status, step.reason)), Then::Close);
 }
 
 void HttpConnection::write() {
-  const io::IoResult result = socket_.write(std::string_view(out_).substr(written_));
-  if (result.status == io::IoStatus::Failed) {
-    drop();
-    return;
+  // A big file goes out in pieces, a bounded number a turn: rooms go on meanwhile.
+  for (int piece = 0; piece < kFilePiecesPerTurn; ++piece) {
+    const io::IoResult result = socket_.write(std::string_view(out_).substr(written_));
+    if (result.status == io::IoStatus::Failed) {
+      drop();
+      return;
+    }
+    host_.counters().add(Counter::BytesOut, result.bytes);
+    written_ += result.bytes;
+    if (written_ < out_.size()) {
+      break;
+    }
+    if (!file_) {
+      out_ = {};
+      answered();
+      return;
+    }
+    if (!read_more_of_file()) {
+      drop();
+      return;
+    }
   }
-  host_.counters().add(Counter::BytesOut, result.bytes);
-  written_ += result.bytes;
-  if (written_ < out_.size()) {
-    set_deadline(host_.http_settings().request_timeout);
-    watch(EPOLLOUT);
-    return;
+  set_deadline(host_.http_settings().request_timeout);
+  watch(EPOLLOUT);
+}
+
+// Fills `out_` with the file's next piece. False: the file is shorter than was promised.
+bool HttpConnection::read_more_of_file() {
+  const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(file_->bytes, kFilePieceBytes));
+  out_.resize(wanted);
+  const ssize_t got = ::pread(file_->file.fd(), out_.data(), wanted, static_cast<off_t>(file_->offset));
+  if (got <= 0) {
+    return wanted == 0;
   }
-  out_.clear();
-  out_.shrink_to_fit();
-  answered();
+  out_.resize(static_cast<std::size_t>(got));
+  written_ = 0;
+  file_->offset += static_cast<std::uint64_t>(got);
+  file_->bytes -= static_cast<std::uint64_t>(got);
+  if (file_->bytes == 0) {
+    file_.reset();
+  }
+  return true;
 }
 
 void HttpConnection::answered() {

@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,6 +28,7 @@
 #include "io/socket.hpp"
 #include "io/timer_heap.hpp"
 #include "server/settings.hpp"
+#include "server/static_files.hpp"
 #include "session/client_session.hpp"
 
 namespace jamsocket::server {
@@ -65,7 +67,7 @@ class HttpConnection final : public io::EventHandler, public io::TimerTarget {
   [[nodiscard]] const io::Socket& socket() const { return socket_; }
 
   /// Answers the request that `route` got.
-  void respond(const http::Response& response, Then then = Then::KeepAlive);
+  void respond(StaticResponse response, Then then = Then::KeepAlive);
   /// Gives the socket away, with `response` to be sent once the room agrees; this connection is over.
   [[nodiscard]] session::Upgraded hand_over(std::string response);
   /// After the answer under way, or at once when idle, the connection ends.
@@ -83,6 +85,7 @@ class HttpConnection final : public io::EventHandler, public io::TimerTarget {
   void handle_request();
   void refuse(const http::ParseStep& step);
   void write();
+  [[nodiscard]] bool read_more_of_file();
   void answered();
   void watch(std::uint32_t events);
   void set_deadline(Milliseconds from_now);
@@ -95,6 +98,7 @@ class HttpConnection final : public io::EventHandler, public io::TimerTarget {
   std::size_t unread_at_ = 0;
   std::string out_;
   std::size_t written_ = 0;  ///< Of `out_`.
+  std::optional<FileSlice> file_;  ///< What follows `out_`.
   io::TimerNode deadline_{*this};
   std::uint32_t watched_events_ = 0;
   State state_ = State::Reading;

@@ -17,6 +17,10 @@ http::Response method_not_allowed(std::string_view allowed) {
   return response;
 }
 
+StaticResponse whole_text(int status, std::string_view text) {
+  return whole_response(http::text_response(status, text));
+}
+
 bool is_read(const http::Request& request) {
   return request.method == http::Method::Get || request.method == http::Method::Head;
 }
@@ -38,35 +42,39 @@ Decision decide_room(const http::Request& request, std::string_view encoded_id, 
                      const Settings& settings) {
   const bool is_post = request.method == http::Method::Post;
   if (request.method != http::Method::Get && !is_post) {
-    return Answer{method_not_allowed("GET, POST")};
+    return Answer{whole_response(method_not_allowed("GET, POST"))};
   }
   Result<std::string> id = http::decode_room_id(encoded_id, settings.room_id_bytes_max);
   if (!id) {
-    return Answer{http::text_response(400, id.error().message), Answer::Then::Close};
+    return Answer{whole_text(400, id.error().message), Answer::Then::Close};
   }
   if (is_post) {
     if (!settings.strategy.explicit_ids()) {
-      return Answer{http::text_response(403, "Explicit room creation is not enabled.")};
+      return Answer{whole_text(403, "Explicit room creation is not enabled.")};
     }
     return MakeRoom{*std::move(id)};
   }
   const auto upgrade = http::check_upgrade(request);
   if (!upgrade) {
-    return Answer{upgrade.error(), Answer::Then::Close};
+    return Answer{whole_response(upgrade.error()), Answer::Then::Close};
   }
   const std::string accept = ws::accept_key(upgrade->key);
   return JoinRoom{*std::move(id), http::upgrade_response({.accept = accept, .protocol = {}, .extensions = {}}),
                   connect_info(request, remote_address, settings.client_headers)};
 }
 
-Decision decide_file(const http::Request& request, const FileSource* files, std::string_view path) {
+Decision decide_file(const http::Request& request, const StaticFiles* files, std::string_view encoded_path) {
   if (!is_read(request)) {
-    return Answer{method_not_allowed("GET, HEAD")};
+    return Answer{whole_response(method_not_allowed("GET, HEAD"))};
   }
   if (files == nullptr) {
-    return Answer{http::text_response(404, "There is nothing at this path.")};
+    return Answer{whole_text(404, "There is nothing at this path.")};
   }
-  return Answer{files->get(request, path)};
+  const Result<std::string> path = http::decode_file_path(encoded_path);
+  if (!path) {
+    return Answer{whole_text(400, path.error().message)};
+  }
+  return Answer{files->get(request, *path)};
 }
 
 }  // namespace
@@ -76,14 +84,14 @@ Decision decide(const http::Request& request, const std::string& remote_address,
   const http::Route route = http::route(request.path);
   switch (route.kind) {
     case http::RouteKind::Status:
-      return Answer{is_read(request) ? http::text_response(200, "ok") : method_not_allowed("GET, HEAD")};
+      return Answer{whole_response(is_read(request) ? http::text_response(200, "ok") : method_not_allowed("GET, HEAD"))};
     case http::RouteKind::NewRoom:
       if (request.method != http::Method::Post) {
-        return Answer{method_not_allowed("POST")};
+        return Answer{whole_response(method_not_allowed("POST"))};
       }
       if (!settings.strategy.generates_ids()) {
         return Answer{
-            http::text_response(400, "Room ID generation is disabled; rooms must be created with an explicit ID.")};
+            whole_text(400, "Room ID generation is disabled; rooms must be created with an explicit ID.")};
       }
       return GenerateRoom{};
     case http::RouteKind::Room:
@@ -93,7 +101,7 @@ Decision decide(const http::Request& request, const std::string& remote_address,
     case http::RouteKind::Static:
       return decide_file(request, files.site, route.rest);
   }
-  return Answer{http::text_response(404, "There is nothing at this path.")};
+  return Answer{whole_text(404, "There is nothing at this path.")};
 }
 
 http::Response room_made(const std::string& room_id) { return http::text_response(200, room_id); }

@@ -11,19 +11,13 @@
 #include "http/request.hpp"
 #include "http/response.hpp"
 #include "server/settings.hpp"
+#include "server/static_files.hpp"
 #include "service/event.hpp"
 
 namespace jamsocket::server {
 
-/// Where files come from; both may be null.
-class FileSource {
- public:
-  virtual ~FileSource() = default;
-  [[nodiscard]] virtual http::Response get(const http::Request& request, std::string_view encoded_path) const = 0;
-};
-
 struct Answer {
-  http::Response response;
+  StaticResponse response;
   enum class Then : std::uint8_t { KeepAlive, Close } then = Then::KeepAlive;
 };
 struct MakeRoom {
@@ -37,9 +31,10 @@ struct JoinRoom {
 };
 using Decision = std::variant<Answer, MakeRoom, GenerateRoom, JoinRoom>;
 
+/// Where files come from; null: nothing is served there.
 struct Files {
-  const FileSource* site = nullptr;    ///< At /.
-  const FileSource* client = nullptr;  ///< At /client.
+  const StaticFiles* site = nullptr;    ///< At /.
+  const StaticFiles* client = nullptr;  ///< At /client.
 };
 
 /// `remote_address`: the peer's, for the service's ClientInfo.

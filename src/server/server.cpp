@@ -12,9 +12,17 @@
 #include "io/listener.hpp"
 #include "server/settings.hpp"
 #include "server/shard.hpp"
+#include "server/static_files.hpp"
 
 namespace jamsocket::server {
 namespace {
+
+Result<std::unique_ptr<const StaticFiles>> open_files(const std::string& directory) {
+  if (directory.empty()) {
+    return nullptr;
+  }
+  return std::make_unique<const StaticFiles>(JAM_TRY(StaticFiles::open(directory)));
+}
 
 std::uint64_t random_secret() {
   std::random_device device;
@@ -46,6 +54,8 @@ class RunningServer final : public Server {
     if (!threads_.empty()) {
       return fail(ErrorCode::InvalidArgument, "the server was started before");
     }
+    site_ = JAM_TRY(open_files(settings_.static_dir));
+    client_ = JAM_TRY(open_files(settings_.client_dir));
     shared_.files = {.site = site_.get(), .client = client_.get()};
     listener_.emplace(JAM_TRY(io::Listener::open(settings_.host, settings_.port)));
     shards_.clear();
@@ -108,8 +118,8 @@ class RunningServer final : public Server {
   Settings settings_;
   std::unique_ptr<service::Service> service_;
   Surroundings surroundings_;
-  std::unique_ptr<FileSource> site_;
-  std::unique_ptr<FileSource> client_;
+  std::unique_ptr<const StaticFiles> site_;
+  std::unique_ptr<const StaticFiles> client_;
   std::optional<io::Listener> listener_;
   std::atomic<std::uint32_t> connection_count_{0};
   std::atomic<std::uint32_t> room_count_{0};

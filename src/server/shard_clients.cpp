@@ -53,7 +53,7 @@ void Shard::route(HttpConnection& connection, const http::Request& request) {
   Decision decision = decide(request, io::peer_address(connection.socket()), shared_.settings, shared_.files);
   std::visit(
       Overloaded{
-          [&](Answer& answer) { connection.respond(answer.response, to_then(answer.then)); },
+          [&](Answer& answer) { connection.respond(std::move(answer.response), to_then(answer.then)); },
           [&](MakeRoom& make) { make_room_for(connection.id(), std::move(make.room_id)); },
           [&](GenerateRoom&) { generate_room_for(connection.id(), kGenerateAttempts); },
           [&](JoinRoom& join) {
@@ -75,7 +75,7 @@ void Shard::route(HttpConnection& connection, const http::Request& request) {
 
 void Shard::answer(std::uint64_t connection, const http::Response& response) {
   if (const auto found = connections_.find(connection); found != connections_.end()) {
-    found->second->respond(response);
+    found->second->respond(whole_response(response));
   }
 }
 
