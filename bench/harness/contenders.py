@@ -1,0 +1,66 @@
+"""Who is measured: how each server is started for a work."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable
+
+from harness.works import Work
+
+
+@dataclass(frozen=True)
+class Contender:
+    name: str
+    needs: tuple[Path, ...]  # files without which it cannot run
+    command: Callable[[Work, int, int], list[str]]  # work, port, shards
+
+    def missing(self) -> list[Path]:
+        return [path for path in self.needs if not path.exists()]
+
+
+def floor(build: Path) -> Contender:
+    program = build / "bench/raw_epoll"
+
+    def command(work: Work, port: int, _shards: int) -> list[str]:
+        return [str(program), "--mode", work.service, "--port", str(port), "--payload", str(work.payload),
+                "--coalesce", "1" if work.coalesce else "0"]
+
+    return Contender("floor", (program,), command)
+
+
+def native(build: Path) -> Contender:
+    program = build / "bench/bench_native"
+
+    def command(work: Work, port: int, shards: int) -> list[str]:
+        return [str(program), work.service, "--port", str(port), "--shards", str(shards),
+                "--shutdown-policy", work.shutdown_policy]
+
+    return Contender("native", (program,), command)
+
+
+def module(build: Path) -> Contender:
+    program = build / "bin/jamsocket"
+    modules = {"echo": build / "examples/echo.wasm", "fanout": build / "examples/bench_fanout.wasm"}
+
+    def command(work: Work, port: int, shards: int) -> list[str]:
+        return [str(program), "serve", str(modules[work.service]), "--port", str(port), "--shards", str(shards),
+                "--shutdown-policy", work.shutdown_policy]
+
+    return Contender("module", (program, *modules.values()), command)
+
+
+def peer(name: str, needs: tuple[Path, ...], start: list[str]) -> Contender:
+    """A server of somebody else's: takes the service and the port, whatever the work."""
+    return Contender(name, needs, lambda work, port, _shards: [*start, work.service, str(port)])
+
+
+def ours(build: Path) -> list[Contender]:
+    return [floor(build), native(build), module(build)]
+
+
+def peers(build: Path, sources: Path) -> list[Contender]:
+    beast, lws, node = build / "bench/peer_beast", build / "bench/peer_libwebsockets", sources / "node_ws.js"
+    return [
+        peer("Beast", (beast,), [str(beast)]),
+        peer("libwebsockets", (lws,), [str(lws)]),
+        peer("Node ws", (node, sources / "node_modules/ws/package.json"), ["node", str(node)]),
+    ]

@@ -1,0 +1,125 @@
+"""Rounds: in each, every contender does the same work once, so that what drifts on the machine drifts for all."""
+
+import statistics
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness import processes
+from harness.contenders import Contender
+from harness.works import METRICS, Work
+
+PATH = "/ws/room-{room}"
+
+
+@dataclass
+class Settings:
+    build: Path
+    rounds: int = 5
+    seconds: float = 2.0
+    warmup: float = 0.5
+    retries: int = 2             # rounds repeated because they were disturbed, a round
+    others_pct_max: float = 6.0  # of a core, used by anything else while a run was measured
+
+
+@dataclass
+class Outcome:
+    """What came of one work."""
+
+    work: Work
+    rounds: list[dict[str, dict]] = field(default_factory=list)  # contender (or "NAME/1") -> wsload's report
+    disturbed: int = 0                                           # rounds kept although they were disturbed
+    problems: list[str] = field(default_factory=list)
+
+    def values(self, contender: str) -> list[float]:
+        read = METRICS[self.work.metric][1]
+        return [read(runs[contender]) for runs in self.rounds if contender in runs]
+
+    def median(self, contender: str) -> float | None:
+        values = self.values(contender)
+        return statistics.median(values) if values else None
+
+    def score(self, contender: str) -> float | None:
+        """The median of the rounds' ratios to the baseline of the same round; the plain median without one."""
+        if self.work.baseline == "none":
+            return self.median(contender)
+        baseline = "floor" if self.work.baseline == "floor" else contender + "/1"
+        read = METRICS[self.work.metric][1]
+        ratios = [read(runs[contender]) / read(runs[baseline])
+                  for runs in self.rounds if contender in runs and baseline in runs]
+        return statistics.median(ratios) if ratios else None
+
+
+def _run(contender: Contender, work: Work, settings: Settings, shards: int) -> dict:
+    port = processes.free_port()
+    cores = processes.Cores.shared() if work.baseline == "one_shard" else processes.Cores.apart()
+    with tempfile.TemporaryDirectory() as folder:
+        with processes.server(contender.command(work, port, shards), port, cores.server,
+                              Path(folder) / "log") as pid:
+            command = [str(settings.build / "bench/wsload"), *work.load, "--conns", str(work.conns),
+                       "--payload", str(work.payload), "--path", PATH, "--port", str(port),
+                       "--server-pid", str(pid), "--label", contender.name]
+            if work.timed:
+                command += ["--seconds", str(settings.seconds), "--warmup", str(settings.warmup)]
+            return processes.load(command, cores.client, timeout_s=120 + settings.seconds + settings.warmup)
+
+
+def _run_twice_at_most(contender: Contender, work: Work, settings: Settings, shards: int) -> dict:
+    try:
+        return _run(contender, work, settings, shards)
+    except processes.RunFailed as failure:
+        print(f"    {contender.name}: {failure}; once more", file=sys.stderr)
+        return _run(contender, work, settings, shards)
+
+
+def _round(contenders: list[Contender], work: Work, settings: Settings) -> dict[str, dict]:
+    runs: dict[str, dict] = {}
+    for contender in contenders:
+        if work.baseline != "one_shard":
+            runs[contender.name] = _run_twice_at_most(contender, work, settings, shards=1)
+        elif contender.name in ("native", "module"):
+            runs[contender.name + "/1"] = _run_twice_at_most(contender, work, settings, shards=1)
+            runs[contender.name] = _run_twice_at_most(contender, work, settings, shards=2)
+    return runs
+
+
+def disturbance_pct(runs: dict[str, dict]) -> float:
+    """What the worst run of a round shared its cores with; memory is not disturbed by others."""
+    return max((run.get("others_cpu_pct", 0.0) for run in runs.values()), default=0.0)
+
+
+def check(work: Work, contender: str, run: dict) -> list[str]:
+    """What a report of the `rooms` mode says besides a figure: all answered, all given back."""
+    problems = []
+    for number, cycle in enumerate(run.get("cycles", ()), 1):
+        if cycle["answered"] != work.conns:
+            problems.append(f"{contender}: {cycle['answered']} of {work.conns} rooms answered in cycle {number}")
+        for what in ("descriptors", "mappings"):
+            # A few of either may have been made for good by the first connection.
+            if cycle["after"][what] > run["before"][what] + 64:
+                problems.append(f"{contender}: {what} went from {run['before'][what]} to {cycle['after'][what]}")
+    return problems
+
+
+def measure(contenders: list[Contender], work: Work, settings: Settings) -> Outcome:
+    outcome = Outcome(work)
+    for _ in range(settings.rounds):
+        best: dict[str, dict] = {}
+        for _ in range(1 + settings.retries):
+            try:
+                runs = _round(contenders, work, settings)
+            except processes.RunFailed as failure:
+                outcome.problems.append(str(failure))
+                return outcome
+            if not best or disturbance_pct(runs) < disturbance_pct(best):
+                best = runs
+            if disturbance_pct(best) <= settings.others_pct_max:
+                break
+        if disturbance_pct(best) > settings.others_pct_max:
+            outcome.disturbed += 1
+        outcome.rounds.append(best)
+    for runs in outcome.rounds[-1:]:
+        for name, run in runs.items():
+            outcome.problems += check(work, name, run)
+    return outcome

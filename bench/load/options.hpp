@@ -1,0 +1,49 @@
+// load/options.hpp
+//
+// What the load client is asked to do: its command line.
+
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace jamsocket::bench {
+
+/// Prints one sentence on standard error and ends the process with code 2: a run that cannot be
+/// trusted is not reported.
+[[noreturn]] void die(std::string_view what);
+/// The same, with errno's words.
+[[noreturn]] void die_errno(std::string_view what);
+
+enum class Mode : std::uint8_t { Echo, Fanout, Idle, Rooms, Churn };
+
+struct LoadOptions {
+  Mode mode = Mode::Echo;
+  std::string mode_name;
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 9001;
+  std::string path = "/";   ///< "{room}" becomes the room's number.
+  unsigned conns = 100;     ///< Fanout: subscribers a room; else: connections in all.
+  unsigned rooms = 1;       ///< Rooms mode: ignored, every connection has its own.
+  unsigned publishers = 1;  ///< A room.
+  unsigned payload = 64;    ///< Bytes, at least 16.
+  unsigned depth = 1;       ///< Echo: messages in flight a connection.
+  unsigned window = 1;      ///< Fanout: publishes in flight a room.
+  double rate = 0;          ///< Fanout: publishes a second and room; 0: closed loop.
+  double seconds = 5;
+  double warmup = 1;     ///< Seconds.
+  unsigned burst = 256;  ///< Connections that wait for their upgrade at the same time.
+  unsigned cycles = 2;   ///< Rooms mode: how often all rooms are opened and closed.
+  bool text = false;
+  bool spin = false;  ///< Polls without sleeping: no wake-ups in the server's sends.
+  pid_t server_pid = 0;
+  std::string label;
+};
+
+/// Dies with a sentence where the command line is not understood.
+[[nodiscard]] LoadOptions parse_load_options(int argc, char** argv);
+
+}  // namespace jamsocket::bench
