@@ -101,16 +101,17 @@ lint: .setup-test .engine ## Format, structure and clang-tidy checks
 # --- Measuring --------------------------------------------------------------------------------------------------------
 
 .PHONY: bench
-bench: .setup-test .engine ## Measure against the floor and print a table of ratios
+bench: .setup-test .engine ## Measure against the floor and print a table of ratios (BENCH='--only echo --rounds 3')
 	@cmake --preset release -Wno-dev --log-level=WARNING
 	@cmake --build build/release --parallel $(JOBS)
-	@bench/run.sh
+	@bench/run.py --build build/release $(BENCH)
 
 .PHONY: bench-peers
-bench-peers: .setup-test .engine ## Measure other servers beside ours
+bench-peers: .setup-test .engine ## Measure Boost.Beast, libwebsockets and Node's ws beside ours
 	@cmake --preset release -Wno-dev --log-level=WARNING
-	@cmake --build build/release --parallel $(JOBS)
-	@bench/peers.sh
+	@cmake --build build/release --parallel $(JOBS) --target all bench_peers
+	@npm ci --prefix bench/peers --no-audit --no-fund --loglevel=error
+	@bench/run.py --build build/release --peers --out build/bench/peers.json $(BENCH)
 
 .PHONY: clean
 clean: ## Remove the build folder (the engine's cache stays)

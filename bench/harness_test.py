@@ -55,16 +55,19 @@ class Verdicts(unittest.TestCase):
         self.assertEqual(table.verdict(rounds.Outcome(ECHO, [{"floor": run(1000)}])), "-")
 
     def test_problem_is_a_failure(self):
-        self.assertEqual(table.verdict(rounds.Outcome(ECHO, problems=["it ended"])), "FAILED")
+        self.assertEqual(table.verdict(rounds.Outcome(ECHO, problems=[("module", "it ended")])), "FAILED")
+
+    def test_problem_of_a_peer_is_not_ours(self):
+        self.assertEqual(table.verdict(rounds.Outcome(ECHO, problems=[("Beast", "it ended")])), "-")
 
     def test_rooms_that_are_not_given_back_are_a_problem(self):
         holdings = {"rss_kib": 1, "descriptors": 10, "mappings": 40}
         leaked = {**holdings, "descriptors": 4000}
         work = works.WORKS[-1]
         good = {"before": holdings, "cycles": [{"answered": work.conns, "after": holdings}]}
-        self.assertEqual(rounds.check(work, "module", good), [])
+        self.assertEqual(rounds.check(work, good), [])
         bad = {"before": holdings, "cycles": [{"answered": work.conns - 1, "after": leaked}]}
-        self.assertEqual(len(rounds.check(work, "module", bad)), 2)
+        self.assertEqual(len(rounds.check(work, bad)), 2)
 
 
 class Repeats(unittest.TestCase):
@@ -86,7 +89,7 @@ class Repeats(unittest.TestCase):
     def test_failed_run_is_repeated_once(self):
         failure = processes.RunFailed("it ended")
         self.assertEqual(self.measure([failure, run(100)]).median("floor"), 100)
-        self.assertEqual(self.measure([failure, failure]).problems, ["it ended"])
+        self.assertEqual(self.measure([failure, failure]).problems, [("floor", "it ended")])
 
 
 class Works(unittest.TestCase):

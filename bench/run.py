@@ -84,11 +84,11 @@ def main(arguments: list[str]) -> int:
     names = [contender.name for contender in running]
     print(table.table(outcomes, names))
     for outcome in outcomes:
-        for problem in outcome.problems:
-            print(f"{outcome.work.id}: {problem}")
+        for contender, problem in outcome.problems:
+            print(f"{outcome.work.id}, {contender}: {problem}")
     table.write(options.out, outcomes, names, settings)
     print(f"\nfigures: {options.out}")
-    if any(outcome.problems for outcome in outcomes):
+    if any(outcome.failures() for outcome in outcomes):
         return 1
     over = any(table.verdict(outcome).startswith("over") for outcome in outcomes)
     return 1 if options.strict and over else 0

@@ -11,6 +11,7 @@ from harness.contenders import Contender
 from harness.works import METRICS, Work
 
 PATH = "/ws/room-{room}"
+OURS = ("floor", "native", "module")
 
 
 @dataclass
@@ -30,7 +31,11 @@ class Outcome:
     work: Work
     rounds: list[dict[str, dict]] = field(default_factory=list)  # contender (or "NAME/1") -> wsload's report
     disturbed: int = 0                                           # rounds kept although they were disturbed
-    problems: list[str] = field(default_factory=list)
+    problems: list[tuple[str, str]] = field(default_factory=list)  # contender, what went wrong
+
+    def failures(self) -> list[str]:
+        """What went wrong with the floor or with us; a peer that cannot do a work is only left out of it."""
+        return [what for contender, what in self.problems if contender in OURS]
 
     def values(self, contender: str) -> list[float]:
         read = METRICS[self.work.metric][1]
@@ -73,14 +78,21 @@ def _run_twice_at_most(contender: Contender, work: Work, settings: Settings, sha
         return _run(contender, work, settings, shards)
 
 
-def _round(contenders: list[Contender], work: Work, settings: Settings) -> dict[str, dict]:
+def _round(contenders: list[Contender], outcome: Outcome, settings: Settings) -> dict[str, dict]:
     runs: dict[str, dict] = {}
+    broken = [name for name, _ in outcome.problems]
     for contender in contenders:
-        if work.baseline != "one_shard":
-            runs[contender.name] = _run_twice_at_most(contender, work, settings, shards=1)
-        elif contender.name in ("native", "module"):
-            runs[contender.name + "/1"] = _run_twice_at_most(contender, work, settings, shards=1)
-            runs[contender.name] = _run_twice_at_most(contender, work, settings, shards=2)
+        name = contender.name
+        if name in broken or (outcome.work.baseline == "one_shard" and name not in ("native", "module")):
+            continue
+        try:
+            if outcome.work.baseline == "one_shard":
+                runs[name + "/1"] = _run_twice_at_most(contender, outcome.work, settings, shards=1)
+                runs[name] = _run_twice_at_most(contender, outcome.work, settings, shards=2)
+            else:
+                runs[name] = _run_twice_at_most(contender, outcome.work, settings, shards=1)
+        except processes.RunFailed as failure:
+            outcome.problems.append((name, str(failure)))
     return runs
 
 
@@ -89,16 +101,16 @@ def disturbance_pct(runs: dict[str, dict]) -> float:
     return max((run.get("others_cpu_pct", 0.0) for run in runs.values()), default=0.0)
 
 
-def check(work: Work, contender: str, run: dict) -> list[str]:
+def check(work: Work, run: dict) -> list[str]:
     """What a report of the `rooms` mode says besides a figure: all answered, all given back."""
     problems = []
     for number, cycle in enumerate(run.get("cycles", ()), 1):
         if cycle["answered"] != work.conns:
-            problems.append(f"{contender}: {cycle['answered']} of {work.conns} rooms answered in cycle {number}")
+            problems.append(f"{cycle['answered']} of {work.conns} rooms answered in cycle {number}")
         for what in ("descriptors", "mappings"):
             # A few of either may have been made for good by the first connection.
             if cycle["after"][what] > run["before"][what] + 64:
-                problems.append(f"{contender}: {what} went from {run['before'][what]} to {cycle['after'][what]}")
+                problems.append(f"{what} went from {run['before'][what]} to {cycle['after'][what]} in cycle {number}")
     return problems
 
 
@@ -107,11 +119,7 @@ def measure(contenders: list[Contender], work: Work, settings: Settings) -> Outc
     for _ in range(settings.rounds):
         best: dict[str, dict] = {}
         for _ in range(1 + settings.retries):
-            try:
-                runs = _round(contenders, work, settings)
-            except processes.RunFailed as failure:
-                outcome.problems.append(str(failure))
-                return outcome
+            runs = _round(contenders, outcome, settings)
             if not best or disturbance_pct(runs) < disturbance_pct(best):
                 best = runs
             if disturbance_pct(best) <= settings.others_pct_max:
@@ -119,7 +127,6 @@ def measure(contenders: list[Contender], work: Work, settings: Settings) -> Outc
         if disturbance_pct(best) > settings.others_pct_max:
             outcome.disturbed += 1
         outcome.rounds.append(best)
-    for runs in outcome.rounds[-1:]:
-        for name, run in runs.items():
-            outcome.problems += check(work, name, run)
+    for name, run in outcome.rounds[-1].items():
+        outcome.problems += [(name, problem) for problem in check(work, run)]
     return outcome

@@ -33,7 +33,7 @@ def _bar(outcome: Outcome) -> str:
 
 def verdict(outcome: Outcome) -> str:
     """ok, over (and who), or what went wrong; "-" where none of ours ran."""
-    if outcome.problems:
+    if outcome.failures():
         return "FAILED"
     scores = {name: outcome.score(name) for name in ("native", "module")}
     if all(score is None for score in scores.values()):
