@@ -28,12 +28,12 @@ set(JAMSOCKET_TEST_ENVIRONMENT
   "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1"
   "TSAN_OPTIONS=halt_on_error=1:handle_segv=0:handle_sigill=0:handle_sigfpe=0:second_deadlock_stack=1:suppressions=${PROJECT_SOURCE_DIR}/tools/tsan.supp")
 
-# jamsocket_test(NAME COMMAND command... [LABELS labels...] [TIMEOUT seconds] [SERIAL])
+# jamsocket_test(NAME COMMAND command... [LABELS labels...] [TIMEOUT seconds] [ENVIRONMENT NAME=value...] [SERIAL])
 #
 # Adds a test, with the sanitizers' options and the build's prefix before its name. SERIAL: nothing else
 # runs meanwhile, for tests of time and of whole-machine limits. Exit code 77 means: skipped.
 function(jamsocket_test name)
-  cmake_parse_arguments(ARG "SERIAL" "TIMEOUT" "COMMAND;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "SERIAL" "TIMEOUT" "COMMAND;LABELS;ENVIRONMENT" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 300)
   endif()
@@ -41,7 +41,7 @@ function(jamsocket_test name)
   add_test(NAME ${test} COMMAND ${ARG_COMMAND})
   set_tests_properties(${test} PROPERTIES
     LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} SKIP_RETURN_CODE 77
-    RUN_SERIAL ${ARG_SERIAL} ENVIRONMENT "${JAMSOCKET_TEST_ENVIRONMENT}")
+    RUN_SERIAL ${ARG_SERIAL} ENVIRONMENT "${JAMSOCKET_TEST_ENVIRONMENT};${ARG_ENVIRONMENT}")
 endfunction()
 
 # jamsocket_fuzzer(NAME SOURCES files... LIBRARIES targets... [CORPUS folder] [OPTIONS options...])
