@@ -24,3 +24,23 @@ function(jamsocket_guest name)
     COMMENT "Building module ${name}.wasm" VERBATIM)
   add_custom_target(guest_${name} ALL DEPENDS ${out})
 endfunction()
+
+find_program(JAMSOCKET_WAT2WASM NAMES wat2wasm)
+
+# jamsocket_wat_guests(TARGET): makes tests/guests/NAME.wasm in the build folder of each
+# tests/guests/NAME.wat, function names kept for backtraces.
+function(jamsocket_wat_guests target)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/guests/*.wat)
+  set(outputs)
+  foreach(source IN LISTS sources)
+    cmake_path(GET source STEM name)
+    set(out ${PROJECT_BINARY_DIR}/tests/guests/${name}.wasm)
+    add_custom_command(
+      OUTPUT ${out}
+      COMMAND ${CMAKE_COMMAND} -E make_directory ${PROJECT_BINARY_DIR}/tests/guests
+      COMMAND ${JAMSOCKET_WAT2WASM} --debug-names -o ${out} ${source}
+      DEPENDS ${source} COMMENT "Assembling guest ${name}.wasm" VERBATIM)
+    list(APPEND outputs ${out})
+  endforeach()
+  add_custom_target(${target} DEPENDS ${outputs})
+endfunction()

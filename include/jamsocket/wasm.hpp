@@ -1,6 +1,11 @@
 // jamsocket/wasm.hpp
 //
 // JAMSOCKET_WASM(Type): makes a service class a WebAssembly module. Nothing in a native build.
+//
+// One file of the module says it once, at namespace scope. The module then exports the Jamsocket
+// interface, version 1, protocol 0 (docs/abi.md), with those callbacks that the class has. Build with
+// `jamsocket build`, or with the flags in docs/abi.md: the two constants must be exported by the
+// linker's --export.
 
 #pragma once
 
@@ -8,4 +13,111 @@
 
 #ifndef __wasm__
 #define JAMSOCKET_WASM(Type)
+#else
+
+#include <new>
+
+namespace jamsocket::detail {
+
+#define JAM_DETAIL_EXPORT(name) __attribute__((export_name(name)))
+
+/// A module holds one room: its service and its id live as long as the instance.
+template <class T>
+struct GuestRoom {
+  static_assert(check_service<T>());
+
+  JAM_DETAIL_EXPORT("initialize") static void initialize(const char* id, std::size_t length) {
+    auto* const kept = static_cast<char*>(std::malloc(length));
+    if (kept != nullptr) {
+      std::memcpy(kept, id, length);
+      room_id = {kept, length};
+    }
+    Context context(room_id);
+    service = new T(room_id, context);
+  }
+
+  static inline T* service = nullptr;
+  static inline std::string_view room_id;
+};
+
+// One template a callback, empty unless the service has it: what is instantiated is exported.
+template <class T>
+struct GuestConnect {};
+template <class T>
+struct GuestDisconnect {};
+template <class T>
+struct GuestMessage {};
+template <class T>
+struct GuestBinary {};
+template <class T>
+struct GuestTimer {};
+
+template <class T>
+  requires(HasConnect<T> || HasConnectWithInfo<T>)
+struct GuestConnect<T> {
+  JAM_DETAIL_EXPORT("connect") static void connect(std::uint32_t client) {
+    Context context(GuestRoom<T>::room_id);
+    const ClientInfo info;
+    call_connect(*GuestRoom<T>::service, ClientId{client}, info, context);
+  }
+};
+
+template <class T>
+  requires HasDisconnect<T>
+struct GuestDisconnect<T> {
+  JAM_DETAIL_EXPORT("disconnect") static void disconnect(std::uint32_t client) {
+    Context context(GuestRoom<T>::room_id);
+    GuestRoom<T>::service->disconnect(ClientId{client}, context);
+  }
+};
+
+template <class T>
+  requires HasMessage<T>
+struct GuestMessage<T> {
+  JAM_DETAIL_EXPORT("message") static void message(std::uint32_t client, const char* text, std::size_t length) {
+    Context context(GuestRoom<T>::room_id);
+    GuestRoom<T>::service->message(ClientId{client}, std::string_view(text, length), context);
+  }
+};
+
+template <class T>
+  requires HasBinary<T>
+struct GuestBinary<T> {
+  JAM_DETAIL_EXPORT("binary") static void binary(std::uint32_t client, const std::byte* bytes, std::size_t length) {
+    Context context(GuestRoom<T>::room_id);
+    GuestRoom<T>::service->binary(ClientId{client}, Bytes(bytes, length), context);
+  }
+};
+
+template <class T>
+  requires HasTimer<T>
+struct GuestTimer<T> {
+  JAM_DETAIL_EXPORT("timer") static void timer() {
+    Context context(GuestRoom<T>::room_id);
+    GuestRoom<T>::service->timer(context);
+  }
+};
+
+#undef JAM_DETAIL_EXPORT
+
+}  // namespace jamsocket::detail
+
+#define JAMSOCKET_WASM(Type)                                                                                 \
+  template struct jamsocket::detail::GuestRoom<Type>;                                                        \
+  template struct jamsocket::detail::GuestConnect<Type>;                                                     \
+  template struct jamsocket::detail::GuestDisconnect<Type>;                                                  \
+  template struct jamsocket::detail::GuestMessage<Type>;                                                     \
+  template struct jamsocket::detail::GuestBinary<Type>;                                                      \
+  template struct jamsocket::detail::GuestTimer<Type>;                                                       \
+  extern "C" {                                                                                               \
+  extern const std::uint32_t JAMSOCKET_API_VERSION;                                                          \
+  extern const std::uint32_t JAMSOCKET_API_PROTOCOL;                                                         \
+  __attribute__((used)) const std::uint32_t JAMSOCKET_API_VERSION = 1;                                       \
+  __attribute__((used)) const std::uint32_t JAMSOCKET_API_PROTOCOL = 0;                                      \
+  __attribute__((export_name("jam_malloc"))) void* jam_malloc(std::size_t length) {                          \
+    return length == 0 ? nullptr : std::malloc(length);                                                      \
+  }                                                                                                          \
+  __attribute__((export_name("jam_free"))) void jam_free(void* pointer, std::size_t) { std::free(pointer); } \
+  }
+
 #endif

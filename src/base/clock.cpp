@@ -1,11 +1,19 @@
 #include "base/clock.hpp"
 
+#include <ctime>
+
 namespace jamsocket {
 
 SteadyTime SystemClock::steady() const { return std::chrono::steady_clock::now(); }
 
 std::int64_t SystemClock::unix_ms() const {
   return std::chrono::duration_cast<Milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+std::chrono::nanoseconds thread_cpu_time() {
+  std::timespec used{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return std::chrono::seconds{used.tv_sec} + std::chrono::nanoseconds{used.tv_nsec};
 }
 
 SteadyTime ManualClock::steady() const {

@@ -28,6 +28,9 @@ class SystemClock final : public Clock {
   [[nodiscard]] std::int64_t unix_ms() const override;
 };
 
+/// The CPU time that the calling thread has used; for budgets that a busy machine must not cut short.
+[[nodiscard]] std::chrono::nanoseconds thread_cpu_time();
+
 /// Stands still until a test moves it. Thread-safe.
 class ManualClock final : public Clock {
  public:

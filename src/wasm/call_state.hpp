@@ -1,0 +1,102 @@
+// wasm/call_state.hpp
+//
+// What host functions know of the event that a guest is handling: reached by the store's data
+// pointer, so that it does not matter on which thread a call runs.
+
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "service/effects.hpp"
+#include "service/event.hpp"
+#include "service/random.hpp"
+#include "service/service.hpp"
+#include "wasm/engine_api.hpp"
+#include "wasm/limits.hpp"
+
+namespace jamsocket::wasm {
+
+/// A guest's linear memory. Its base never moves; its size only grows, so that a range that fitted
+/// once fits for ever and the engine is asked only when one does not.
+class GuestMemory {
+ public:
+  void attach(wasmtime_context_t* context, const wasmtime_memory_t& memory);
+  [[nodiscard]] bool attached() const { return context_ != nullptr; }
+  [[nodiscard]] std::byte* base() const { return base_; }
+  [[nodiscard]] std::size_t size_bytes();
+
+  /// The bytes [pointer, pointer + length) of the guest, or null when any is outside; a length of 0
+  /// at the memory's end is inside.
+  [[nodiscard]] std::byte* range(std::uint32_t pointer, std::uint32_t length) {
+    const std::uint64_t end = std::uint64_t{pointer} + length;
+    if (end > size_bytes_ && end > size_bytes()) [[unlikely]] {
+      return nullptr;
+    }
+    return base_ + pointer;
+  }
+
+ private:
+  wasmtime_context_t* context_ = nullptr;
+  wasmtime_memory_t memory_{};
+  std::byte* base_ = nullptr;
+  std::size_t size_bytes_ = 0;  // As last seen.
+};
+
+/// Time spent in one event, looked at once a tick of the engine: an event that ends before the first
+/// tick has cost no system call.
+class CallWatch {
+ public:
+  explicit CallWatch(const ModuleLimits& limits) : cpu_max_(limits.cpu_per_event), ticks_max_(limits.wall_per_event.count()) {}
+
+  void start() { ticks_ = 0; }
+  /// A tick passed while the guest ran. @return whether the call may go on.
+  [[nodiscard]] bool tick();
+  /// After tick() said no: why.
+  [[nodiscard]] std::string sentence() const;
+
+ private:
+  std::chrono::nanoseconds cpu_max_;
+  std::int64_t ticks_max_;
+  std::int64_t ticks_ = 0;
+  std::chrono::nanoseconds cpu_at_first_tick_{};
+};
+
+/// Text that a guest writes to standard output or error, cut into lines.
+class LineBuffer {
+ public:
+  explicit LineBuffer(LogLevel level) : level_(level) {}
+  void write(std::string_view text, service::Effects& effects);
+  /// What is left without a line end becomes a line.
+  void flush(service::Effects& effects);
+
+ private:
+  LogLevel level_;
+  std::string line_;
+};
+
+struct CallState {
+  CallState(const ModuleLimits& limits, const service::Seed& room_seed) : watch(limits), seed(room_seed) {}
+
+  GuestMemory memory;
+  CallWatch watch;
+  service::Effects* effects = nullptr;                  ///< Set during an event.
+  const service::ConnectInfo* connect_info = nullptr;   ///< Set during connect, if anything is known.
+  bool in_connect = false;
+  std::int64_t time_ms = 0;
+  std::uint64_t event_number = 0;
+  service::Seed seed;
+  std::optional<service::EventRandom> random;           ///< Made when an event first draws.
+  /// What a host function or the watch ended the call for; the trap that follows only carries it out.
+  service::Outcome failed_with = service::Outcome::Done;
+  std::string failed_because;
+  LineBuffer standard_output{LogLevel::Info};
+  LineBuffer standard_error{LogLevel::Warn};
+};
+
+}  // namespace jamsocket::wasm

@@ -1,0 +1,189 @@
+#include "wasm/guest.hpp"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "base/check.hpp"
+#include "wasm/engine_impl.hpp"
+#include "wasm/fault.hpp"
+#include "wasm/module_compiled.hpp"
+
+namespace jamsocket::wasm {
+namespace {
+
+using service::Outcome;
+
+constexpr std::uint64_t kNextTick = 1;
+constexpr std::int64_t kOneOfEach = 1;
+
+// The engine's clock passed the deadline while the guest ran: on to the next tick, or the end.
+wasmtime_error_t* on_tick(wasmtime_context_t* /*context*/, void* data, std::uint64_t* delta, wasmtime_update_deadline_kind_t* kind) {
+  auto& state = *static_cast<CallState*>(data);
+  if (state.watch.tick()) {
+    *delta = kNextTick;
+    *kind = WASMTIME_UPDATE_DEADLINE_CONTINUE;
+    return nullptr;
+  }
+  state.failed_with = Outcome::CpuLimit;
+  state.failed_because = state.watch.sentence();
+  return wasmtime_error_new("ended by the host");
+}
+
+}  // namespace
+
+Guest::Guest(std::shared_ptr<const Module> module, const ModuleLimits& limits, const service::Seed& seed)
+    : module_(std::move(module)), limits_(limits), state_(limits, seed) {
+  store_.reset(wasmtime_store_new(module_->engine().impl().engine.get(), &state_, nullptr));
+  // The memory's size is the slot's affair, where a refusal is seen.
+  constexpr std::int64_t kMemoryBySlot = -1;
+  constexpr std::int64_t kTablesMax = 16;
+  wasmtime_store_limiter(store_.get(), kMemoryBySlot, limits_.table_elements_max, kOneOfEach, kTablesMax, kOneOfEach);
+  wasmtime_store_epoch_deadline_callback(store_.get(), on_tick, &state_, nullptr);
+  context_ = wasmtime_store_context(store_.get());
+}
+
+Guest::~Guest() = default;
+
+std::expected<std::unique_ptr<Guest>, service::Fault> Guest::instantiate(std::shared_ptr<const Module> module, const ModuleLimits& limits,
+                                                                         const service::RoomStart& start, service::Effects& effects) {
+  JAM_CHECK(limits.memory_bytes_max <= module->engine().options().memory_bytes_max);
+  // make_unique cannot reach the constructor.
+  std::unique_ptr<Guest> guest(new Guest(std::move(module), limits, start.seed));
+  guest->begin_event({.time_ms = start.time_ms}, effects);
+  const bool started = guest->start();
+  guest->end_event();
+  if (!started) {
+    return std::unexpected(guest->fault());
+  }
+  return guest;
+}
+
+bool Guest::start() {
+  wasm_trap_t* trap = nullptr;
+  ErrorHandle error(wasmtime_instance_pre_instantiate(module_->compiled().instance_pre.get(), context_, &instance_, &trap));
+  if (error || trap != nullptr) {
+    record_failure(std::move(error), TrapHandle(trap));
+    return false;
+  }
+  if (!find_memory()) {
+    return false;
+  }
+  const auto initialize = function("_initialize");
+  return !initialize || call(*initialize);
+}
+
+bool Guest::find_memory() {
+  constexpr std::string_view kName = "memory";
+  wasmtime_extern_t item;
+  JAM_CHECK(wasmtime_instance_export_get(context_, &instance_, kName.data(), kName.size(), &item));
+  JAM_CHECK(item.kind == WASMTIME_EXTERN_MEMORY);
+  state_.memory.attach(context_, item.of.memory);
+  wasmtime_extern_delete(&item);
+  slot_ = module_->engine().impl().slots.find(state_.memory.base());
+  JAM_CHECK(slot_ != nullptr);
+  slot_->limit_bytes = limits_.memory_bytes_max;
+  if (slot_->size_bytes > slot_->limit_bytes) {
+    fail(Outcome::MemoryLimit, fmt::format("the module starts with {} KiB of memory; a room may have {}", slot_->size_bytes >> 10U,
+                                           slot_->limit_bytes >> 10U));
+    return false;
+  }
+  return true;
+}
+
+std::optional<wasmtime_func_t> Guest::function(std::string_view name) {
+  wasmtime_extern_t item;
+  if (!wasmtime_instance_export_get(context_, &instance_, name.data(), name.size(), &item)) {
+    return std::nullopt;
+  }
+  std::optional<wasmtime_func_t> found;
+  if (item.kind == WASMTIME_EXTERN_FUNC) {
+    found = item.of.func;
+  }
+  wasmtime_extern_delete(&item);
+  return found;
+}
+
+std::optional<std::uint32_t> Guest::read_constant(std::string_view name) {
+  wasmtime_extern_t item;
+  if (!wasmtime_instance_export_get(context_, &instance_, name.data(), name.size(), &item)) {
+    return std::nullopt;
+  }
+  std::optional<std::uint32_t> value;
+  if (item.kind == WASMTIME_EXTERN_GLOBAL) {
+    wasmtime_val_t address;
+    wasmtime_global_get(context_, &item.of.global, &address);
+    const std::byte* const at = address.kind == WASMTIME_I32 ? memory().range(static_cast<std::uint32_t>(address.of.i32), 4) : nullptr;
+    if (at != nullptr) {
+      std::memcpy(&value.emplace(), at, sizeof(std::uint32_t));
+    }
+  }
+  wasmtime_extern_delete(&item);
+  return value;
+}
+
+void Guest::begin_event(const EventFrame& frame, service::Effects& effects) {
+  JAM_CHECK(fault_.outcome == Outcome::Done);
+  state_.effects = &effects;
+  state_.time_ms = frame.time_ms;
+  state_.event_number = frame.number;
+  state_.in_connect = frame.is_connect;
+  state_.connect_info = frame.connect_info;
+  state_.random.reset();
+  state_.watch.start();
+  if (slot_ != nullptr) {
+    slot_->growth_refused = false;
+  }
+  wasmtime_context_set_epoch_deadline(context_, kNextTick);
+}
+
+void Guest::end_event() {
+  state_.standard_output.flush(*state_.effects);
+  state_.standard_error.flush(*state_.effects);
+  state_.effects = nullptr;
+  state_.connect_info = nullptr;
+}
+
+bool Guest::run(const wasmtime_func_t& function, wasmtime_val_raw_t* values, std::size_t count) {
+  wasm_trap_t* trap = nullptr;
+  wasmtime_error_t* const error = wasmtime_func_call_unchecked(context_, &function, values, count, &trap);
+  if (error == nullptr && trap == nullptr) [[likely]] {
+    return true;
+  }
+  record_failure(ErrorHandle(error), TrapHandle(trap));
+  return false;
+}
+
+void Guest::record_failure(ErrorHandle error, TrapHandle trap) {
+  const bool refused = slot_ != nullptr && slot_->growth_refused;
+  fault_ = fault_of(state_, limits_, refused ? GrowthRefused::Yes : GrowthRefused::No, error.get(), trap.get());
+}
+
+std::optional<std::uint32_t> Guest::copy_in(const wasmtime_func_t& allocate, std::string_view bytes) {
+  if (bytes.empty()) {
+    return 0;
+  }
+  const auto length = static_cast<std::uint32_t>(bytes.size());
+  JAM_CHECK(length == bytes.size());
+  const auto pointer = call_for_u32(allocate, length);
+  if (!pointer) {
+    return std::nullopt;
+  }
+  std::byte* const at = *pointer != 0 ? memory().range(*pointer, length) : nullptr;
+  if (at == nullptr) [[unlikely]] {
+    if (slot_->growth_refused) {
+      fail(Outcome::MemoryLimit, fmt::format("the guest has no memory left for a message of {} bytes (the limit is {} MiB)", length,
+                                             limits_.memory_bytes_max >> 20U));
+    } else {
+      fail(Outcome::BadCall, fmt::format("the guest's allocator answered {} for {} bytes: not in its memory of {} bytes", *pointer, length,
+                                         memory().size_bytes()));
+    }
+    return std::nullopt;
+  }
+  std::memcpy(at, bytes.data(), bytes.size());
+  return pointer;
+}
+
+void Guest::fail(Outcome outcome, std::string reason) { fault_ = {outcome, std::move(reason), {}}; }
+
+}  // namespace jamsocket::wasm

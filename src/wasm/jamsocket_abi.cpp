@@ -1,0 +1,93 @@
+#include "wasm/jamsocket_abi.hpp"
+
+#include "base/check.hpp"
+
+namespace jamsocket::wasm {
+namespace {
+
+using service::Event;
+using service::EventKind;
+using service::Outcome;
+
+class JamsocketInstance final : public service::ServiceInstance {
+ public:
+  explicit JamsocketInstance(std::unique_ptr<Guest> guest)
+      : guest_(std::move(guest)),
+        allocate_(guest_->function("jam_malloc").value()),
+        free_(guest_->function("jam_free").value()),
+        connect_(guest_->function("connect")),
+        disconnect_(guest_->function("disconnect")),
+        message_(guest_->function("message")),
+        binary_(guest_->function("binary")),
+        timer_(guest_->function("timer")) {}
+
+  [[nodiscard]] bool initialize(const service::RoomStart& start, service::Effects& effects) {
+    guest_->begin_event({.time_ms = start.time_ms}, effects);
+    const bool done = deliver(guest_->function("initialize").value(), start.room_id);
+    guest_->end_event();
+    return done;
+  }
+
+  Outcome handle(const Event& event, service::Effects& effects) override {
+    guest_->begin_event({.time_ms = event.time_ms,
+                         .number = event.number,
+                         .is_connect = event.kind == EventKind::Connect,
+                         .connect_info = event.connect_info},
+                        effects);
+    const bool done = dispatch(event);
+    guest_->end_event();
+    return done ? Outcome::Done : guest_->fault().outcome;
+  }
+
+  [[nodiscard]] const service::Fault& fault() const override { return guest_->fault(); }
+
+ private:
+  bool dispatch(const Event& event) {
+    const auto client = static_cast<std::uint32_t>(event.client);
+    switch (event.kind) {
+      case EventKind::Connect:
+        return !connect_ || guest_->call(*connect_, client);
+      case EventKind::Disconnect:
+        return !disconnect_ || guest_->call(*disconnect_, client);
+      case EventKind::Text:
+        return !message_ || deliver(*message_, event.payload, client);
+      case EventKind::Binary:
+        return !binary_ || deliver(*binary_, event.payload, client);
+      case EventKind::Timer:
+        return !timer_ || guest_->call(*timer_);
+    }
+    return true;
+  }
+
+  // function(client..., pointer, length) with the bytes in memory of the guest's, freed afterwards.
+  template <class... Client>
+  bool deliver(const wasmtime_func_t& function, std::string_view bytes, Client... client) {
+    const auto pointer = guest_->copy_in(allocate_, bytes);
+    const auto length = static_cast<std::uint32_t>(bytes.size());
+    return pointer && guest_->call(function, client..., *pointer, length) &&
+           (bytes.empty() || guest_->call(free_, *pointer, length));
+  }
+
+  std::unique_ptr<Guest> guest_;
+  wasmtime_func_t allocate_;
+  wasmtime_func_t free_;
+  std::optional<wasmtime_func_t> connect_;
+  std::optional<wasmtime_func_t> disconnect_;
+  std::optional<wasmtime_func_t> message_;
+  std::optional<wasmtime_func_t> binary_;
+  std::optional<wasmtime_func_t> timer_;
+};
+
+}  // namespace
+
+std::expected<std::unique_ptr<service::ServiceInstance>, service::Fault> start_jamsocket_room(std::unique_ptr<Guest> guest,
+                                                                                              const service::RoomStart& start,
+                                                                                              service::Effects& effects) {
+  auto instance = std::make_unique<JamsocketInstance>(std::move(guest));
+  if (!instance->initialize(start, effects)) {
+    return std::unexpected(instance->fault());
+  }
+  return instance;
+}
+
+}  // namespace jamsocket::wasm

@@ -1,0 +1,17 @@
+// wasm/jamsocket_abi.hpp
+//
+// Jamsocket 1/0: one export a callback, arguments through the guest's own allocator. docs/abi.md.
+
+#pragma once
+
+#include <memory>
+
+#include "wasm/guest.hpp"
+
+namespace jamsocket::wasm {
+
+/// Finds the exports and runs `initialize`.
+[[nodiscard]] std::expected<std::unique_ptr<service::ServiceInstance>, service::Fault> start_jamsocket_room(
+    std::unique_ptr<Guest> guest, const service::RoomStart& start, service::Effects& effects);
+
+}  // namespace jamsocket::wasm

@@ -1,0 +1,138 @@
+#include "wasm/memory_slots.hpp"
+
+#include <sys/mman.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <system_error>
+
+#include "base/check.hpp"
+
+namespace jamsocket::wasm {
+namespace {
+
+constexpr std::size_t kSlotsPerBlock = 64;
+// What a used slot keeps accessible for its next owner; the rest is made inaccessible again. Most
+// guests start with 17 pages or fewer, so that a slot's second life needs no mprotect.
+constexpr std::size_t kKeptAccessibleBytes = std::size_t{2} << 20U;
+
+}  // namespace
+
+struct MemorySlots::Block {
+  std::byte* start = nullptr;
+  std::array<MemorySlot, kSlotsPerBlock> slots;
+};
+
+MemorySlots::MemorySlots(const Shape& shape) : shape_(shape) {
+  constexpr std::size_t kUnit = std::size_t{64} << 10U;
+  JAM_CHECK(shape_.reservation_bytes > 0 && shape_.reservation_bytes % kUnit == 0);
+  JAM_CHECK(shape_.guard_bytes > 0 && shape_.guard_bytes % kUnit == 0);
+}
+
+MemorySlots::~MemorySlots() {
+  JAM_CHECK(in_use_ == 0);
+  for (const auto& block : blocks_) {
+    ::munmap(block->start, stride() * kSlotsPerBlock);
+  }
+}
+
+Result<void> MemorySlots::add_block() {
+  void* const start = ::mmap(nullptr, stride() * kSlotsPerBlock, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (start == MAP_FAILED) {
+    return fail(ErrorCode::LimitReached, fmt::format("no address space for more rooms: {}", std::generic_category().message(errno)));
+  }
+  auto block = std::make_unique<Block>();
+  block->start = static_cast<std::byte*>(start);
+  // Handed out from the back of the free list: lowest address first.
+  for (std::size_t i = kSlotsPerBlock; i-- > 0;) {
+    block->slots[i].pool = this;
+    block->slots[i].base = block->start + i * stride();
+    free_.push_back(&block->slots[i]);
+  }
+  const auto after = std::ranges::upper_bound(blocks_, block->start, {}, [](const auto& each) { return each->start; });
+  blocks_.insert(after, std::move(block));
+  return {};
+}
+
+Result<MemorySlot*> MemorySlots::take(std::size_t size_bytes) {
+  if (size_bytes > shape_.reservation_bytes) {
+    return fail(ErrorCode::TooLarge,
+                fmt::format("the module starts with {} bytes of memory; at most {} are allowed", size_bytes, shape_.reservation_bytes));
+  }
+  MemorySlot* slot = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    if (free_.empty()) {
+      JAM_TRY_VOID(add_block());
+    }
+    slot = free_.back();
+    free_.pop_back();
+    ++in_use_;
+  }
+  slot->size_bytes = 0;
+  slot->limit_bytes = shape_.reservation_bytes;
+  slot->growth_refused = false;
+  if (!grow(*slot, size_bytes)) {
+    give_back(*slot);
+    return fail(ErrorCode::LimitReached, "the system has no memory or no mappings left for another room (vm.max_map_count)");
+  }
+  return slot;
+}
+
+bool MemorySlots::grow(MemorySlot& slot, std::size_t size_bytes) {
+  JAM_CHECK(size_bytes >= slot.size_bytes);
+  if (size_bytes > slot.limit_bytes) {
+    slot.growth_refused = true;
+    return false;
+  }
+  if (size_bytes > slot.accessible_bytes) {
+    if (::mprotect(slot.base, size_bytes, PROT_READ | PROT_WRITE) != 0) {
+      slot.growth_refused = true;
+      return false;
+    }
+    slot.accessible_bytes = size_bytes;
+  } else if (size_bytes < slot.accessible_bytes) {
+    // A kept slot offers more than this memory may touch: what is beyond its size must fault.
+    JAM_CHECK(::mprotect(slot.base + size_bytes, slot.accessible_bytes - size_bytes, PROT_NONE) == 0);
+    slot.accessible_bytes = size_bytes;
+  }
+  slot.size_bytes = size_bytes;
+  return true;
+}
+
+void MemorySlots::give_back(MemorySlot& slot) {
+  if (slot.accessible_bytes > 0) {
+    JAM_CHECK(::madvise(slot.base, slot.accessible_bytes, MADV_DONTNEED) == 0);
+  }
+  if (slot.accessible_bytes > kKeptAccessibleBytes) {
+    JAM_CHECK(::mprotect(slot.base + kKeptAccessibleBytes, slot.accessible_bytes - kKeptAccessibleBytes, PROT_NONE) == 0);
+    slot.accessible_bytes = kKeptAccessibleBytes;
+  }
+  slot.size_bytes = 0;
+  const std::lock_guard lock(mutex_);
+  free_.push_back(&slot);
+  --in_use_;
+}
+
+MemorySlot* MemorySlots::find(const void* base) {
+  const auto* const address = static_cast<const std::byte*>(base);
+  const std::lock_guard lock(mutex_);
+  const auto after = std::ranges::upper_bound(blocks_, address, {}, [](const auto& each) -> const std::byte* { return each->start; });
+  if (after == blocks_.begin()) {
+    return nullptr;
+  }
+  Block& block = **std::prev(after);
+  const auto offset = static_cast<std::size_t>(address - block.start);
+  const std::size_t index = offset / stride();
+  return index < kSlotsPerBlock && offset % stride() == 0 ? &block.slots[index] : nullptr;
+}
+
+std::size_t MemorySlots::in_use() {
+  const std::lock_guard lock(mutex_);
+  return in_use_;
+}
+
+}  // namespace jamsocket::wasm

@@ -1,0 +1,78 @@
+// wasm/memory_slots.hpp
+//
+// Where the guests' linear memories live: equal slots of address space, cut from large mappings and
+// used again, so that tens of thousands of rooms fit into the kernel's limit of mappings.
+//
+// A slot is a reservation (a room's memory limit, 64 MiB by default) and a guard. Its first bytes, up
+// to the memory's size, are readable and writable, the rest is not mapped to anything: two mappings
+// a slot. Compiled code checks addresses against the reservation only and relies on the rest to
+// fault. A slot is zero when it is handed out, whoever had it before.
+//
+// Thread-safe: any shard makes and drops rooms.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace jamsocket::wasm {
+
+class MemorySlots;
+
+/// One linear memory's place. Owned by the engine from `take` to `give_back`.
+struct MemorySlot {
+  MemorySlots* pool = nullptr;
+  std::byte* base = nullptr;
+  std::size_t size_bytes = 0;        ///< The guest's memory; never shrinks while it lives.
+  std::size_t limit_bytes = 0;       ///< `grow` refuses beyond.
+  std::size_t accessible_bytes = 0;  ///< Readable and writable from the base on; what lies beyond size is zero.
+  bool growth_refused = false;       ///< Since its owner last cleared it.
+};
+
+class MemorySlots {
+ public:
+  /// All in bytes, multiples of 64 KiB.
+  struct Shape {
+    std::size_t reservation_bytes = std::size_t{64} << 20U;
+    std::size_t guard_bytes = std::size_t{64} << 10U;
+  };
+
+  explicit MemorySlots(const Shape& shape);
+  ~MemorySlots();
+  MemorySlots(const MemorySlots&) = delete;
+  MemorySlots& operator=(const MemorySlots&) = delete;
+
+  /// A zeroed slot of which the first `size_bytes` are the guest's.
+  /// @error TooLarge      more than a reservation.
+  /// @error LimitReached  the system gives no more address space or mappings.
+  [[nodiscard]] Result<MemorySlot*> take(std::size_t size_bytes);
+  /// @return false, and notes it in the slot, when that is beyond its limit or the system refuses.
+  [[nodiscard]] static bool grow(MemorySlot& slot, std::size_t size_bytes);
+  /// The slot's content is gone when this returns.
+  void give_back(MemorySlot& slot);
+  /// The slot whose memory starts at `base`, or null.
+  [[nodiscard]] MemorySlot* find(const void* base);
+
+  [[nodiscard]] const Shape& shape() const { return shape_; }
+  /// Slots handed out.
+  [[nodiscard]] std::size_t in_use();
+
+ private:
+  struct Block;
+
+  [[nodiscard]] Result<void> add_block();
+  [[nodiscard]] std::size_t stride() const { return shape_.reservation_bytes + shape_.guard_bytes; }
+
+  Shape shape_;
+  std::mutex mutex_;  // Guards all that follows; held for a few instructions, or while a block is mapped.
+  std::vector<std::unique_ptr<Block>> blocks_;
+  std::vector<MemorySlot*> free_;
+  std::size_t in_use_ = 0;
+};
+
+}  // namespace jamsocket::wasm

@@ -1,0 +1,123 @@
+#include "wasm/module.hpp"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "wasm/compiled_cache.hpp"
+#include "wasm/engine_impl.hpp"
+#include "wasm/guest.hpp"
+#include "wasm/layout.hpp"
+#include "wasm/module_compiled.hpp"
+
+namespace jamsocket::wasm {
+namespace {
+
+constexpr std::size_t kPageBytes = std::size_t{64} << 10U;
+
+std::string first_line(std::string text) {
+  if (const std::size_t end = text.find('\n'); end != std::string::npos) {
+    text.resize(end);
+  }
+  return text;
+}
+
+// The engine's errors have causes below the first line, and the cause is what says what is wrong.
+std::string one_line(std::string text) {
+  std::string line;
+  for (const char c : text) {
+    if (c != '\n') {
+      line += c;
+    } else if (!line.ends_with(' ')) {
+      line += ' ';
+    }
+  }
+  return line;
+}
+
+Result<ModuleHandle> compile(wasm_engine_t* engine, std::string_view bytes) {
+  wasmtime_module_t* module = nullptr;
+  const ErrorHandle error(
+      wasmtime_module_new(engine, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(), &module));
+  if (error) {
+    return fail(ErrorCode::Malformed, fmt::format("the module is not valid: {}", one_line(message_of(*error))));
+  }
+  return ModuleHandle(module);
+}
+
+Result<ModuleHandle> compile_or_load(const Engine::Impl& engine, std::string_view bytes, const std::filesystem::path& cache_dir) {
+  if (cache_dir.empty()) {
+    return compile(engine.engine.get(), bytes);
+  }
+  const CompiledCache cache = JAM_TRY(CompiledCache::open(cache_dir));
+  const std::string key = CompiledCache::key_of(bytes, engine.configuration);
+  if (ModuleHandle module = cache.load(engine.engine.get(), key)) {
+    return module;
+  }
+  ModuleHandle module = JAM_TRY(compile(engine.engine.get(), bytes));
+  cache.store(*module, key);
+  return module;
+}
+
+std::string_view version_constant(Abi abi) { return abi == Abi::Jamsocket ? "JAMSOCKET_API_VERSION" : "STATEROOM_API_VERSION"; }
+std::string_view protocol_constant(Abi abi) { return abi == Abi::Jamsocket ? "JAMSOCKET_API_PROTOCOL" : "STATEROOM_API_PROTOCOL"; }
+
+// Makes an instance and drops it again: proves that it can be made, and reads the version.
+Result<AbiVersion> probe_version(const std::shared_ptr<const Module>& module) {
+  ModuleLimits limits;
+  limits.memory_bytes_max = module->engine().options().memory_bytes_max;
+  service::Effects effects;
+  auto guest = Guest::instantiate(module, limits, {}, effects);
+  if (!guest) {
+    return fail(ErrorCode::GuestFault, fmt::format("the module cannot be started: {}", guest.error().reason));
+  }
+  const Abi abi = module->facts().abi.value();
+  const auto version = (*guest)->read_constant(version_constant(abi));
+  const auto protocol = (*guest)->read_constant(protocol_constant(abi));
+  if (!version || !protocol) {
+    return fail(ErrorCode::InvalidArgument, fmt::format("the module's export {} is not the address of a number in its memory",
+                                                        version ? protocol_constant(abi) : version_constant(abi)));
+  }
+  return AbiVersion{.version = *version, .protocol = *protocol};
+}
+
+}  // namespace
+
+Module::Module(const Engine& engine, ModuleFacts facts, std::string hash)
+    : engine_(engine), facts_(std::move(facts)), hash_(std::move(hash)), compiled_(std::make_unique<Compiled>()) {}
+
+Module::~Module() = default;
+
+Result<std::shared_ptr<const Module>> Module::load(const Engine& engine, std::string_view bytes, const std::filesystem::path& cache_dir) {
+  const ModuleLayout layout = JAM_TRY(read_layout(bytes));
+  ModuleFacts facts = inspect(layout, bytes.size());
+  if (!facts.problems.empty()) {
+    return fail(ErrorCode::InvalidArgument, facts.problems.front());
+  }
+  const std::size_t memory_bytes_max = engine.options().memory_bytes_max;
+  if (facts.memory_pages_min > memory_bytes_max / kPageBytes) {
+    return fail(ErrorCode::TooLarge, fmt::format("the module starts with {} pages of memory; a room may have {} ({} MiB)",
+                                                 facts.memory_pages_min, memory_bytes_max / kPageBytes, memory_bytes_max >> 20U));
+  }
+  // make_shared cannot reach the constructor.
+  const std::shared_ptr<Module> module(new Module(engine, std::move(facts), sha256_hex({bytes})));
+  module->compiled_->module = JAM_TRY(compile_or_load(engine.impl(), bytes, cache_dir));
+  wasmtime_instance_pre_t* instance_pre = nullptr;
+  const ErrorHandle error(
+      wasmtime_linker_instantiate_pre(engine.impl().linker.get(), module->compiled_->module.get(), &instance_pre));
+  if (error) {
+    return fail(ErrorCode::InvalidArgument, fmt::format("the module's imports do not fit: {}", first_line(message_of(*error))));
+  }
+  module->compiled_->instance_pre.reset(instance_pre);
+
+  const AbiVersion version = JAM_TRY(probe_version(module));
+  if (version != kAbiVersion) {
+    return fail(ErrorCode::Unsupported,
+                fmt::format("the module speaks version {}, protocol {} of the {} interface; this server speaks version {}, protocol {}",
+                            version.version, version.protocol, to_string(*module->facts_.abi), kAbiVersion.version, kAbiVersion.protocol));
+  }
+  module->facts_.version = version;
+  return module;
+}
+
+}  // namespace jamsocket::wasm

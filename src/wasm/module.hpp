@@ -1,0 +1,47 @@
+// wasm/module.hpp
+//
+// A compiled module that was found to be a service: shared by all its rooms, immutable.
+
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+#include "wasm/inspect.hpp"
+
+namespace jamsocket::wasm {
+
+class Engine;
+
+class Module {
+ public:
+  /// See Engine::load_bytes.
+  [[nodiscard]] static Result<std::shared_ptr<const Module>> load(const Engine& engine, std::string_view bytes,
+                                                                  const std::filesystem::path& cache_dir);
+  ~Module();
+  Module(const Module&) = delete;
+  Module& operator=(const Module&) = delete;
+
+  /// With abi and version set, and no problems.
+  [[nodiscard]] const ModuleFacts& facts() const { return facts_; }
+  /// SHA-256 of the module's bytes, in hexadecimal.
+  [[nodiscard]] const std::string& hash() const { return hash_; }
+  [[nodiscard]] const Engine& engine() const { return engine_; }
+
+  struct Compiled;
+  /// For the other files of this folder.
+  [[nodiscard]] const Compiled& compiled() const { return *compiled_; }
+
+ private:
+  Module(const Engine& engine, ModuleFacts facts, std::string hash);
+
+  const Engine& engine_;
+  ModuleFacts facts_;
+  std::string hash_;
+  std::unique_ptr<Compiled> compiled_;
+};
+
+}  // namespace jamsocket::wasm

@@ -1,0 +1,296 @@
+// Rooms of modules: the ABI, what guests do wrong, and the limits.
+
+#include "wasm/module_service.hpp"
+
+#include <gmock/gmock.h>
+
+#include <chrono>
+#include <cstring>
+
+#include "wasm/testing.hpp"
+
+namespace jamsocket::wasm {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using service::EffectKind;
+using service::Outcome;
+using testing::example_bytes;
+using testing::guest_bytes;
+using testing::TestRoom;
+
+class Rooms : public ::testing::Test {
+ protected:
+  TestRoom zoo(const ModuleLimits& limits = {}) { return {engine_, guest_bytes("zoo"), limits}; }
+
+  Engine engine_;
+};
+
+TEST_F(Rooms, CountTogether) {
+  TestRoom room(engine_, example_bytes("counter"));
+  ASSERT_TRUE(room.started());
+  EXPECT_EQ(room.connect(1), Outcome::Done);
+  EXPECT_EQ(room.text("increment"), Outcome::Done);
+  EXPECT_THAT(room.texts(), ElementsAre("new value: 1"));
+  EXPECT_EQ(room.text("increment", 2), Outcome::Done);
+  EXPECT_EQ(room.text("decrement", 2), Outcome::Done);
+  EXPECT_THAT(room.texts(), ElementsAre("new value: 1"));
+  EXPECT_EQ(room.effects.list().at(0).recipient, Recipient(broadcast));
+  EXPECT_EQ(room.effects.list().at(0).kind, EffectKind::SendText);
+  EXPECT_EQ(room.disconnect(1), Outcome::Done);
+  EXPECT_EQ(room.timer(), Outcome::Done);
+  EXPECT_EQ(room.binary("\x01"), Outcome::Done);
+  EXPECT_THAT(room.texts(), IsEmpty());
+}
+
+TEST_F(Rooms, AreApart) {
+  TestRoom one(engine_, example_bytes("counter"));
+  TestRoom two(engine_, example_bytes("counter"));
+  EXPECT_EQ(one.text("increment"), Outcome::Done);
+  EXPECT_EQ(two.text("increment"), Outcome::Done);
+  EXPECT_THAT(two.texts(), ElementsAre("new value: 1"));
+}
+
+TEST_F(Rooms, TakeLongMessages) {
+  TestRoom room(engine_, example_bytes("counter"));
+  const std::string long_text(std::size_t{1} << 20U, 'x');
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_EQ(room.text(long_text), Outcome::Done);  // Freed again, or the limit would be passed.
+  }
+  EXPECT_THAT(room.texts(), ElementsAre("new value: 0"));
+}
+
+TEST_F(Rooms, RunModulesOf2021) {
+  TestRoom room(engine_, guest_bytes("command_2021"));
+  ASSERT_TRUE(room.started()) << room.start_fault.reason;
+  EXPECT_EQ(room.connect(1), Outcome::Done);
+  EXPECT_EQ(room.text("increment"), Outcome::Done);
+  EXPECT_EQ(room.text("increment"), Outcome::Done);
+  EXPECT_THAT(room.texts(), ElementsAre("value: 2"));
+}
+
+TEST_F(Rooms, InitializeOnceAndGetTheirId) {
+  TestRoom room(engine_, guest_bytes("reactor"), {}, {.room_id = "caf\xc3\xa9"});
+  EXPECT_THAT(room.start_effects, ElementsAre("1", "caf\xc3\xa9"));
+  EXPECT_EQ(room.timer(), Outcome::Done);
+  EXPECT_THAT(room.texts(), ElementsAre("1"));
+}
+
+TEST_F(Rooms, DeliverEmptyMessagesWithoutAllocating) {
+  TestRoom room = zoo();
+  EXPECT_EQ(room.text("", 7), Outcome::Done);
+  EXPECT_THAT(room.texts(), ElementsAre(""));
+  EXPECT_EQ(room.effects.list().at(0).recipient, Recipient(ClientId{7}));
+}
+
+TEST_F(Rooms, ReadRecipientsAsSigned) {
+  TestRoom room = zoo();
+  EXPECT_EQ(room.binary("\x01\x02", 5), Outcome::Done);
+  EXPECT_EQ(room.effects.list().at(0).recipient, Recipient(everyone_except(ClientId{5})));
+  EXPECT_EQ(room.effects.list().at(0).kind, EffectKind::SendBinary);
+  EXPECT_THAT(room.texts(), ElementsAre("\x01\x02"));
+}
+
+TEST_F(Rooms, LearnOfAClientAndMayRefuseIt) {
+  TestRoom room = zoo();
+  const service::ConnectInfo info{.query = "key=1", .remote_address = "::1", .headers = {{"user-agent", "me"}}};
+  EXPECT_EQ(room.connect(1, &info), Outcome::Done);
+  EXPECT_THAT(room.texts(), ElementsAre("key=1", "me"));
+  EXPECT_EQ(room.connect(2), Outcome::Done);
+  EXPECT_THAT(room.texts(), ElementsAre(""));  // Nothing is known of it.
+  const service::ConnectInfo unwelcome{.query = "x", .remote_address = {}, .headers = {}};
+  EXPECT_EQ(room.connect(3, &unwelcome), Outcome::Done);
+  EXPECT_TRUE(room.effects.refused());
+  const service::ConnectInfo long_query{.query = std::string(5000, 'q'), .remote_address = {}, .headers = {}};
+  EXPECT_EQ(room.connect(4, &long_query), Outcome::Done);
+  EXPECT_TRUE(room.effects.refused());
+}
+
+TEST_F(Rooms, CloseClients) {
+  TestRoom room = zoo();
+  EXPECT_EQ(room.text("K"), Outcome::Done);
+  ASSERT_EQ(room.effects.list().size(), 1U);  // Of nobody, of an id that would mean others, of client 1.
+  EXPECT_EQ(room.effects.list().at(0).kind, EffectKind::Close);
+  EXPECT_EQ(room.effects.list().at(0).recipient, Recipient(ClientId{1}));
+  EXPECT_EQ(room.effects.list().at(0).close_code, 4000);
+  EXPECT_THAT(room.texts(), ElementsAre("bye"));
+}
+
+TEST_F(Rooms, LogWhatTheyPrint) {
+  TestRoom room = zoo();
+  EXPECT_EQ(room.text("w"), Outcome::Done);
+  EXPECT_THAT(room.texts(), ElementsAre("hello", "wor"));
+  EXPECT_EQ(room.effects.list().at(0).kind, EffectKind::Log);
+}
+
+struct Crime {
+  const char* letter;
+  Outcome outcome;
+  const char* words;
+};
+
+class Crimes : public Rooms, public ::testing::WithParamInterface<Crime> {};
+
+// Goal: each ends with its outcome and sentence, and the next room knows nothing of it.
+TEST_P(Crimes, EndTheRoomAndNothingElse) {
+  TestRoom canary = zoo();
+  TestRoom room = zoo();
+  ASSERT_EQ(room.text(GetParam().letter), GetParam().outcome) << room.fault().reason;
+  EXPECT_THAT(room.fault().reason, HasSubstr(GetParam().words));
+  EXPECT_THAT(room.fault().reason, ::testing::Not(HasSubstr("\n")));
+  room.drop_instance();
+  EXPECT_EQ(canary.text("T"), Outcome::Done);
+  TestRoom fresh = zoo();
+  EXPECT_EQ(fresh.text("T"), Outcome::Done);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Zoo, Crimes,
+    ::testing::Values(Crime{"u", Outcome::Trap, "unreachable"}, Crime{"d", Outcome::Trap, "divided an integer by zero"},
+                      Crime{"v", Outcome::Trap, "overflowed"}, Crime{"c", Outcome::Trap, "fits no integer"},
+                      Crime{"o", Outcome::Trap, "outside its memory"}, Crime{"O", Outcome::Trap, "outside its memory"},
+                      Crime{"t", Outcome::Trap, "table entry"}, Crime{"n", Outcome::Trap, "null function pointer"},
+                      Crime{"s", Outcome::Trap, "another type"}, Crime{"r", Outcome::Trap, "stack is full"},
+                      Crime{"l", Outcome::CpuLimit, "100 ms of CPU time"}, Crime{"L", Outcome::CpuLimit, "100 ms of CPU time"},
+                      Crime{"f", Outcome::CpuLimit, "100 ms of CPU time"}, Crime{"g", Outcome::MemoryLimit, "limit is 64 MiB"},
+                      Crime{"h", Outcome::BadCall, "send_message: 32 bytes at 4294967280 are outside the memory of 131072 bytes"},
+                      Crime{"H", Outcome::BadCall, "send_binary: 2147483648 bytes at 0 are outside"},
+                      Crime{"E", Outcome::BadCall, "send_message: 1 bytes at 131072 are outside"},
+                      Crime{"x", Outcome::BadCall, "not valid UTF-8"}, Crime{"q", Outcome::EffectLimit, "send_message: over the limit"},
+                      Crime{"b", Outcome::EffectLimit, "send_binary: over the limit"},
+                      Crime{"m", Outcome::BadCall, "refuse was called outside connect"}, Crime{"k", Outcome::BadCall, "a code other than"},
+                      Crime{"i", Outcome::BadCall, "no level 9"}, Crime{"z", Outcome::Trap, "proc_exit(3)"},
+                      Crime{"a", Outcome::Trap, "aborted: oops! (at unknown:7:9)"},
+                      Crime{"p", Outcome::BadCall, "2097152 bytes were asked for"}, Crime{"y", Outcome::CpuLimit, "CPU time"}),
+    [](const auto& test) { return std::string("Case") + std::to_string(test.index) + "_" + test.param.letter; });
+
+TEST_F(Rooms, AllowARangeOfNothingAtTheEndOfMemory) {
+  TestRoom room = zoo();
+  EXPECT_EQ(room.text("e"), Outcome::Done);
+  EXPECT_THAT(room.texts(), ElementsAre(""));
+}
+
+TEST_F(Rooms, AnswerMinusOneWhenMemoryCannotGrow) {
+  TestRoom room = zoo();
+  EXPECT_EQ(room.text("G"), Outcome::Done);
+  EXPECT_THAT(room.texts(), ElementsAre("refused"));
+  EXPECT_EQ(room.text("u"), Outcome::Trap);  // Of this event, memory is not the cause.
+}
+
+TEST_F(Rooms, KeepToASmallerLimitOfMemory) {
+  ModuleLimits limits;
+  limits.memory_bytes_max = std::size_t{1} << 20U;
+  TestRoom room = zoo(limits);
+  EXPECT_EQ(room.text("g"), Outcome::MemoryLimit);
+  EXPECT_THAT(room.fault().reason, HasSubstr("limit is 1 MiB"));
+  TestRoom counter(engine_, example_bytes("counter"), limits);
+  EXPECT_EQ(counter.text(std::string(1'000'000, 'x')), Outcome::MemoryLimit);
+  EXPECT_THAT(counter.fault().reason, HasSubstr("1000000 bytes"));
+  limits.memory_bytes_max = std::size_t{64} << 10U;
+  TestRoom too_small = zoo(limits);
+  EXPECT_FALSE(too_small.started());
+  EXPECT_EQ(too_small.start_fault.outcome, Outcome::MemoryLimit);
+}
+
+TEST_F(Rooms, SurviveAllocatorsThatLie) {
+  TestRoom null = zoo();
+  EXPECT_EQ(null.text(std::string(60'001, 'x')), Outcome::BadCall);
+  EXPECT_THAT(null.fault().reason, HasSubstr("allocator answered 0 for 60001 bytes"));
+
+  for (const std::string_view answer : {std::string_view("\x41\xfc\xff\x03", 4), std::string_view("\x41\x7c", 2)}) {
+    testing::ModuleBuilder builder = testing::ModuleBuilder::service("jam_malloc");
+    builder.export_function("jam_malloc", "i", "i", answer);  // 65,532, and -4
+    builder.export_function("message", "iii", "");
+    TestRoom room(engine_, builder.build(), {}, {.room_id = ""});
+    ASSERT_TRUE(room.started());
+    EXPECT_EQ(room.text("12345"), Outcome::BadCall);
+  }
+  testing::ModuleBuilder traps = testing::ModuleBuilder::service("jam_malloc");
+  traps.export_function("jam_malloc", "i", "i", std::string_view("\0", 1));
+  TestRoom room(engine_, traps.build());
+  EXPECT_FALSE(room.started());
+  EXPECT_EQ(room.start_fault.outcome, Outcome::Trap);
+}
+
+TEST_F(Rooms, TellWhereTheyTrapped) {
+  TestRoom room = zoo();
+  EXPECT_EQ(room.text("u"), Outcome::Trap);
+  EXPECT_EQ(room.fault().backtrace, "traps\nmessage\n");
+  TestRoom looping = zoo();
+  EXPECT_EQ(looping.text("l"), Outcome::CpuLimit);
+  EXPECT_EQ(looping.fault().backtrace, "loops\nmessage\n");
+  TestRoom lying = zoo();
+  EXPECT_EQ(lying.text("h"), Outcome::BadCall);
+  EXPECT_EQ(lying.fault().backtrace, "lies\nmessage\n");
+  TestRoom deep = zoo();
+  EXPECT_EQ(deep.text("r"), Outcome::Trap);
+  EXPECT_THAT(deep.fault().backtrace, HasSubstr("recurse\nrecurse\n"));
+}
+
+TEST_F(Rooms, DoNotStartWhenInitializeFails) {
+  TestRoom trap(engine_, guest_bytes("init_trap"));
+  EXPECT_FALSE(trap.started());
+  EXPECT_EQ(trap.start_fault.outcome, Outcome::Trap);
+  EXPECT_EQ(trap.start_fault.backtrace, "give_up\ninit\n");
+  TestRoom loop(engine_, guest_bytes("init_loop"));
+  EXPECT_FALSE(loop.started());
+  EXPECT_EQ(loop.start_fault.outcome, Outcome::CpuLimit);
+}
+
+TEST_F(Rooms, EndAtTheWallTimeToo) {
+  ModuleLimits limits;
+  limits.cpu_per_event = std::chrono::minutes{10};
+  limits.wall_per_event = std::chrono::milliseconds{20};
+  TestRoom room = zoo(limits);
+  EXPECT_EQ(room.text("l"), Outcome::CpuLimit);
+  EXPECT_THAT(room.fault().reason, HasSubstr("ran for more than 20 ms"));
+}
+
+// Goal: a room is a function of its seed and events. Method: the same ones twice, and one thing changed.
+TEST_F(Rooms, DrawTimeAndRandomnessFromTheEvent) {
+  const auto story = [&](std::byte seed, std::int64_t time_ms) {
+    service::RoomStart start{.room_id = "r"};
+    start.seed.fill(seed);
+    TestRoom room(engine_, guest_bytes("zoo"), {}, start);
+    room.time_ms = time_ms;
+    std::string all;
+    for (const char* const letter : {"R", "R", "T", "N"}) {
+      EXPECT_EQ(room.text(letter), Outcome::Done);
+      all += room.texts().at(0);
+    }
+    return all;
+  };
+  const std::string first = story(std::byte{1}, 1'700'000'000'123);
+  EXPECT_EQ(first, story(std::byte{1}, 1'700'000'000'123));
+  EXPECT_NE(first.substr(0, 16), first.substr(16, 16));
+  EXPECT_NE(first.substr(0, 16), story(std::byte{2}, 1'700'000'000'123).substr(0, 16));
+  std::int64_t time_ms = 0;
+  std::memcpy(&time_ms, first.data() + 32, sizeof time_ms);
+  EXPECT_EQ(time_ms, 1'700'000'000'123);
+  EXPECT_EQ(first.substr(40), std::string("\0\0\xc0\x7f", 4));  // The canonical NaN: the payload is gone.
+}
+
+// Goal: a room never sees another's memory. Method: each fills what it may, dies, and the next looks.
+TEST_F(Rooms, StartWithZeroedMemory) {
+  for (int i = 0; i < 50; ++i) {
+    TestRoom room = zoo();
+    ASSERT_EQ(room.text("M"), Outcome::Done) << i;
+    TestRoom other(engine_, guest_bytes("command_2021"));
+    ASSERT_EQ(other.text("x"), Outcome::Done);
+  }
+  EXPECT_EQ(engine_.live_memories(), 0U);
+}
+
+TEST_F(Rooms, FinishAnotherWayOnAnotherThread) {
+  TestRoom room = zoo();
+  Outcome outcome = Outcome::Trap;
+  std::thread([&] { outcome = room.text("R"); }).join();
+  EXPECT_EQ(outcome, Outcome::Done);
+  std::thread([&] { outcome = room.text("u"); }).join();
+  EXPECT_EQ(outcome, Outcome::Trap);
+}
+
+}  // namespace
+}  // namespace jamsocket::wasm

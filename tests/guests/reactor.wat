@@ -1,0 +1,16 @@
+;; Proves that _initialize runs once, before initialize, which sends what it counted and the room id.
+(module
+  (import "env" "send_message" (func $send_message (param i32 i32 i32)))
+  (memory (export "memory") 1)
+  (global (export "JAMSOCKET_API_VERSION") i32 (i32.const 16))
+  (global (export "JAMSOCKET_API_PROTOCOL") i32 (i32.const 20))
+  (data (i32.const 16) "\01\00\00\00\00\00\00\00")
+  (func (export "jam_malloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "jam_free") (param i32 i32))
+  (func (export "_initialize")
+    (i32.store8 (i32.const 32) (i32.add (i32.const 48) (i32.add (i32.const 1) (i32.load8_u (i32.const 33)))))
+    (i32.store8 (i32.const 33) (i32.add (i32.const 1) (i32.load8_u (i32.const 33)))))
+  (func (export "initialize") (param $at i32) (param $length i32)
+    (call $send_message (i32.const 0) (i32.const 32) (i32.const 1))
+    (call $send_message (i32.const 0) (local.get $at) (local.get $length)))
+  (func (export "timer") (call $send_message (i32.const 0) (i32.const 32) (i32.const 1))))
