@@ -32,30 +32,30 @@ constexpr int hex_digit(char c) {
   return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/// The value of `key` in a query string, decoded; nothing if it is absent or badly encoded.
+/// Percent-decoded; what is no valid escape is kept as it is.
+inline std::string decoded(std::string_view encoded) {
+  std::string text;
+  for (std::size_t i = 0; i < encoded.size(); ++i) {
+    const int high = i + 2 < encoded.size() ? hex_digit(encoded[i + 1]) : -1;
+    const int low = i + 2 < encoded.size() ? hex_digit(encoded[i + 2]) : -1;
+    if (encoded[i] == '%' && high >= 0 && low >= 0) {
+      text += static_cast<char>(high * 16 + low);
+      i += 2;
+    } else {
+      text += encoded[i] == '+' ? ' ' : encoded[i];
+    }
+  }
+  return text;
+}
+
+/// The value of `key` in a query string, decoded; nothing if it is absent.
 inline std::optional<std::string> query_value(std::string_view query, std::string_view key) {
   while (!query.empty()) {
     const std::string_view pair = query.substr(0, query.find('&'));
     query.remove_prefix(pair.size() < query.size() ? pair.size() + 1 : pair.size());
-    if (!pair.starts_with(key) || pair.size() <= key.size() || pair[key.size()] != '=') {
-      continue;
+    if (pair.starts_with(key) && pair.size() > key.size() && pair[key.size()] == '=') {
+      return decoded(pair.substr(key.size() + 1));
     }
-    std::string value;
-    const std::string_view encoded = pair.substr(key.size() + 1);
-    for (std::size_t i = 0; i < encoded.size(); ++i) {
-      if (encoded[i] != '%') {
-        value += encoded[i] == '+' ? ' ' : encoded[i];
-        continue;
-      }
-      const int high = i + 2 < encoded.size() ? hex_digit(encoded[i + 1]) : -1;
-      const int low = i + 2 < encoded.size() ? hex_digit(encoded[i + 2]) : -1;
-      if (high < 0 || low < 0) {
-        return std::nullopt;
-      }
-      value += static_cast<char>(high * 16 + low);
-      i += 2;
-    }
-    return value;
   }
   return std::nullopt;
 }

@@ -15,22 +15,36 @@
 #include "runner.hpp"
 #include "scenario.hpp"
 #include "service/native.hpp"
+#ifdef JAMSOCKET_SCENARIO_MODULES
+#include "wasm/engine.hpp"
+#include "wasm/module.hpp"
+#include "wasm/module_service.hpp"
+#endif
 
 namespace jamsocket::scenario {
 namespace {
 
-Result<std::unique_ptr<service::Service>> make_service(std::string_view how, const Scenario& scenario) {
-  if (how == "native") {
-    auto factory = test::native_service(scenario.service);
-    if (!factory) {
-      return fail(ErrorCode::NotFound, "there is no native service " + scenario.service);
-    }
-    return service::make_native_service(scenario.service, std::move(factory));
+Result<void> run_native(const std::string& file, const Scenario& scenario) {
+  auto factory = test::native_service(scenario.service);
+  if (!factory) {
+    return fail(ErrorCode::NotFound, "there is no native service " + scenario.service);
   }
-  return fail(ErrorCode::Unsupported, "modules: not yet");
+  return run_scenario(file, scenario, service::make_native_service(scenario.service, std::move(factory)));
 }
 
-Result<void> run(std::string_view how, const std::string& file) {
+#ifdef JAMSOCKET_SCENARIO_MODULES
+Result<void> run_module(const std::string& module_file, const std::string& file, const Scenario& scenario) {
+  const wasm::Engine engine;
+  auto module = JAM_TRY(engine.load_file(module_file, {}));
+  return run_scenario(file, scenario, wasm::make_module_service(scenario.service, std::move(module), {}));
+}
+#else
+Result<void> run_module(const std::string&, const std::string&, const Scenario&) {
+  return fail(ErrorCode::Unsupported, "this program was built without the module host");
+}
+#endif
+
+Result<void> run(const std::string& how, const std::string& file) {
   std::ifstream stream(file, std::ios::binary);
   std::stringstream text;
   text << stream.rdbuf();
@@ -38,12 +52,12 @@ Result<void> run(std::string_view how, const std::string& file) {
     return fail(ErrorCode::Io, file + ": cannot be read");
   }
   const Scenario scenario = JAM_TRY(parse_scenario(file, text.str()));
-  if (scenario.only == (how == "native" ? Only::Module : Only::Native)) {
+  const bool native = how == "native";
+  if (scenario.only == (native ? Only::Module : Only::Native)) {
     std::fputs("not for this kind of service\n", stderr);
     return {};
   }
-  auto service = JAM_TRY(make_service(how, scenario));
-  return run_scenario(file, scenario, std::move(service));
+  return native ? run_native(file, scenario) : run_module(how, file, scenario);
 }
 
 }  // namespace

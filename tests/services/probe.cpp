@@ -16,6 +16,12 @@
 
 #include <jamsocket/service.hpp>
 
+#ifdef __wasm__
+// The ABI's own function, to tell the host lies that the Context would not tell.
+extern "C" __attribute__((import_module("env"), import_name("send_message"))) void probe_raw_send(
+    std::uint32_t recipient, std::uint32_t pointer, std::uint32_t length);
+#endif
+
 class Probe {
  public:
   Probe(std::string_view room_id, jamsocket::Context& context) {
@@ -148,8 +154,8 @@ class Probe {
     return true;
   }
 
-  /// trap, spin, grow, recurse, bad-utf8, bad-close.
-  bool misbehave(std::string_view verb, jamsocket::ClientId client, std::string_view /*text*/,
+  /// trap, spin, grow, recurse, bad-utf8, bad-close, lie POINTER LENGTH.
+  bool misbehave(std::string_view verb, jamsocket::ClientId client, std::string_view text,
                  jamsocket::Context& context) {
     if (verb == "trap") {
       context.send_message(jamsocket::broadcast, "never seen: sent by a call that failed");
@@ -166,6 +172,9 @@ class Probe {
       context.send_message(client, "\xc0\xaf");
     } else if (verb == "bad-close") {
       context.close(client, 1006, "");
+    } else if (verb == "lie") {
+      const std::uint32_t pointer = take_number(text);
+      lie(client, pointer, take_number(text));
     } else {
       return false;
     }
@@ -177,6 +186,16 @@ class Probe {
     __builtin_trap();
 #else
     throw std::runtime_error("told to fail");
+#endif
+  }
+
+  /// Sends bytes that are not ours. A native service could not be stopped from it: there, it only fails.
+  static void lie([[maybe_unused]] jamsocket::ClientId client, [[maybe_unused]] std::uint32_t pointer,
+                  [[maybe_unused]] std::uint32_t length) {
+#ifdef __wasm__
+    probe_raw_send(static_cast<std::uint32_t>(client), pointer, length);
+#else
+    fail_now();
 #endif
   }
 

@@ -13,7 +13,8 @@ import threading
 
 from .wait import PATIENCE, until
 
-KINDS = ("module", "native")
+# What a test is run on: the same service as a module and compiled in.
+KINDS = os.environ.get("JAMSOCKET_KINDS", "module native").split()
 
 
 def path_from_environment(name):

@@ -131,6 +131,10 @@ class Connection:
     def half_close(self):
         self.socket.shutdown(socket.SHUT_WR)
 
+    def half_close_quietly(self):
+        with contextlib.suppress(OSError):
+            self.half_close()
+
     def send(self, data):
         self.socket.settimeout(self.seconds * PATIENCE)
         self.socket.sendall(data)

@@ -1,0 +1,170 @@
+"""A table of bad inputs: what is sent, the one answer that is right, and what must hold around it.
+
+Each case is played twice. The first time warms up (code is paged in, pools grow); across the second, the server must
+use what it used before: the same descriptors, at most 1 MiB more memory. Meanwhile a client in another room, the canary,
+is answered as if nothing happened.
+"""
+
+import dataclasses
+import os
+import time
+from typing import Any
+
+from .wait import PATIENCE, until
+from .wire import BINARY, PONG, Connection
+
+MEMORY_SLACK_BYTES = 1 << 20
+CANARY_SECONDS = 0.05
+ALIVE = "is there an echo"
+
+# How a case may end, beside an HTTP status, a close code, a text (str) or bytes that come back.
+END = "the connection ends, nothing is said"
+
+
+@dataclasses.dataclass(frozen=True)
+class Pong:
+    payload: bytes = b""
+
+
+@dataclasses.dataclass(frozen=True)
+class Status:
+    """An HTTP answer; with `headers` it must have. 101: the connection must then work."""
+    number: int
+    headers: dict = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Close:
+    """A close frame, and the end once it is answered."""
+    code: int
+
+
+class Alive:
+    """The connection still works: an echo, and the closing handshake."""
+
+
+@dataclasses.dataclass
+class Case:
+    id: str
+    send: Any                      # Bytes, a list of them (a segment each), or a function of the connection.
+    expect: list
+    on: str = "websocket"          # "tcp": nothing was said before. "websocket": after the opening handshake.
+    seconds: float = 10.0
+    settings: dict = dataclasses.field(default_factory=dict)
+
+    def __str__(self):
+        return self.id
+
+
+def tcp(id, send, *expect, **options):
+    return Case(id, send, [Status(item) if isinstance(item, int) else item for item in expect], on="tcp", **options)
+
+
+def websocket(id, send, *expect, **options):
+    return Case(id, send, [Close(item) if isinstance(item, int) else item for item in expect], on="websocket", **options)
+
+
+# --- Playing ----------------------------------------------------------------------------------------------------------------
+
+
+def judge(connection, expected):
+    if isinstance(expected, Status):
+        response = connection.response()
+        assert response.status == expected.number, (response.status, response.body[:200])
+        for name, value in expected.headers.items():
+            assert response.header(name) == value, response.headers
+        if response.status == 101:
+            return
+        assert response.body.strip(), "a refusal says what was wrong"
+        assert response.body.isascii() and all(c >= 0x20 or c == 0x0A for c in response.body), response.body
+        if response.status != 200:
+            connection.half_close_quietly()
+            connection.expect_end()
+    elif isinstance(expected, Close):
+        connection.expect_close(expected.code)
+    elif expected is END:
+        connection.expect_end()
+    elif isinstance(expected, Pong):
+        received = connection.frame()
+        assert (received.opcode, received.payload) == (PONG, expected.payload), received
+    elif isinstance(expected, Alive):
+        assert connection.ask(ALIVE) == ALIVE
+        connection.leave()
+    elif isinstance(expected, str):
+        connection.expect_text(expected)
+    elif isinstance(expected, bytes):
+        received = connection.frame()
+        assert (received.opcode, received.payload) == (BINARY, expected), received
+    else:
+        raise TypeError(expected)
+
+
+class Watch:
+    """A server under attack, and what must hold around each attack."""
+
+    def __init__(self, server):
+        self.server = server
+        self.canary = Connection(server.port).upgrade("/ws/canary")
+        self.canary.next_text()  # The probe's greeting.
+        self.check_canary()
+        self.idle_descriptors = server.descriptors()
+        self.log_seen = 0
+
+    def check_canary(self):
+        """An echo within 50 ms. On a busy machine one may be late: the best of ten."""
+        best = float("inf")
+        for number in range(10):
+            begin = time.monotonic()
+            text = f"chirp {number}"
+            assert self.canary.ask(text) == text
+            best = min(best, time.monotonic() - begin)
+            if best <= CANARY_SECONDS:
+                return
+        raise AssertionError(f"the canary's best echo took {best * 1000:.0f} ms")
+
+    def play(self, case):
+        with Connection(self.server.port, seconds=case.seconds) as connection:
+            if case.on == "websocket":
+                connection.upgrade("/ws/attack")
+                connection.next_text()  # The probe's greeting.
+            if callable(case.send):
+                case.send(connection)
+            else:
+                for chunk in [case.send] if isinstance(case.send, bytes) else case.send:
+                    connection.send_and_listen(chunk)
+            self.check_canary()
+            for expected in case.expect:
+                judge(connection, expected)
+        self.settle()
+
+    def settle(self):
+        """One second later, descriptors are as they were."""
+        self.server.wait_for_descriptors(self.idle_descriptors, seconds=1 + 9 * (PATIENCE > 1))
+
+    def run(self, case):
+        self.play(case)
+        memory = self.server.memory()
+        self.play(case)
+        if not os.environ.get("JAMSOCKET_SANITIZED"):  # A sanitizer keeps freed memory.
+            until(lambda: self.server.memory() <= memory + MEMORY_SLACK_BYTES, 2,
+                  lambda: f"memory went from {memory} to {self.server.memory()} bytes")
+        assert self.server.alive()
+        self.check_log()
+
+    def check_log(self):
+        """Well-formed lines, and never a flood: at most one a reason and second (and one each side of the tick)."""
+        size = len(self.server.log_bytes())
+        seen = {}
+        for line in self.server.log_lines(self.log_seen):
+            assert line.get("level") != "error", line
+            reason = (line.get("event") or line.get("name"), line.get("reason"))
+            seen[reason] = seen.get(reason, 0) + 1
+        self.log_seen = size
+        for reason, count in seen.items():
+            assert count <= 2 + 2, f"{count} log lines for {reason} in two plays of one case"
+
+    def done(self):
+        """At the end of a table: nothing burns a processor, and the canary never noticed."""
+        self.check_canary()
+        self.canary.leave()
+

@@ -1,0 +1,99 @@
+"""The pages of the examples in a browser: two windows share the counter, a chat, and a page that comes back by itself."""
+
+import os
+
+import pytest
+
+from harness.browser import Browser, find_chromium
+from harness.server import KINDS, Server, path_from_environment
+from harness.wire import Connection
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if find_chromium() is None:
+        assert not os.environ.get("CI"), "chromium is missing: tools/setup.sh test"
+        pytest.skip("chromium is missing: run tools/setup.sh test")
+    with Browser() as browser:
+        yield browser
+
+
+def serving(kind, example, **settings):
+    return Server(kind, example, {"static_files": path_from_environment("JAMSOCKET_EXAMPLES") / example / "static", **settings})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_windows_share_the_counter(browser, kind):
+    with serving(kind, "counter") as server:
+        address = f"http://127.0.0.1:{server.port}/"
+        first, second = browser.open(address), browser.open(address)
+        for page in (first, second):
+            page.wait_for_text("#status", "Connected")
+            page.wait_for_text("#value", "0")
+        first.click("#increment")
+        for page in (first, second):
+            page.wait_for_text("#value", "1")
+        second.click("#increment")
+        second.click("#increment")
+        second.click("#decrement")
+        for page in (first, second):
+            page.wait_for_text("#value", "2")
+
+        # What a person types into the console.
+        said = first.evaluate(f"""new Promise((resolve) => {{
+          const ws = new WebSocket('ws://127.0.0.1:{server.port}/ws/1');
+          ws.onopen = () => ws.send('increment');
+          ws.onmessage = (event) => {{ ws.onclose = (end) => resolve([event.data, end.code, end.wasClean]); ws.close(1000, 'bye'); }};
+        }})""")
+        assert said == ["new value: 3", 1000, True]
+        for page in (first, second):
+            page.wait_for_text("#value", "3")
+
+        # A name in the address is another room.
+        third = browser.open(address + "?room=other%20room")
+        third.wait_for_text("#value", "0")
+        third.wait_for_text("#room", "other room")
+
+
+def test_a_page_comes_back_after_a_restart(browser):
+    with serving("module", "counter") as server:
+        page = browser.open(f"http://127.0.0.1:{server.port}/")
+        page.wait_for_text("#status", "Connected")
+        page.click("#increment")
+        page.wait_for_text("#value", "1")
+        server.stop()
+        page.wait_for_text("#status", "Disconnected, trying again…")
+        assert page.evaluate("document.querySelector('#increment').disabled") is True
+        with serving("module", "counter", **{"server.port": server.port}):
+            page.wait_for_text("#status", "Connected")
+            page.wait_for_text("#value", "0")
+
+
+def test_the_chat(browser):
+    with serving("module", "chat") as server:
+        page = browser.open(f"http://127.0.0.1:{server.port}/")
+        page.wait_for_text("#status", "Who are you?")
+        page.evaluate("document.querySelector('#name').value = 'Ada'; document.querySelector('#join').requestSubmit()")
+        page.wait_for_text("#status", "Connected")
+        page.wait_for_text("#lines li:last-child", "you are Ada; here: nobody else")
+        with Connection(server.port).upgrade("/ws/lobby?name=Bob") as bob:
+            bob.expect_text("you are Bob; here: Ada")
+            page.wait_for_text("#lines li:last-child", "Bob joined")
+            page.evaluate("document.querySelector('#text').value = '<b>hi</b>'; document.querySelector('#say').requestSubmit()")
+            bob.expect_text("Ada: <b>hi</b>")
+            page.wait_for_text("#lines li:last-child", "Ada: <b>hi</b>")
+            assert page.evaluate("document.querySelectorAll('#lines li:last-child b').length") == 1, "text became markup"
+            bob.leave()
+        page.wait_for_text("#lines li:last-child", "Bob left")
+
+
+def test_the_clock_ticks(browser):
+    with serving("module", "clock") as server:
+        page = browser.open(f"http://127.0.0.1:{server.port}/")
+        page.wait_for_text("#status", "Connected")
+        ticks = page.evaluate("""new Promise((resolve) => {
+          const seen = [];
+          const time = document.querySelector('#time');
+          new MutationObserver(() => { seen.push(time.textContent); if (seen.length === 2) resolve(seen); }).observe(time, {childList: true});
+        })""")
+        assert ticks[0] != ticks[1] and all(tick.endswith(" UTC") for tick in ticks)

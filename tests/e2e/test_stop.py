@@ -1,0 +1,160 @@
+"""Stopping: SIGTERM and SIGINT with clients connected, and clients that vanish."""
+
+import signal
+import socket
+import time
+
+import pytest
+
+from harness.server import KINDS, Server
+from harness.wait import PATIENCE, until
+from harness.wire import CLOSE, Connection, close_frame, frame, request
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    return request.param
+
+
+def clients(server, count, rooms):
+    """So many clients of the chat, or the probe, spread over `rooms` rooms."""
+    connections = [Connection(server.port, seconds=30) for _ in range(count)]
+    for number, connection in enumerate(connections):
+        connection.send(request(f"/ws/room-{number % rooms}"))
+    for connection in connections:
+        assert connection.response().status == 101
+    return connections
+
+
+def next_close(connection):
+    received = connection.frame()
+    while received.opcode != CLOSE:
+        received = connection.frame()
+    return received
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_thousand_clients_are_told(kind, number):
+    with Server(kind, "echo") as server:
+        connections = clients(server, 1000, 100)
+        begin = time.monotonic()
+        server.process.send_signal(number)
+        for connection in connections:
+            received = next_close(connection)
+            assert received.close_code == 1012
+            connection.send_until_refused(close_frame(1012))
+        for connection in connections:
+            connection.expect_end()
+            connection.close()
+        server.wait(10)
+        assert time.monotonic() - begin < 5 * PATIENCE
+
+
+def test_who_does_not_answer_is_cut_off(kind):
+    with Server(kind, "echo", {"server.drain_timeout_seconds": 1, "limits.close_timeout_ms": 60_000}) as server:
+        connections = clients(server, 50, 5)
+        begin = time.monotonic()
+        server.process.terminate()
+        server.wait(15)
+        assert time.monotonic() - begin < 10 * PATIENCE
+        for connection in connections:
+            connection.close()
+
+
+def test_a_second_signal_ends_at_once(kind):
+    with Server(kind, "echo", {"server.drain_timeout_seconds": 600, "limits.close_timeout_ms": 600_000}) as server:
+        connections = clients(server, 5, 1)
+        server.process.terminate()
+        assert next_close(connections[0]).close_code == 1012
+        assert server.alive()
+        server.process.terminate()
+        begin = time.monotonic()
+        code = server.process.wait(10 * PATIENCE)
+        assert code in (0, -signal.SIGTERM, 128 + signal.SIGTERM, 1)
+        assert time.monotonic() - begin < 5 * PATIENCE
+        for connection in connections:
+            connection.close()
+        server.wait = lambda *_: code  # Its end was judged here.
+
+
+def test_a_stopping_server_takes_nobody_in(kind):
+    with Server(kind, "echo", {"server.drain_timeout_seconds": 600, "limits.close_timeout_ms": 600_000}) as server:
+        [connection] = clients(server, 1, 1)
+        server.process.terminate()
+        assert next_close(connection).close_code == 1012
+
+        def refused():
+            try:
+                with Connection(server.port) as late:
+                    late.send(request("/ws/late"))
+                    return late.response().status == 503
+            except Exception:
+                return True
+
+        until(refused, 5, "it still takes clients in")
+        connection.send(close_frame(1012))
+        connection.expect_end()
+        server.wait(10)
+
+
+def test_handshakes_under_way_do_not_hold_it_up(kind):
+    with Server(kind, "echo") as server:
+        halves = [Connection(server.port) for _ in range(100)]
+        for half in halves:
+            half.send(request()[:50])
+        begin = time.monotonic()
+        server.process.terminate()
+        server.wait(10)
+        assert time.monotonic() - begin < 5 * PATIENCE
+        for half in halves:
+            half.close()
+
+
+def test_messages_before_the_end_arrive(kind):
+    """What a room had sent before the signal is not lost to the close."""
+    with Server(kind, "probe") as server:
+        with Connection(server.port).upgrade("/ws/last-words") as connection:
+            connection.expect_text("you are 1")
+            connection.text("many 500")
+            connection.expect_text("1")
+            server.process.terminate()
+            for number in range(2, 501):
+                connection.expect_text(str(number))
+            connection.expect_close(1012)
+        server.wait(10)
+
+
+def test_clients_that_vanish_leave_the_room(kind):
+    """RST, end of stream, and half open (heartbeats of 1 s, dead after 2): the chat tells the others."""
+    settings = {"server.heartbeat_interval_seconds": 1, "server.heartbeat_timeout_seconds": 2}
+    with Server(kind, "chat", settings) as server:
+        witness = Connection(server.port).upgrade("/ws/room?name=Witness")
+        witness.expect_text("you are Witness; here: nobody else")
+        for name, vanish in (("Reset", Connection.reset), ("Ended", Connection.close), ("Silent", lambda connection: None)):
+            connection = Connection(server.port).upgrade(f"/ws/room?name={name}")
+            witness.expect_text(f"{name} joined")
+            vanish(connection)
+            witness.expect_text(f"{name} left")
+        assert witness.ask("/who") == "here: Witness"
+        witness.leave()
+
+
+def test_stopping_is_idempotent_for_clients_that_come_and_go(kind):
+    """A signal while clients connect and leave: no crash, exit code 0."""
+    with Server(kind, "echo") as server:
+        connections = []
+        for number in range(200):
+            connection = Connection(server.port)
+            connection.send(request(f"/ws/{number % 7}") + frame(1, b"x"))
+            connections.append(connection)
+            if number == 150:
+                server.process.terminate()
+            if number % 3 == 0:
+                connection.reset()
+            try:
+                socket.create_connection(server.address, 1).close()
+            except OSError:
+                break
+        for connection in connections:
+            connection.close()
+        server.wait(10)
