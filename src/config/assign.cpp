@@ -22,7 +22,7 @@ std::string shown_text(std::string_view text) { return fmt::format("'{}'", escap
 
 std::string assign_number(const Entry& entry, const Number& number, std::optional<std::uint64_t> value,
                           std::string_view shown, Settings& settings) {
-  if (!value || *value < number.least || *value > number.most) {
+  if (!value || *value < number.least || *value > number.most || *value % number.step != 0) {
     return refused(entry, shown);
   }
   number.set(settings, *value);

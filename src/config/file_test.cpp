@@ -139,7 +139,10 @@ INSTANTIATE_TEST_SUITE_P(
                 "2:18: service.client_headers is the text 'origin'; allowed: a list of names of HTTP headers\n"},
         Refusal{"[limits]\nroom_memory_bytes_max = \"64 MiB\"",
                 "2:25: limits.room_memory_bytes_max is '64 MiB'; allowed: 64KiB to 4GiB, a whole number of bytes or a "
-                "text like \"64KiB\"\n"},
+                "text like \"64KiB\", a multiple of 64KiB\n"},
+        Refusal{"[limits]\nroom_memory_bytes_max = 65537",
+                "2:25: limits.room_memory_bytes_max is 65537; allowed: 64KiB to 4GiB, a whole number of bytes or a "
+                "text like \"64KiB\", a multiple of 64KiB\n"},
         Refusal{"static_files = \"missing\"",
                 "1:16: static_files is '/nowhere/missing', which is not a folder; allowed: a folder that exists\n"}));
 

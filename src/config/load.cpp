@@ -45,16 +45,40 @@ class Loader {
 
   // What the table's single entries cannot say.
   void check_relations() {
+    check_heartbeat();
+    check_service();
+  }
+
+  void check_heartbeat() {
     const ServerOptions& server = loaded_.settings.server;
     if (server.heartbeat_timeout > server.heartbeat_interval) {
       return;
     }
-    const auto origin = [this](std::string_view key) { return loaded_.origins[index_of(*find_entry(key))]; };
     const std::string timeout_origin = origin("server.heartbeat_timeout_seconds");
     problems_.push_back(fmt::format(
         "{}: heartbeat_timeout_seconds is {}; allowed: more than heartbeat_interval_seconds, which is {}",
         timeout_origin == "default" ? origin("server.heartbeat_interval_seconds") : timeout_origin,
         server.heartbeat_timeout.count() / 1000, server.heartbeat_interval.count() / 1000));
+  }
+
+  void check_service() {
+    const ServiceSettings& service = loaded_.settings.service;
+    std::vector<std::string_view> given;
+    for (const auto& [key, value] : {std::pair<std::string_view, const std::string&>{"service.package", service.package},
+                                     {"service.source", service.source},
+                                     {"service.module", service.module}}) {
+      if (!value.empty()) {
+        given.push_back(key);
+      }
+    }
+    if (given.size() > 1) {
+      problems_.push_back(fmt::format("{}: {} is set besides {}; allowed: one of package, source and module",
+                                      origin(given[1]), given[1], given[0]));
+    }
+  }
+
+  [[nodiscard]] const std::string& origin(std::string_view key) const {
+    return loaded_.origins[index_of(*find_entry(key))];
   }
 
   std::expected<Loaded, std::vector<std::string>> take() {

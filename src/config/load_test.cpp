@@ -108,6 +108,14 @@ TEST_F(LoadTest, TheTimeoutMustBeLongerThanTheInterval) {
   EXPECT_TRUE(load(sources));
 }
 
+TEST_F(LoadTest, AServiceIsNamedInOneWay) {
+  Sources sources;
+  sources.file = write("[service]\nmodule = \"a.wasm\"\nsource = \"a.cpp\"\n");
+  EXPECT_THAT(load(sources).error(),
+              testing::ElementsAre(*sources.file + ":2:10: service.module is set besides service.source; allowed: one of "
+                                                   "package, source and module"));
+}
+
 TEST_F(LoadTest, FilesThatAreNoneAreRefusedInOneLine) {
   Sources sources;
   sources.file = folder_.string();

@@ -46,6 +46,13 @@ template <auto kField>
 constexpr Number bytes(std::uint64_t least, std::uint64_t most) {
   return number<Unit::Bytes, kField>(least, most);
 }
+// A module's memory comes in pages of 64 KiB.
+template <auto kField>
+constexpr Number pages(std::uint64_t least, std::uint64_t most) {
+  Number number = bytes<kField>(least, most);
+  number.step = 64 * kKiB;
+  return number;
+}
 template <auto kField>
 constexpr Number count(std::uint64_t least, std::uint64_t most) {
   return number<Unit::Count, kField>(least, most);
@@ -113,9 +120,9 @@ constexpr std::array kEntries{
           text<JAM_TEXT_FIELD(log_format)>("auto, text or json", is_log_format)},
 
     Entry{"service.package", "", "",
-          "The folder of the service to build: one C++ source, a Cargo.toml, or a package.json (AssemblyScript)",
+          "The folder of the service to build: with one C++ source, a Cargo.toml, or a package.json (AssemblyScript)",
           path<JAM_TEXT_FIELD(service.package)>(PathKind::Path)},
-    Entry{"service.source", "", "", "The service's source, when it is one C++ or Rust file",
+    Entry{"service.source", "", "", "The service to build, when it is one C++ or Rust file",
           path<JAM_TEXT_FIELD(service.source)>(PathKind::Path)},
     Entry{"service.module", "", "", "The service's module, when it is built by other means; nothing is built",
           path<JAM_TEXT_FIELD(service.module)>(PathKind::Path)},
@@ -176,10 +183,8 @@ constexpr std::array kEntries{
           bytes<JAM_FIELD(server.limits.send_bytes_per_event_max)>(1, kGiB)},
     Entry{"limits.log_bytes_per_event_max", "", "", "Bytes logged by one event; beyond: dropped",
           bytes<JAM_FIELD(server.limits.log_bytes_per_event_max)>(0, 16 * kMiB)},
-    Entry{"limits.module_bytes_max", "", "", "A module's file; beyond: refused at start",
-          bytes<JAM_FIELD(module_limits.module_bytes_max)>(8, kGiB)},
     Entry{"limits.room_memory_bytes_max", "", "", "A room's memory in a module; beyond, it cannot grow",
-          bytes<JAM_FIELD(module_limits.room_memory_bytes_max)>(64 * kKiB, 4 * kGiB)},
+          pages<JAM_FIELD(module_limits.room_memory_bytes_max)>(64 * kKiB, 4 * kGiB)},
     Entry{"limits.room_stack_bytes_max", "", "", "A room's call stack in a module; beyond: the event fails",
           bytes<JAM_FIELD(module_limits.room_stack_bytes_max)>(16 * kKiB, kMiB)},
     Entry{"limits.event_cpu_ms_max", "", "", "Processor time of one event in a module; beyond: the event fails",
@@ -210,8 +215,9 @@ std::string quoted(std::string_view text) {
 std::string allowed_number(const Number& number) {
   switch (number.unit) {
     case Unit::Bytes:
-      return fmt::format("{} to {}, a whole number of bytes or a text like \"64KiB\"", format_size(number.least),
-                         format_size(number.most));
+      return fmt::format("{} to {}, a whole number of bytes or a text like \"64KiB\"{}", format_size(number.least),
+                         format_size(number.most),
+                         number.step == 1 ? "" : fmt::format(", a multiple of {}", format_size(number.step)));
     case Unit::Seconds:
       return fmt::format("{} to {}, a whole number of seconds", number.least, number.most);
     case Unit::Milliseconds:

@@ -22,7 +22,7 @@ namespace jamsocket::config {
 
 /// What `jamsocket dev` and `build` make a module of; see docs/configuration.md, section [service].
 struct ServiceSettings {
-  std::string package;  ///< A folder with a C++ source, a Cargo.toml or a package.json.
+  std::string package;  ///< A folder with one C++ source, a Cargo.toml or a package.json.
   std::string source;   ///< One C++ or Rust source file.
   std::string module;   ///< A built module.
   std::string module_cache;  ///< Folder of compiled modules; empty: default_module_cache().
@@ -35,7 +35,6 @@ struct ClientSettings {
 
 /// What one room's module may use.
 struct ModuleLimits {
-  std::size_t module_bytes_max = std::size_t{32} << 20U;
   std::size_t room_memory_bytes_max = std::size_t{64} << 20U;
   std::size_t room_stack_bytes_max = std::size_t{256} << 10U;
   std::chrono::milliseconds event_cpu_max{100};
@@ -57,6 +56,7 @@ struct Number {
   Unit unit = Unit::Count;
   std::uint64_t least = 0;
   std::uint64_t most = 0;
+  std::uint64_t step = 1;  ///< Values are multiples of it.
   std::uint64_t (*get)(const Settings&) = nullptr;
   void (*set)(Settings&, std::uint64_t) = nullptr;
 };
