@@ -2,6 +2,17 @@
 
 find_program(JAMSOCKET_GUEST_CXX NAMES clang++-19)
 
+# All but the include folder of the public headers, the output and the source. src/cli compiles this list in.
+set(JAMSOCKET_GUEST_FLAGS
+  --target=wasm32-wasi -std=c++23 -O2 -fno-exceptions -fno-rtti
+  # Without it every export is wrapped and runs the constructors again.
+  -mexec-model=reactor
+  -isystem /usr/lib/llvm-19/include/wasm32-wasi/c++/v1
+  -Wl,--strip-debug
+  # The stack first: what overflows it traps, instead of overwriting variables.
+  -Wl,--stack-first -Wl,-z,stack-size=65536
+  -Wl,--export=JAMSOCKET_API_VERSION -Wl,--export=JAMSOCKET_API_PROTOCOL)
+
 # jamsocket_guest(NAME SOURCE file [FOLDER folder]): builds FOLDER/NAME.wasm (default: examples/NAME.wasm) in
 # the build folder, target guest_NAME.
 function(jamsocket_guest name)
@@ -15,11 +26,7 @@ function(jamsocket_guest name)
   add_custom_command(
     OUTPUT ${out}
     COMMAND ${CMAKE_COMMAND} -E make_directory ${PROJECT_BINARY_DIR}/${ARG_FOLDER}
-    COMMAND ${JAMSOCKET_GUEST_CXX} --target=wasm32-wasi -std=c++23 -O2 -fno-exceptions -fno-rtti
-      -mexec-model=reactor -isystem /usr/lib/llvm-19/include/wasm32-wasi/c++/v1
-      -I${PROJECT_SOURCE_DIR}/include -Wl,--strip-debug -Wl,--stack-first -Wl,-z,stack-size=65536
-      -Wl,--export=JAMSOCKET_API_VERSION -Wl,--export=JAMSOCKET_API_PROTOCOL
-      -o ${out} ${source}
+    COMMAND ${JAMSOCKET_GUEST_CXX} ${JAMSOCKET_GUEST_FLAGS} -I${PROJECT_SOURCE_DIR}/include -o ${out} ${source}
     DEPENDS ${source} ${public_headers}
     COMMENT "Building module ${name}.wasm" VERBATIM)
   add_custom_target(guest_${name} ALL DEPENDS ${out})

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <jamsocket/detail/native_service.hpp>
@@ -83,8 +84,8 @@ class Server {
 };
 
 namespace detail {
-/// Starts the server, says where on standard output, and stops it at SIGINT or SIGTERM.
-int serve_until_signalled(Server server, const ServerOptions& options);
+/// Starts a server, says where on standard output, and stops it at SIGINT or SIGTERM.
+int serve_until_signalled(ServerOptions options, NativeServiceFactory factory);
 }  // namespace detail
 
 /// Runs a native server until SIGINT or SIGTERM; the environment's PORT, HOST and LOG_LEVEL count
@@ -92,7 +93,7 @@ int serve_until_signalled(Server server, const ServerOptions& options);
 /// @return the process's exit code: 0, or 1 with a sentence on standard error.
 template <class Service>
 int serve(ServerOptions options = {}) {
-  return detail::serve_until_signalled(Server::of<Service>(options), options);
+  return detail::serve_until_signalled(std::move(options), detail::native_service_factory<Service>());
 }
 
 }  // namespace jamsocket

@@ -1,0 +1,128 @@
+#include "server/process.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
+
+#include "base/check.hpp"
+#include "io/socket.hpp"
+
+namespace jamsocket::server {
+namespace {
+
+sigset_t stop_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  return signals;
+}
+
+void ignore_broken_pipes() {
+  struct sigaction action {};
+  action.sa_handler = SIG_IGN;
+  sigaction(SIGPIPE, &action, nullptr);
+}
+
+void raise_open_files_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);  // Refused: the server lives within what it has.
+  }
+}
+
+enum class Woken : std::uint8_t { Signal, Stopped };
+
+// Waits for a stop signal, or for the thread that stops the server.
+class StopWaiter {
+ public:
+  StopWaiter() {
+    const sigset_t signals = stop_signals();
+    signals_ = io::Socket(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+    stopped_ = io::Socket(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  }
+
+  [[nodiscard]] bool is_open() const { return signals_.is_open() && stopped_.is_open(); }
+
+  [[nodiscard]] Woken wait() const {
+    for (;;) {
+      std::array<pollfd, 2> polled{{{signals_.fd(), POLLIN, 0}, {stopped_.fd(), POLLIN, 0}}};
+      const int ready = poll(polled.data(), polled.size(), -1);
+      JAM_CHECK(ready > 0 || errno == EINTR);
+      if (ready > 0 && polled[1].revents != 0) {
+        return Woken::Stopped;
+      }
+      signalfd_siginfo info{};
+      if (ready > 0 && ::read(signals_.fd(), &info, sizeof(info)) == static_cast<ssize_t>(sizeof(info))) {
+        return Woken::Signal;
+      }
+    }
+  }
+
+  void tell_stopped() const { eventfd_write(stopped_.fd(), 1); }
+
+ private:
+  io::Socket signals_;
+  io::Socket stopped_;
+};
+
+}  // namespace
+
+void prepare_process() {
+  const sigset_t signals = stop_signals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ignore_broken_pipes();
+  raise_open_files_limit();
+}
+
+Result<void> run_until_signalled(Server& server, const std::function<void(std::uint16_t port)>& ready) {
+  const StopWaiter waiter;
+  if (!waiter.is_open()) {
+    return fail(ErrorCode::Io, io::errno_message("signalfd or eventfd"));
+  }
+  JAM_TRY_VOID(server.start());
+  ready(server.port());
+  while (waiter.wait() != Woken::Signal) {
+  }
+  const std::jthread stopper([&server, &waiter] {
+    server.stop();
+    waiter.tell_stopped();
+  });
+  if (waiter.wait() == Woken::Signal) {
+    server.stop();  // Ends the wait of the first call.
+  }
+  return {};
+}
+
+LogOptions stderr_log_options(std::string_view level, std::string_view format) {
+  const bool terminal = isatty(STDERR_FILENO) == 1;
+  const bool text = format == "text" || (format == "auto" && terminal);
+  const char* no_color = std::getenv("NO_COLOR");  // NOLINT(concurrency-mt-unsafe): nothing here sets variables.
+  return {.level = std::string(level),
+          .format = text ? LogFormat::Text : LogFormat::JsonLines,
+          .colours = terminal && (no_color == nullptr || *no_color == '\0')};
+}
+
+std::string http_address(std::string_view host, std::uint16_t port) {
+  const bool is_ipv6 = host.find(':') != std::string_view::npos;
+  return is_ipv6 ? fmt::format("http://[{}]:{}", host, port) : fmt::format("http://{}:{}", host, port);
+}
+
+void announce(std::string_view host, std::uint16_t port) {
+  const std::string line = fmt::format("listening on {}\n", http_address(host, port));
+  std::fputs(line.c_str(), stdout);
+  std::fflush(stdout);
+}
+
+}  // namespace jamsocket::server
