@@ -1,0 +1,169 @@
+#include "cli/guest_build.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <optional>
+#include <vector>
+
+#include "base/log.hpp"
+#include "cli/child_process.hpp"
+#include "cli/guest_build_rust.hpp"
+#include "guest_flags.hpp"
+
+namespace jamsocket::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kCppCompiler = "clang++-19";
+constexpr std::string_view kCppPackages =
+    "clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32 libc++-19-dev-wasm32 libc++abi-19-dev-wasm32";
+constexpr std::string_view kCppLibraryHeaders = "/usr/lib/llvm-19/include/wasm32-wasi/c++/v1";
+
+bool is_there(const fs::path& path) {
+  std::error_code error;
+  return fs::exists(path, error);
+}
+
+std::string shown(const fs::path& path) { return fmt::format("'{}'", escape_for_log(path.string(), 300)); }
+
+bool is_cpp(const fs::path& file) {
+  const fs::path extension = file.extension();
+  return extension == ".cpp" || extension == ".cc" || extension == ".cxx";
+}
+
+// "counter" of "examples/counter/", "." and "counter.cpp".
+std::string name_of(const fs::path& path) {
+  std::error_code error;
+  fs::path whole = fs::absolute(path, error).lexically_normal();
+  whole = whole.has_filename() ? whole : whole.parent_path();
+  return whole.stem().empty() ? "service" : whole.stem().string();
+}
+
+std::vector<fs::path> cpp_files_in(const fs::path& folder) {
+  std::vector<fs::path> files;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+    if (is_cpp(entry.path())) {
+      files.push_back(entry.path());
+    }
+  }
+  return files;
+}
+
+Result<GuestSource> find_in_folder(const fs::path& folder) {
+  if (is_there(folder / "Cargo.toml")) {
+    return GuestSource{.language = GuestLanguage::Rust, .folder = folder, .file = {}, .name = name_of(folder)};
+  }
+  if (is_there(folder / "package.json")) {
+    return GuestSource{.language = GuestLanguage::AssemblyScript, .folder = folder, .file = {}, .name = name_of(folder)};
+  }
+  const std::vector<fs::path> files = cpp_files_in(folder);
+  if (files.size() == 1) {
+    return GuestSource{.language = GuestLanguage::Cpp, .folder = folder, .file = files[0], .name = name_of(files[0])};
+  }
+  return fail(ErrorCode::InvalidArgument,
+              fmt::format("{} has {} C++ sources, no Cargo.toml and no package.json; allowed: one of these; or name the "
+                          "source in jamsocket.toml: [service] source = \"NAME.cpp\"",
+                          shown(folder), files.size()));
+}
+
+// The public headers: of the installation that this program is in, else of the source tree.
+Result<fs::path> public_headers() {
+  std::error_code error;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error);
+  for (const fs::path& candidate :
+       {program.parent_path().parent_path() / "include", fs::path(kSourceTreeIncludes)}) {
+    if (is_there(candidate / "jamsocket" / "service.hpp")) {
+      return candidate;
+    }
+  }
+  return fail(ErrorCode::NotFound, fmt::format("the headers are missing: neither {} nor {} has jamsocket/service.hpp",
+                                               shown(program.parent_path().parent_path() / "include"),
+                                               shown(kSourceTreeIncludes)));
+}
+
+Result<void> build_cpp(const GuestSource& source, const fs::path& output) {
+  if (find_program(kCppCompiler).empty() || find_program("wasm-ld-19").empty() || !is_there(kCppLibraryHeaders)) {
+    return fail(ErrorCode::NotFound,
+                fmt::format("the compiler for modules in C++ is not there; on Debian: apt-get install {}", kCppPackages));
+  }
+  const fs::path headers = JAM_TRY(public_headers());
+  ChildCommand command{.words = {std::string(kCppCompiler)}, .folder = {}, .environment = {}};
+  command.words.insert(command.words.end(), kGuestFlags.begin(), kGuestFlags.end());
+  command.words.push_back("-I" + headers.string());
+  command.words.insert(command.words.end(), {"-o", output.string(), source.file.string()});
+  return run_child(command);
+}
+
+Result<void> build_assemblyscript(const GuestSource& source, const fs::path& output) {
+  if (find_program("node").empty() || find_program("npm").empty()) {
+    return fail(ErrorCode::NotFound, "Node is not there, which AssemblyScript needs; on Debian: apt-get install nodejs npm");
+  }
+  const fs::path compiler = source.folder / "node_modules" / ".bin" / "asc";
+  if (!is_there(compiler)) {
+    const bool locked = is_there(source.folder / "package-lock.json");
+    JAM_TRY_VOID(run_child({.words = {"npm", locked ? "ci" : "install", "--no-audit", "--no-fund"},
+                            .folder = source.folder.string(),
+                            .environment = {}}));
+  }
+  if (!is_there(compiler)) {
+    return fail(ErrorCode::NotFound,
+                fmt::format("{} does not name the package assemblyscript, whose compiler is needed",
+                            shown(source.folder / "package.json")));
+  }
+  std::error_code error;
+  ChildCommand command{.words = {fs::absolute(compiler, error).string(), "assembly/index.ts", "--outFile",
+                                 fs::absolute(output, error).string()},
+                       .folder = source.folder.string(),
+                       .environment = {}};
+  if (is_there(source.folder / "asconfig.json")) {
+    command.words.insert(command.words.end(), {"--target", "release"});
+  } else {
+    command.words.insert(command.words.end(), {"--optimize", "--use", "abort="});
+  }
+  return run_child(command);
+}
+
+}  // namespace
+
+Result<GuestSource> find_guest_source(const fs::path& package) {
+  std::error_code error;
+  if (fs::is_directory(package, error)) {
+    return find_in_folder(package);
+  }
+  if (!fs::exists(package, error)) {
+    return fail(ErrorCode::NotFound, fmt::format("there is no service at {}: no such file or folder", shown(package)));
+  }
+  if (is_cpp(package) || package.extension() == ".rs") {
+    return GuestSource{.language = is_cpp(package) ? GuestLanguage::Cpp : GuestLanguage::Rust,
+                       .folder = package.parent_path(),
+                       .file = package,
+                       .name = name_of(package)};
+  }
+  return fail(ErrorCode::InvalidArgument,
+              fmt::format("{} cannot be built; allowed: a .cpp or .rs file, or a folder{}", shown(package),
+                          package.extension() == ".wasm" ? "; a built module belongs under [service] module" : ""));
+}
+
+Result<void> build_guest(const GuestSource& source, const fs::path& output) {
+  std::error_code error;
+  fs::create_directories(fs::absolute(output, error).parent_path(), error);
+  if (error) {
+    return fail(ErrorCode::Io, fmt::format("the folder of {} cannot be made: {}", shown(output), error.message()));
+  }
+  switch (source.language) {
+    case GuestLanguage::Rust:
+      return build_rust(source, output);
+    case GuestLanguage::AssemblyScript:
+      return build_assemblyscript(source, output);
+    case GuestLanguage::Cpp:
+      break;
+  }
+  return build_cpp(source, output);
+}
+
+}  // namespace jamsocket::cli

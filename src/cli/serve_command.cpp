@@ -1,0 +1,42 @@
+// jamsocket serve: a module, on a port.
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+
+#include "cli/commands.hpp"
+#include "cli/module_host.hpp"
+#include "cli/output.hpp"
+#include "cli/setting_flags.hpp"
+
+namespace jamsocket::cli {
+namespace {
+
+struct State {
+  std::string module;
+  SettingFlags flags;
+};
+
+int run(const State& state) {
+  const auto loaded = state.flags.load(state.flags.config_file());
+  if (!loaded) {
+    return complain_of_settings(loaded.error());
+  }
+  const std::string& module = state.module.empty() ? loaded->settings.service.module : state.module;
+  if (module.empty()) {
+    return complain("which module? 'jamsocket serve MODULE.wasm', or a --config whose [service] names a module", kExitUsage);
+  }
+  return serve_module(module, loaded->settings, [](std::uint16_t) {});
+}
+
+}  // namespace
+
+Command add_serve(CLI::App& whole) {
+  auto state = std::make_shared<State>();
+  CLI::App* app = whole.add_subcommand("serve", "Serves a module until SIGINT or SIGTERM");
+  app->add_option("MODULE.wasm", state->module, "The module")->type_name("");
+  state->flags.add_to(*app);
+  return {.app = app, .run = [state] { return run(*state); }};
+}
+
+}  // namespace jamsocket::cli
