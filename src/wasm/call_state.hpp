@@ -52,7 +52,8 @@ class GuestMemory {
 /// tick has cost no system call.
 class CallWatch {
  public:
-  explicit CallWatch(const ModuleLimits& limits) : cpu_max_(limits.cpu_per_event), ticks_max_(limits.wall_per_event.count()) {}
+  explicit CallWatch(const ModuleLimits& limits)
+      : cpu_max_(limits.cpu_per_event), ticks_max_(limits.wall_per_event.count()) {}
 
   void start() { ticks_ = 0; }
   /// A tick passed while the guest ran. @return whether the call may go on.
@@ -85,13 +86,13 @@ struct CallState {
 
   GuestMemory memory;
   CallWatch watch;
-  service::Effects* effects = nullptr;                  ///< Set during an event.
-  const service::ConnectInfo* connect_info = nullptr;   ///< Set during connect, if anything is known.
+  service::Effects* effects = nullptr;                 ///< Set during an event.
+  const service::ConnectInfo* connect_info = nullptr;  ///< Set during connect, if anything is known.
   bool in_connect = false;
   std::int64_t time_ms = 0;
   std::uint64_t event_number = 0;
   service::Seed seed;
-  std::optional<service::EventRandom> random;           ///< Made when an event first draws.
+  std::optional<service::EventRandom> random;  ///< Made when an event first draws.
   /// What a host function or the watch ended the call for; the trap that follows only carries it out.
   service::Outcome failed_with = service::Outcome::Done;
   std::string failed_because;

@@ -99,19 +99,22 @@ Result<CompiledCache> CompiledCache::open(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder.parent_path(), error);  // Failing shows at the next step.
   if (::mkdir(folder.c_str(), kOwnerOnly) != 0 && errno != EEXIST) {
-    return fail(ErrorCode::Io, fmt::format("the folder for compiled modules, {}, cannot be made: {}", folder.string(), words_of(errno)));
+    return fail(ErrorCode::Io, fmt::format("the folder for compiled modules, {}, cannot be made: {}", folder.string(),
+                                           words_of(errno)));
   }
   struct stat status{};
   if (::lstat(folder.c_str(), &status) != 0) {
-    return fail(ErrorCode::Io, fmt::format("the folder for compiled modules, {}, cannot be looked at: {}", folder.string(), words_of(errno)));
+    return fail(ErrorCode::Io, fmt::format("the folder for compiled modules, {}, cannot be looked at: {}",
+                                           folder.string(), words_of(errno)));
   }
-  const char* const wrong = S_ISLNK(status.st_mode)                ? "is a symbolic link"
-                            : !S_ISDIR(status.st_mode)             ? "is not a folder"
-                            : status.st_uid != ::geteuid()         ? "belongs to another user"
-                            : (status.st_mode & kOthers) != 0      ? "is open to other users (it must have mode 0700)"
-                                                                   : nullptr;
+  const char* const wrong = S_ISLNK(status.st_mode)           ? "is a symbolic link"
+                            : !S_ISDIR(status.st_mode)        ? "is not a folder"
+                            : status.st_uid != ::geteuid()    ? "belongs to another user"
+                            : (status.st_mode & kOthers) != 0 ? "is open to other users (it must have mode 0700)"
+                                                              : nullptr;
   if (wrong != nullptr) {
-    return fail(ErrorCode::InvalidArgument, fmt::format("the folder for compiled modules, {}, {}", folder.string(), wrong));
+    return fail(ErrorCode::InvalidArgument,
+                fmt::format("the folder for compiled modules, {}, {}", folder.string(), wrong));
   }
   return CompiledCache(folder);
 }
@@ -147,7 +150,8 @@ void CompiledCache::store(const wasmtime_module_t& module, const std::string& ke
   if (!file.valid()) {
     return;
   }
-  const bool written = write_all(file.get(), sha256_hex({key, bytes})) && write_all(file.get(), bytes) && ::fsync(file.get()) == 0;
+  const bool written =
+      write_all(file.get(), sha256_hex({key, bytes})) && write_all(file.get(), bytes) && ::fsync(file.get()) == 0;
   if (!written || ::rename(temporary.c_str(), path_of(key).c_str()) != 0) {
     ::unlink(temporary.c_str());
   }

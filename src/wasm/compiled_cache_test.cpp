@@ -71,8 +71,9 @@ TEST_F(Cache, CompilesAgainWhateverBecameOfTheFile) {
   };
   std::string bent = whole;
   bent[whole.size() / 2] = static_cast<char>(bent[whole.size() / 2] ^ 1);
-  for (const std::string_view content : {std::string_view(""), std::string_view("x"), std::string_view(whole).substr(0, whole.size() - 1),
-                                         std::string_view(bent), std::string_view(whole).substr(64)}) {
+  for (const std::string_view content :
+       {std::string_view(""), std::string_view("x"), std::string_view(whole).substr(0, whole.size() - 1),
+        std::string_view(bent), std::string_view(whole).substr(64)}) {
     put(content);
     EXPECT_EQ(load(), nullptr);
     ASSERT_TRUE(engine_.load_bytes(bytes_, folder_).has_value());

@@ -50,7 +50,9 @@ std::uint8_t* get_memory(void* environment, std::size_t* size_bytes, std::size_t
 }
 
 wasmtime_error_t* grow_memory(void* environment, std::size_t size_bytes) {
-  return MemorySlots::grow(*static_cast<MemorySlot*>(environment), size_bytes) ? nullptr : wasmtime_error_new("over the memory limit");
+  return MemorySlots::grow(*static_cast<MemorySlot*>(environment), size_bytes)
+             ? nullptr
+             : wasmtime_error_new("over the memory limit");
 }
 
 void drop_memory(void* environment) {
@@ -58,8 +60,9 @@ void drop_memory(void* environment) {
   slot.pool->give_back(slot);
 }
 
-wasmtime_error_t* new_memory(void* environment, const wasm_memorytype_t* /*type*/, std::size_t minimum, std::size_t /*maximum*/,
-                             std::size_t reserved_bytes, std::size_t guard_bytes, wasmtime_linear_memory_t* memory) {
+wasmtime_error_t* new_memory(void* environment, const wasm_memorytype_t* /*type*/, std::size_t minimum,
+                             std::size_t /*maximum*/, std::size_t reserved_bytes, std::size_t guard_bytes,
+                             wasmtime_linear_memory_t* memory) {
   auto& slots = *static_cast<MemorySlots*>(environment);
   JAM_CHECK(reserved_bytes <= slots.shape().reservation_bytes && guard_bytes <= slots.shape().guard_bytes);
   const Result<MemorySlot*> slot = slots.take(minimum);
@@ -125,9 +128,9 @@ LinkerHandle make_linker(wasm_engine_t* engine) {
   for (const auto functions : {abi_functions(), wasi_functions()}) {
     for (const HostFunction& function : functions) {
       const FuncTypeHandle type = engine_type_of(type_of(function));
-      const ErrorHandle error(wasmtime_linker_define_func_unchecked(linker.get(), function.module.data(), function.module.size(),
-                                                                    function.name.data(), function.name.size(), type.get(),
-                                                                    function.callback, nullptr, nullptr));
+      const ErrorHandle error(wasmtime_linker_define_func_unchecked(
+          linker.get(), function.module.data(), function.module.size(), function.name.data(), function.name.size(),
+          type.get(), function.callback, nullptr, nullptr));
       JAM_CHECK(error == nullptr);
     }
   }
@@ -156,14 +159,15 @@ Engine::Impl::Impl(const EngineOptions& options)
     : slots({.reservation_bytes = options.memory_bytes_max}),
       engine(make_engine(options, slots)),
       linker(make_linker(engine.get())),
-      configuration(fmt::format("wasmtime {} 1; memory {}; guard {}; stack {}", WASMTIME_VERSION, slots.shape().reservation_bytes,
-                                slots.shape().guard_bytes, options.stack_bytes_max)),
+      configuration(fmt::format("wasmtime {} 1; memory {}; guard {}; stack {}", WASMTIME_VERSION,
+                                slots.shape().reservation_bytes, slots.shape().guard_bytes, options.stack_bytes_max)),
       ticker(engine.get()) {}
 
 Engine::Engine(const EngineOptions& options) : options_(options), impl_(std::make_unique<Impl>(options)) {}
 Engine::~Engine() = default;
 
-Result<std::shared_ptr<const Module>> Engine::load_file(const std::filesystem::path& path, const std::filesystem::path& cache_dir) const {
+Result<std::shared_ptr<const Module>> Engine::load_file(const std::filesystem::path& path,
+                                                        const std::filesystem::path& cache_dir) const {
   std::error_code error;
   const std::uintmax_t size = std::filesystem::file_size(path, error);
   if (error) {
@@ -171,7 +175,8 @@ Result<std::shared_ptr<const Module>> Engine::load_file(const std::filesystem::p
     return fail(code, fmt::format("{}: {}", path.string(), error.message()));
   }
   if (size > kModuleBytesMax) {
-    return fail(ErrorCode::TooLarge, fmt::format("{}: the module has {} bytes; at most {} are allowed", path.string(), size, kModuleBytesMax));
+    return fail(ErrorCode::TooLarge, fmt::format("{}: the module has {} bytes; at most {} are allowed", path.string(),
+                                                 size, kModuleBytesMax));
   }
   std::string bytes(size, '\0');
   std::ifstream file(path, std::ios::binary);
@@ -186,7 +191,8 @@ Result<std::shared_ptr<const Module>> Engine::load_file(const std::filesystem::p
   return module;
 }
 
-Result<std::shared_ptr<const Module>> Engine::load_bytes(std::string_view bytes, const std::filesystem::path& cache_dir) const {
+Result<std::shared_ptr<const Module>> Engine::load_bytes(std::string_view bytes,
+                                                         const std::filesystem::path& cache_dir) const {
   return Module::load(*this, bytes, cache_dir);
 }
 

@@ -49,7 +49,8 @@ class Engine {
   /// @error GuestFault    its start function trapped.
   [[nodiscard]] Result<std::shared_ptr<const Module>> load_file(const std::filesystem::path& path,
                                                                 const std::filesystem::path& cache_dir) const;
-  [[nodiscard]] Result<std::shared_ptr<const Module>> load_bytes(std::string_view bytes, const std::filesystem::path& cache_dir) const;
+  [[nodiscard]] Result<std::shared_ptr<const Module>> load_bytes(std::string_view bytes,
+                                                                 const std::filesystem::path& cache_dir) const;
 
   [[nodiscard]] const EngineOptions& options() const { return options_; }
   /// Rooms of modules that are alive.

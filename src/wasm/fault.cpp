@@ -53,7 +53,8 @@ std::string backtrace_of(const wasmtime_error_t* error, const wasm_trap_t* trap)
   for (std::size_t i = 0; i < frames.vec.size; ++i) {  // The engine keeps the innermost 20.
     const wasm_frame_t* const frame = frames.vec.data[i];
     const wasm_name_t* const name = wasmtime_frame_func_name(frame);
-    text += name != nullptr ? demangled({name->data, name->size}) : fmt::format("function {}", wasm_frame_func_index(frame));
+    text += name != nullptr ? demangled({name->data, name->size})
+                            : fmt::format("function {}", wasm_frame_func_index(frame));
     text += '\n';
   }
   return text;
@@ -86,8 +87,8 @@ std::string_view sentence_of(wasmtime_trap_code_t code) {
 
 }  // namespace
 
-service::Fault fault_of(const CallState& state, const ModuleLimits& limits, GrowthRefused growth, const wasmtime_error_t* error,
-                        const wasm_trap_t* trap) {
+service::Fault fault_of(const CallState& state, const ModuleLimits& limits, GrowthRefused growth,
+                        const wasmtime_error_t* error, const wasm_trap_t* trap) {
   service::Fault fault;
   fault.backtrace = backtrace_of(error, trap);
   wasmtime_trap_code_t code = 0;
@@ -99,7 +100,8 @@ service::Fault fault_of(const CallState& state, const ModuleLimits& limits, Grow
     fault.reason = sentence_of(code);
   } else if (growth == GrowthRefused::Yes) {
     fault.outcome = Outcome::MemoryLimit;
-    fault.reason = fmt::format("the guest's memory could not grow (the limit is {} MiB), and it trapped", limits.memory_bytes_max >> 20U);
+    fault.reason = fmt::format("the guest's memory could not grow (the limit is {} MiB), and it trapped",
+                               limits.memory_bytes_max >> 20U);
   } else if (has_code) {
     fault.reason = sentence_of(code);
   } else {

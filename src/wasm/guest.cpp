@@ -18,7 +18,8 @@ constexpr std::uint64_t kNextTick = 1;
 constexpr std::int64_t kOneOfEach = 1;
 
 // The engine's clock passed the deadline while the guest ran: on to the next tick, or the end.
-wasmtime_error_t* on_tick(wasmtime_context_t* /*context*/, void* data, std::uint64_t* delta, wasmtime_update_deadline_kind_t* kind) {
+wasmtime_error_t* on_tick(wasmtime_context_t* /*context*/, void* data, std::uint64_t* delta,
+                          wasmtime_update_deadline_kind_t* kind) {
   auto& state = *static_cast<CallState*>(data);
   if (state.watch.tick()) {
     *delta = kNextTick;
@@ -45,8 +46,10 @@ Guest::Guest(std::shared_ptr<const Module> module, const ModuleLimits& limits, c
 
 Guest::~Guest() = default;
 
-std::expected<std::unique_ptr<Guest>, service::Fault> Guest::instantiate(std::shared_ptr<const Module> module, const ModuleLimits& limits,
-                                                                         const service::RoomStart& start, service::Effects& effects) {
+std::expected<std::unique_ptr<Guest>, service::Fault> Guest::instantiate(std::shared_ptr<const Module> module,
+                                                                         const ModuleLimits& limits,
+                                                                         const service::RoomStart& start,
+                                                                         service::Effects& effects) {
   JAM_CHECK(limits.memory_bytes_max <= module->engine().options().memory_bytes_max);
   // make_unique cannot reach the constructor.
   std::unique_ptr<Guest> guest(new Guest(std::move(module), limits, start.seed));
@@ -61,7 +64,8 @@ std::expected<std::unique_ptr<Guest>, service::Fault> Guest::instantiate(std::sh
 
 bool Guest::start() {
   wasm_trap_t* trap = nullptr;
-  ErrorHandle error(wasmtime_instance_pre_instantiate(module_->compiled().instance_pre.get(), context_, &instance_, &trap));
+  ErrorHandle error(
+      wasmtime_instance_pre_instantiate(module_->compiled().instance_pre.get(), context_, &instance_, &trap));
   if (error || trap != nullptr) {
     record_failure(std::move(error), TrapHandle(trap));
     return false;
@@ -84,8 +88,8 @@ bool Guest::find_memory() {
   JAM_CHECK(slot_ != nullptr);
   slot_->limit_bytes = limits_.memory_bytes_max;
   if (slot_->size_bytes > slot_->limit_bytes) {
-    fail(Outcome::MemoryLimit, fmt::format("the module starts with {} KiB of memory; a room may have {}", slot_->size_bytes >> 10U,
-                                           slot_->limit_bytes >> 10U));
+    fail(Outcome::MemoryLimit, fmt::format("the module starts with {} KiB of memory; a room may have {}",
+                                           slot_->size_bytes >> 10U, slot_->limit_bytes >> 10U));
     return false;
   }
   return true;
@@ -113,7 +117,8 @@ std::optional<std::uint32_t> Guest::read_constant(std::string_view name) {
   if (item.kind == WASMTIME_EXTERN_GLOBAL) {
     wasmtime_val_t address;
     wasmtime_global_get(context_, &item.of.global, &address);
-    const std::byte* const at = address.kind == WASMTIME_I32 ? memory().range(static_cast<std::uint32_t>(address.of.i32), 4) : nullptr;
+    const std::byte* const at =
+        address.kind == WASMTIME_I32 ? memory().range(static_cast<std::uint32_t>(address.of.i32), 4) : nullptr;
     if (at != nullptr) {
       std::memcpy(&value.emplace(), at, sizeof(std::uint32_t));
     }
@@ -172,11 +177,13 @@ std::optional<std::uint32_t> Guest::copy_in(const wasmtime_func_t& allocate, std
   std::byte* const at = *pointer != 0 ? memory().range(*pointer, length) : nullptr;
   if (at == nullptr) [[unlikely]] {
     if (slot_->growth_refused) {
-      fail(Outcome::MemoryLimit, fmt::format("the guest has no memory left for a message of {} bytes (the limit is {} MiB)", length,
-                                             limits_.memory_bytes_max >> 20U));
+      fail(Outcome::MemoryLimit,
+           fmt::format("the guest has no memory left for a message of {} bytes (the limit is {} MiB)", length,
+                       limits_.memory_bytes_max >> 20U));
     } else {
-      fail(Outcome::BadCall, fmt::format("the guest's allocator answered {} for {} bytes: not in its memory of {} bytes", *pointer, length,
-                                         memory().size_bytes()));
+      fail(Outcome::BadCall,
+           fmt::format("the guest's allocator answered {} for {} bytes: not in its memory of {} bytes", *pointer,
+                       length, memory().size_bytes()));
     }
     return std::nullopt;
   }

@@ -34,10 +34,9 @@ class Guest {
  public:
   /// Makes an instance and runs its start function, if it has one, and `_initialize`, if it has that,
   /// as the event number 0.
-  [[nodiscard]] static std::expected<std::unique_ptr<Guest>, service::Fault> instantiate(std::shared_ptr<const Module> module,
-                                                                                         const ModuleLimits& limits,
-                                                                                         const service::RoomStart& start,
-                                                                                         service::Effects& effects);
+  [[nodiscard]] static std::expected<std::unique_ptr<Guest>, service::Fault> instantiate(
+      std::shared_ptr<const Module> module, const ModuleLimits& limits, const service::RoomStart& start,
+      service::Effects& effects);
   Guest(const Guest&) = delete;
   Guest& operator=(const Guest&) = delete;
   ~Guest();

@@ -70,7 +70,8 @@ void random_bytes(HostCall& call) {
     return;
   }
   if (length > kRandomBytesMax) {
-    return call.fail(Outcome::BadCall, fmt::format("random: {} bytes were asked for; at most {} in one call", length, kRandomBytesMax));
+    return call.fail(Outcome::BadCall,
+                     fmt::format("random: {} bytes were asked for; at most {} in one call", length, kRandomBytesMax));
   }
   fill_random(call.state(), {out, length});
 }
@@ -97,7 +98,8 @@ std::optional<std::string_view> header_named(const service::ConnectInfo& info, s
   return std::nullopt;
 }
 
-std::optional<std::string_view> client_field(const service::ConnectInfo& info, std::uint32_t field, std::string_view name) {
+std::optional<std::string_view> client_field(const service::ConnectInfo& info, std::uint32_t field,
+                                             std::string_view name) {
   switch (field) {
     case 0:
       return info.query;
@@ -205,8 +207,8 @@ FunctionType type_of(const HostFunction& function) {
 std::byte* HostCall::bytes(std::uint32_t pointer, std::uint32_t length, std::string_view function) {
   std::byte* const at = state_.memory.range(pointer, length);
   if (at == nullptr) [[unlikely]] {
-    fail(Outcome::BadCall, fmt::format("{}: {} bytes at {} are outside the memory of {} bytes", function, length, pointer,
-                                       state_.memory.size_bytes()));
+    fail(Outcome::BadCall, fmt::format("{}: {} bytes at {} are outside the memory of {} bytes", function, length,
+                                       pointer, state_.memory.size_bytes()));
   }
   return at;
 }
@@ -235,7 +237,8 @@ void HostCall::check(service::Effects::Push pushed, std::string_view function) {
     case Push::NotUtf8:
       return fail(Outcome::BadCall, fmt::format("{}: the text is not valid UTF-8", function));
     case Push::Invalid:
-      return fail(Outcome::BadCall, fmt::format("{}: a code other than 1000 and 3000 to 4999, or a reason that is too long", function));
+      return fail(Outcome::BadCall,
+                  fmt::format("{}: a code other than 1000 and 3000 to 4999, or a reason that is too long", function));
   }
 }
 

@@ -72,7 +72,8 @@ class HostCall {
 };
 
 template <void (*Function)(HostCall&)>
-wasm_trap_t* host_callback(void* /*environment*/, wasmtime_caller_t* caller, wasmtime_val_raw_t* values, std::size_t /*count*/) noexcept {
+wasm_trap_t* host_callback(void* /*environment*/, wasmtime_caller_t* caller, wasmtime_val_raw_t* values,
+                           std::size_t /*count*/) noexcept {
   HostCall call(caller, values);
   Function(call);
   return call.take_trap();

@@ -27,22 +27,31 @@ struct KnownExport {
 constexpr std::string_view kConstant = "*";
 
 constexpr KnownExport kJamsocketExports[] = {
-    {"JAMSOCKET_API_VERSION", kConstant, "", Need::Required}, {"JAMSOCKET_API_PROTOCOL", kConstant, "", Need::Required},
-    {"initialize", "ii", "", Need::Required},                 {"jam_malloc", "i", "i", Need::Required},
-    {"jam_free", "ii", "", Need::Required},                   {"connect", "i", "", Need::Optional},
-    {"disconnect", "i", "", Need::Optional},                  {"message", "iii", "", Need::Optional},
-    {"binary", "iii", "", Need::Optional},                    {"timer", "", "", Need::Optional},
+    {"JAMSOCKET_API_VERSION", kConstant, "", Need::Required},
+    {"JAMSOCKET_API_PROTOCOL", kConstant, "", Need::Required},
+    {"initialize", "ii", "", Need::Required},
+    {"jam_malloc", "i", "i", Need::Required},
+    {"jam_free", "ii", "", Need::Required},
+    {"connect", "i", "", Need::Optional},
+    {"disconnect", "i", "", Need::Optional},
+    {"message", "iii", "", Need::Optional},
+    {"binary", "iii", "", Need::Optional},
+    {"timer", "", "", Need::Optional},
     {"_initialize", "", "", Need::Optional},
 };
 
 constexpr KnownExport kStateroomExports[] = {
-    {"STATEROOM_API_VERSION", kConstant, "", Need::Required}, {"STATEROOM_API_PROTOCOL", kConstant, "", Need::Required},
-    {"stateroom_recv", "ii", "", Need::Required},             {"stateroom_malloc", "i", "i", Need::Required},
-    {"stateroom_free", "ii", "", Need::Required},             {"_initialize", "", "", Need::Optional},
+    {"STATEROOM_API_VERSION", kConstant, "", Need::Required},
+    {"STATEROOM_API_PROTOCOL", kConstant, "", Need::Required},
+    {"stateroom_recv", "ii", "", Need::Required},
+    {"stateroom_malloc", "i", "i", Need::Required},
+    {"stateroom_free", "ii", "", Need::Required},
+    {"_initialize", "", "", Need::Optional},
 };
 
 std::span<const KnownExport> exports_of(Abi abi) {
-  return abi == Abi::Jamsocket ? std::span<const KnownExport>(kJamsocketExports) : std::span<const KnownExport>(kStateroomExports);
+  return abi == Abi::Jamsocket ? std::span<const KnownExport>(kJamsocketExports)
+                               : std::span<const KnownExport>(kStateroomExports);
 }
 
 std::optional<Abi> abi_of(const ModuleLayout& layout) {
@@ -87,7 +96,8 @@ class Inspector {
       check_exports(exports_of(*facts_.abi));
     } else {
       problem(
-          "the module exports neither JAMSOCKET_API_VERSION nor STATEROOM_API_VERSION: it is not a service (a C++ service "
+          "the module exports neither JAMSOCKET_API_VERSION nor STATEROOM_API_VERSION: it is not a service (a C++ "
+          "service "
           "needs JAMSOCKET_WASM(Type) and --export of the two constants)");
     }
     check_memory();
@@ -99,24 +109,27 @@ class Inspector {
 
   void list_imports() {
     for (const Import& import : layout_.imports) {
-      ImportFact fact{.module = import.module, .name = import.name, .type = std::string(to_string(import.kind)), .known = false};
+      ImportFact fact{
+          .module = import.module, .name = import.name, .type = std::string(to_string(import.kind)), .known = false};
       if (import.kind == ExternKind::Function) {
         const FunctionType& type = layout_.types[import.type_index];
         fact.type = to_string(type);
         const HostFunction* const function = find_host_function(import.module, import.name);
         fact.known = function != nullptr && type_of(*function) == type;
         if (function == nullptr) {
-          problem(fmt::format("the module imports {}.{}, which this server does not have (docs/abi.md lists what it has)", import.module,
-                              import.name));
+          problem(
+              fmt::format("the module imports {}.{}, which this server does not have (docs/abi.md lists what it has)",
+                          import.module, import.name));
         } else if (!fact.known) {
-          problem(fmt::format("the module imports {}.{} with the type {}; its type is {}", import.module, import.name, fact.type,
-                              to_string(type_of(*function))));
+          problem(fmt::format("the module imports {}.{} with the type {}; its type is {}", import.module, import.name,
+                              fact.type, to_string(type_of(*function))));
         }
       } else if (import.kind == ExternKind::Memory) {
-        problem(fmt::format("the module imports its memory ({}.{}); it must define its own and export it as \"memory\"", import.module,
-                            import.name));
+        problem(fmt::format("the module imports its memory ({}.{}); it must define its own and export it as \"memory\"",
+                            import.module, import.name));
       } else {
-        problem(fmt::format("the module imports the {} {}.{}; only functions can be imported", fact.type, import.module, import.name));
+        problem(fmt::format("the module imports the {} {}.{}; only functions can be imported", fact.type, import.module,
+                            import.name));
       }
       facts_.imports.push_back(std::move(fact));
     }
@@ -125,7 +138,8 @@ class Inspector {
   void list_exports() {
     const auto known = facts_.abi ? exports_of(*facts_.abi) : std::span<const KnownExport>{};
     for (const Export& entry : layout_.exports) {
-      const bool used = entry.name == "memory" || std::ranges::find(known, std::string_view(entry.name), &KnownExport::name) != known.end();
+      const bool used = entry.name == "memory" ||
+                        std::ranges::find(known, std::string_view(entry.name), &KnownExport::name) != known.end();
       facts_.exports.push_back({.name = entry.name, .type = describe_export(layout_, entry), .used = used});
     }
   }
@@ -142,14 +156,16 @@ class Inspector {
       const bool is_constant = expected.parameters == kConstant;
       const ExternKind kind = is_constant ? ExternKind::Global : ExternKind::Function;
       if (entry->kind != kind) {
-        problem(fmt::format("the module's export {} is a {}; it must be a {}", expected.name, to_string(entry->kind), to_string(kind)));
+        problem(fmt::format("the module's export {} is a {}; it must be a {}", expected.name, to_string(entry->kind),
+                            to_string(kind)));
       } else if (is_constant) {
         const GlobalType& global = *layout_.global_type(entry->index);
         if (global.type != ValueType::I32) {
-          problem(fmt::format("the module's export {} is a {}; it must be a global i32, the address of the number", expected.name,
-                              describe(global)));
+          problem(fmt::format("the module's export {} is a {}; it must be a global i32, the address of the number",
+                              expected.name, describe(global)));
         }
-      } else if (const FunctionType type = type_from(expected.parameters, expected.results); *layout_.function_type(entry->index) != type) {
+      } else if (const FunctionType type = type_from(expected.parameters, expected.results);
+                 *layout_.function_type(entry->index) != type) {
         problem(fmt::format("the module's export {} has the type {}; it must be {}", expected.name,
                             to_string(*layout_.function_type(entry->index)), to_string(type)));
       }
@@ -182,15 +198,18 @@ class Inspector {
   void advise() {
     if (layout_.has_command_exports) {
       facts_.advice.emplace_back(
-          "it was built as a WASI command, so that every call sets its libraries up and down again: build it as a reactor "
+          "it was built as a WASI command, so that every call sets its libraries up and down again: build it as a "
+          "reactor "
           "(-mexec-model=reactor, or link crt1-reactor.o)");
     }
     if (!layout_.has_names) {
-      facts_.advice.emplace_back("it has no function names (\"name\" section), so that backtraces of a trap show numbers");
+      facts_.advice.emplace_back(
+          "it has no function names (\"name\" section), so that backtraces of a trap show numbers");
     }
     if (facts_.size_bytes > kLargeModuleBytes) {
-      facts_.advice.push_back(fmt::format(
-          "it has {} KiB: strip debug information (-Wl,--strip-debug) and build with optimisation", facts_.size_bytes >> 10U));
+      facts_.advice.push_back(
+          fmt::format("it has {} KiB: strip debug information (-Wl,--strip-debug) and build with optimisation",
+                      facts_.size_bytes >> 10U));
     }
   }
 

@@ -49,15 +49,15 @@ struct ExportFact {
 
 struct ModuleFacts {
   std::size_t size_bytes = 0;
-  std::optional<Abi> abi;              ///< Unset: it speaks neither.
-  std::optional<AbiVersion> version;   ///< Set by `inspect_running` only: its constants are addresses in its memory.
+  std::optional<Abi> abi;             ///< Unset: it speaks neither.
+  std::optional<AbiVersion> version;  ///< Set by `inspect_running` only: its constants are addresses in its memory.
   std::vector<ImportFact> imports;
   std::vector<ExportFact> exports;
   std::uint64_t memory_pages_min = 0;  ///< Of 64 KiB.
   std::optional<std::uint64_t> memory_pages_max;
-  bool has_names = false;              ///< Backtraces show function names.
-  std::vector<std::string> problems;   ///< One sentence each; any of them means it cannot be served.
-  std::vector<std::string> advice;     ///< One sentence each; it runs, but could do better.
+  bool has_names = false;             ///< Backtraces show function names.
+  std::vector<std::string> problems;  ///< One sentence each; any of them means it cannot be served.
+  std::vector<std::string> advice;    ///< One sentence each; it runs, but could do better.
 };
 
 [[nodiscard]] ModuleFacts inspect(const ModuleLayout& layout, std::size_t size_bytes);

@@ -80,9 +80,8 @@ class JamsocketInstance final : public service::ServiceInstance {
 
 }  // namespace
 
-std::expected<std::unique_ptr<service::ServiceInstance>, service::Fault> start_jamsocket_room(std::unique_ptr<Guest> guest,
-                                                                                              const service::RoomStart& start,
-                                                                                              service::Effects& effects) {
+std::expected<std::unique_ptr<service::ServiceInstance>, service::Fault> start_jamsocket_room(
+    std::unique_ptr<Guest> guest, const service::RoomStart& start, service::Effects& effects) {
   auto instance = std::make_unique<JamsocketInstance>(std::move(guest));
   if (!instance->initialize(start, effects)) {
     return std::unexpected(instance->fault());

@@ -30,23 +30,26 @@ constexpr int order_of(std::uint8_t id) {
 }
 
 constexpr std::string_view section_name(std::uint8_t id) {
-  constexpr std::string_view kNames[] = {"custom", "type",   "import",  "function", "table", "memory",    "global",
-                                         "export", "start",  "element", "code",     "data",  "data count"};
+  constexpr std::string_view kNames[] = {"custom", "type",  "import",  "function", "table", "memory",    "global",
+                                         "export", "start", "element", "code",     "data",  "data count"};
   return id < std::size(kNames) ? kNames[id] : "unknown";
 }
 
 Result<void> check_header(std::string_view bytes) {
   if (bytes.size() > kModuleBytesMax) {
-    return fail(ErrorCode::TooLarge, fmt::format("the module has {} bytes; at most {} are allowed", bytes.size(), kModuleBytesMax));
+    return fail(ErrorCode::TooLarge,
+                fmt::format("the module has {} bytes; at most {} are allowed", bytes.size(), kModuleBytesMax));
   }
-  if (bytes.starts_with("\x7f" "ELF")) {
-    return fail(ErrorCode::Unsupported, "this is native code or a compiled module (.cwasm), not a WebAssembly module (.wasm)");
+  if (bytes.starts_with("\x7f"
+                        "ELF")) {
+    return fail(ErrorCode::Unsupported,
+                "this is native code or a compiled module (.cwasm), not a WebAssembly module (.wasm)");
   }
   if (!bytes.starts_with(kMagic)) {
     const bool cut = bytes.size() < kMagic.size() && kMagic.starts_with(bytes);
     return fail(ErrorCode::Malformed, bytes.empty() ? "the file is empty, not a WebAssembly module"
                                       : cut         ? "the module is cut short: it ends in its header"
-                                                    : "this is not a WebAssembly module: it does not begin with \\0asm");
+                                            : "this is not a WebAssembly module: it does not begin with \\0asm");
   }
   if (bytes.size() < kHeaderBytes) {
     return fail(ErrorCode::Malformed, "the module is cut short: it ends in its header");
@@ -76,7 +79,8 @@ class LayoutReader {
       section.payload_begin = kHeaderBytes + file.position();
       const std::string_view payload = file.take(size);
       if (!file.ok()) {
-        return fail(ErrorCode::Malformed, fmt::format("the module is cut short: it ends in its {} section", section_name(section.id)));
+        return fail(ErrorCode::Malformed,
+                    fmt::format("the module is cut short: it ends in its {} section", section_name(section.id)));
       }
       section.end = kHeaderBytes + file.position();
       if (section.id > kSectionDataCount) {
@@ -84,7 +88,8 @@ class LayoutReader {
       }
       if (section.id != kSectionCustom) {
         if (order_of(section.id) <= last_order) {
-          return fail(ErrorCode::Malformed, fmt::format("the module's {} section is out of order or there twice", section_name(section.id)));
+          return fail(ErrorCode::Malformed,
+                      fmt::format("the module's {} section is out of order or there twice", section_name(section.id)));
         }
         last_order = order_of(section.id);
       }
@@ -191,14 +196,16 @@ class LayoutReader {
           return malformed(section_name(section));
         }
         return fail(ErrorCode::Unsupported,
-                    fmt::format("the module's {} section uses a type that is not supported (0x{:02x})", section_name(section), byte));
+                    fmt::format("the module's {} section uses a type that is not supported (0x{:02x})",
+                                section_name(section), byte));
     }
   }
 
   Result<void> read_type(ByteReader& in) {
     const std::uint8_t form = in.byte();
     if (in.ok() && form != 0x60) {
-      return fail(ErrorCode::Unsupported, fmt::format("the module declares a type that is not a function's (0x{:02x})", form));
+      return fail(ErrorCode::Unsupported,
+                  fmt::format("the module declares a type that is not a function's (0x{:02x})", form));
     }
     FunctionType type;
     for (auto* list : {&type.parameters, &type.results}) {
@@ -217,7 +224,8 @@ class LayoutReader {
   [[nodiscard]] static Result<SizeLimits> read_limits(ByteReader& in, std::uint8_t section) {
     const std::uint8_t flags = in.byte();
     if (flags > 7) {
-      return fail(ErrorCode::Unsupported, fmt::format("the module's {} section has limits that are not supported", section_name(section)));
+      return fail(ErrorCode::Unsupported,
+                  fmt::format("the module's {} section has limits that are not supported", section_name(section)));
     }
     SizeLimits limits;
     limits.is_shared = (flags & 2U) != 0;
@@ -231,7 +239,8 @@ class LayoutReader {
     }
     if (limits.max && *limits.max < limits.min) {
       return fail(ErrorCode::Malformed,
-                  fmt::format("the module's {} section declares a maximum of {} below its minimum of {}", section_name(section), *limits.max, limits.min));
+                  fmt::format("the module's {} section declares a maximum of {} below its minimum of {}",
+                              section_name(section), *limits.max, limits.min));
     }
     return limits;
   }
@@ -303,7 +312,8 @@ class LayoutReader {
       return malformed(section_name(section));
     }
     if (name.size() > kLimits.name_bytes) {
-      return fail(ErrorCode::TooLarge, fmt::format("the module has a name of {} bytes; at most {} are allowed", name.size(), kLimits.name_bytes));
+      return fail(ErrorCode::TooLarge, fmt::format("the module has a name of {} bytes; at most {} are allowed",
+                                                   name.size(), kLimits.name_bytes));
     }
     return std::string(name);
   }
@@ -364,8 +374,9 @@ class LayoutReader {
       }
     }
     for (const Export& entry : layout_.exports) {
-      const std::size_t have[] = {layout_.imported_functions + layout_.functions.size(), layout_.imported_tables + layout_.tables.size(),
-                                  layout_.imported_memories + layout_.memories.size(), layout_.imported_globals + layout_.globals.size()};
+      const std::size_t have[] = {
+          layout_.imported_functions + layout_.functions.size(), layout_.imported_tables + layout_.tables.size(),
+          layout_.imported_memories + layout_.memories.size(), layout_.imported_globals + layout_.globals.size()};
       if (entry.index >= have[static_cast<std::size_t>(entry.kind)]) {
         return malformed("export");
       }

@@ -10,8 +10,8 @@
 namespace jamsocket::wasm {
 namespace {
 
-using ::testing::HasSubstr;
 using testing::guest_bytes;
+using ::testing::HasSubstr;
 using testing::ModuleBuilder;
 
 constexpr std::string_view kHeader("\0asm\1\0\0\0", 8);
@@ -45,7 +45,10 @@ TEST_F(Load, RefusesWhatIsNotAModule) {
   expect_refused(std::string_view("\0asm\1\0", 6), ErrorCode::Malformed, "cut short");
   expect_refused(std::string_view("\0asm\2\0\0\0", 8), ErrorCode::Unsupported, "version of WebAssembly other than 1");
   expect_refused(std::string_view("\0asm\x0d\0\1\0", 8), ErrorCode::Unsupported, "component");
-  expect_refused("\x7f" "ELF\2\1\1", ErrorCode::Unsupported, ".cwasm");
+  expect_refused(
+      "\x7f"
+      "ELF\2\1\1",
+      ErrorCode::Unsupported, ".cwasm");
   expect_refused(kHeader, ErrorCode::InvalidArgument, "not a service");
 }
 
@@ -100,7 +103,8 @@ TEST_F(Load, NamesAMissingExport) {
 TEST_F(Load, NamesAWrongSignature) {
   ModuleBuilder builder = ModuleBuilder::service();
   builder.export_function("message", "ii", "");
-  expect_refused(builder.build(), ErrorCode::InvalidArgument, "message has the type (i32, i32); it must be (i32, i32, i32)");
+  expect_refused(builder.build(), ErrorCode::InvalidArgument,
+                 "message has the type (i32, i32); it must be (i32, i32, i32)");
 
   ModuleBuilder not_a_function = ModuleBuilder::service();
   not_a_function.export_entry("connect", 3, 0);
@@ -112,7 +116,8 @@ TEST_F(Load, NamesAWrongSignature) {
 
   ModuleBuilder answers = ModuleBuilder::service("jam_free");
   answers.export_function("jam_free", "ii", "i", std::string("\x41\x00", 2));
-  expect_refused(answers.build(), ErrorCode::InvalidArgument, "jam_free has the type (i32, i32) -> i32; it must be (i32, i32)");
+  expect_refused(answers.build(), ErrorCode::InvalidArgument,
+                 "jam_free has the type (i32, i32) -> i32; it must be (i32, i32)");
 }
 
 TEST_F(Load, NamesAnUnknownImport) {
@@ -122,7 +127,8 @@ TEST_F(Load, NamesAnUnknownImport) {
 
   ModuleBuilder bent = ModuleBuilder::service();
   bent.import_function("env", "send_message", "ii", "");
-  expect_refused(bent.build(), ErrorCode::InvalidArgument, "env.send_message with the type (i32, i32); its type is (i32, i32, i32)");
+  expect_refused(bent.build(), ErrorCode::InvalidArgument,
+                 "env.send_message with the type (i32, i32); its type is (i32, i32, i32)");
 
   ModuleBuilder global = ModuleBuilder::service();
   global.import("env", "secret", std::string_view("\3\x7f\0", 3));
@@ -155,7 +161,8 @@ TEST_F(Load, TakesEveryWasiFunction) {
 TEST_F(Load, RefusesOtherVersions) {
   expect_refused(ModuleBuilder::service("", 2, 0).build(), ErrorCode::Unsupported, "speaks version 2, protocol 0");
   expect_refused(ModuleBuilder::service("", 1, 1).build(), ErrorCode::Unsupported, "speaks version 1, protocol 1");
-  expect_refused(ModuleBuilder::service("", 0, 0).build(), ErrorCode::Unsupported, "this server speaks version 1, protocol 0");
+  expect_refused(ModuleBuilder::service("", 0, 0).build(), ErrorCode::Unsupported,
+                 "this server speaks version 1, protocol 0");
 
   ModuleBuilder outside = ModuleBuilder::service("JAMSOCKET_API_VERSION");
   outside.export_entry("JAMSOCKET_API_VERSION", 3, outside.global_i32(0, "\x7f"));  // -1: the last byte of 4 GiB

@@ -40,9 +40,11 @@ MemorySlots::~MemorySlots() {
 }
 
 Result<void> MemorySlots::add_block() {
-  void* const start = ::mmap(nullptr, stride() * kSlotsPerBlock, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* const start =
+      ::mmap(nullptr, stride() * kSlotsPerBlock, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (start == MAP_FAILED) {
-    return fail(ErrorCode::LimitReached, fmt::format("no address space for more rooms: {}", std::generic_category().message(errno)));
+    return fail(ErrorCode::LimitReached,
+                fmt::format("no address space for more rooms: {}", std::generic_category().message(errno)));
   }
   auto block = std::make_unique<Block>();
   block->start = static_cast<std::byte*>(start);
@@ -59,8 +61,8 @@ Result<void> MemorySlots::add_block() {
 
 Result<MemorySlot*> MemorySlots::take(std::size_t size_bytes) {
   if (size_bytes > shape_.reservation_bytes) {
-    return fail(ErrorCode::TooLarge,
-                fmt::format("the module starts with {} bytes of memory; at most {} are allowed", size_bytes, shape_.reservation_bytes));
+    return fail(ErrorCode::TooLarge, fmt::format("the module starts with {} bytes of memory; at most {} are allowed",
+                                                 size_bytes, shape_.reservation_bytes));
   }
   MemorySlot* slot = nullptr;
   {
@@ -77,7 +79,8 @@ Result<MemorySlot*> MemorySlots::take(std::size_t size_bytes) {
   slot->growth_refused = false;
   if (!grow(*slot, size_bytes)) {
     give_back(*slot);
-    return fail(ErrorCode::LimitReached, "the system has no memory or no mappings left for another room (vm.max_map_count)");
+    return fail(ErrorCode::LimitReached,
+                "the system has no memory or no mappings left for another room (vm.max_map_count)");
   }
   return slot;
 }
@@ -108,7 +111,8 @@ void MemorySlots::give_back(MemorySlot& slot) {
     JAM_CHECK(::madvise(slot.base, slot.accessible_bytes, MADV_DONTNEED) == 0);
   }
   if (slot.accessible_bytes > kKeptAccessibleBytes) {
-    JAM_CHECK(::mprotect(slot.base + kKeptAccessibleBytes, slot.accessible_bytes - kKeptAccessibleBytes, PROT_NONE) == 0);
+    JAM_CHECK(::mprotect(slot.base + kKeptAccessibleBytes, slot.accessible_bytes - kKeptAccessibleBytes, PROT_NONE) ==
+              0);
     slot.accessible_bytes = kKeptAccessibleBytes;
   }
   slot.size_bytes = 0;
@@ -120,7 +124,8 @@ void MemorySlots::give_back(MemorySlot& slot) {
 MemorySlot* MemorySlots::find(const void* base) {
   const auto* const address = static_cast<const std::byte*>(base);
   const std::lock_guard lock(mutex_);
-  const auto after = std::ranges::upper_bound(blocks_, address, {}, [](const auto& each) -> const std::byte* { return each->start; });
+  const auto after =
+      std::ranges::upper_bound(blocks_, address, {}, [](const auto& each) -> const std::byte* { return each->start; });
   if (after == blocks_.begin()) {
     return nullptr;
   }

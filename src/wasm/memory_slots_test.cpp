@@ -51,7 +51,8 @@ TEST(MemorySlots, ForgetsWhatWasThere) {
   MemorySlots slots(kSmall);
   for (const std::size_t pages : {1U, 16U, 2U, 3U, 16U, 1U}) {
     MemorySlot* const slot = slots.take(pages * kPage).value();
-    ASSERT_TRUE(std::all_of(slot->base, slot->base + slot->size_bytes, [](std::byte b) { return b == std::byte{0}; })) << pages;
+    ASSERT_TRUE(std::all_of(slot->base, slot->base + slot->size_bytes, [](std::byte b) { return b == std::byte{0}; }))
+        << pages;
     std::fill_n(slot->base, slot->size_bytes, std::byte{0x5a});
     slots.give_back(*slot);
   }

@@ -45,7 +45,8 @@ Result<ModuleHandle> compile(wasm_engine_t* engine, std::string_view bytes) {
   return ModuleHandle(module);
 }
 
-Result<ModuleHandle> compile_or_load(const Engine::Impl& engine, std::string_view bytes, const std::filesystem::path& cache_dir) {
+Result<ModuleHandle> compile_or_load(const Engine::Impl& engine, std::string_view bytes,
+                                     const std::filesystem::path& cache_dir) {
   if (cache_dir.empty()) {
     return compile(engine.engine.get(), bytes);
   }
@@ -59,8 +60,12 @@ Result<ModuleHandle> compile_or_load(const Engine::Impl& engine, std::string_vie
   return module;
 }
 
-std::string_view version_constant(Abi abi) { return abi == Abi::Jamsocket ? "JAMSOCKET_API_VERSION" : "STATEROOM_API_VERSION"; }
-std::string_view protocol_constant(Abi abi) { return abi == Abi::Jamsocket ? "JAMSOCKET_API_PROTOCOL" : "STATEROOM_API_PROTOCOL"; }
+std::string_view version_constant(Abi abi) {
+  return abi == Abi::Jamsocket ? "JAMSOCKET_API_VERSION" : "STATEROOM_API_VERSION";
+}
+std::string_view protocol_constant(Abi abi) {
+  return abi == Abi::Jamsocket ? "JAMSOCKET_API_PROTOCOL" : "STATEROOM_API_PROTOCOL";
+}
 
 // Makes an instance and drops it again: proves that it can be made, and reads the version.
 Result<AbiVersion> probe_version(const std::shared_ptr<const Module>& module) {
@@ -75,8 +80,9 @@ Result<AbiVersion> probe_version(const std::shared_ptr<const Module>& module) {
   const auto version = (*guest)->read_constant(version_constant(abi));
   const auto protocol = (*guest)->read_constant(protocol_constant(abi));
   if (!version || !protocol) {
-    return fail(ErrorCode::InvalidArgument, fmt::format("the module's export {} is not the address of a number in its memory",
-                                                        version ? protocol_constant(abi) : version_constant(abi)));
+    return fail(ErrorCode::InvalidArgument,
+                fmt::format("the module's export {} is not the address of a number in its memory",
+                            version ? protocol_constant(abi) : version_constant(abi)));
   }
   return AbiVersion{.version = *version, .protocol = *protocol};
 }
@@ -88,7 +94,8 @@ Module::Module(const Engine& engine, ModuleFacts facts, std::string hash)
 
 Module::~Module() = default;
 
-Result<std::shared_ptr<const Module>> Module::load(const Engine& engine, std::string_view bytes, const std::filesystem::path& cache_dir) {
+Result<std::shared_ptr<const Module>> Module::load(const Engine& engine, std::string_view bytes,
+                                                   const std::filesystem::path& cache_dir) {
   const ModuleLayout layout = JAM_TRY(read_layout(bytes));
   ModuleFacts facts = inspect(layout, bytes.size());
   if (!facts.problems.empty()) {
@@ -96,8 +103,9 @@ Result<std::shared_ptr<const Module>> Module::load(const Engine& engine, std::st
   }
   const std::size_t memory_bytes_max = engine.options().memory_bytes_max;
   if (facts.memory_pages_min > memory_bytes_max / kPageBytes) {
-    return fail(ErrorCode::TooLarge, fmt::format("the module starts with {} pages of memory; a room may have {} ({} MiB)",
-                                                 facts.memory_pages_min, memory_bytes_max / kPageBytes, memory_bytes_max >> 20U));
+    return fail(ErrorCode::TooLarge,
+                fmt::format("the module starts with {} pages of memory; a room may have {} ({} MiB)",
+                            facts.memory_pages_min, memory_bytes_max / kPageBytes, memory_bytes_max >> 20U));
   }
   // make_shared cannot reach the constructor.
   const std::shared_ptr<Module> module(new Module(engine, std::move(facts), sha256_hex({bytes})));
@@ -106,15 +114,19 @@ Result<std::shared_ptr<const Module>> Module::load(const Engine& engine, std::st
   const ErrorHandle error(
       wasmtime_linker_instantiate_pre(engine.impl().linker.get(), module->compiled_->module.get(), &instance_pre));
   if (error) {
-    return fail(ErrorCode::InvalidArgument, fmt::format("the module's imports do not fit: {}", first_line(message_of(*error))));
+    return fail(ErrorCode::InvalidArgument,
+                fmt::format("the module's imports do not fit: {}", first_line(message_of(*error))));
   }
   module->compiled_->instance_pre.reset(instance_pre);
 
   const AbiVersion version = JAM_TRY(probe_version(module));
   if (version != kAbiVersion) {
-    return fail(ErrorCode::Unsupported,
-                fmt::format("the module speaks version {}, protocol {} of the {} interface; this server speaks version {}, protocol {}",
-                            version.version, version.protocol, to_string(*module->facts_.abi), kAbiVersion.version, kAbiVersion.protocol));
+    return fail(
+        ErrorCode::Unsupported,
+        fmt::format(
+            "the module speaks version {}, protocol {} of the {} interface; this server speaks version {}, protocol {}",
+            version.version, version.protocol, to_string(*module->facts_.abi), kAbiVersion.version,
+            kAbiVersion.protocol));
   }
   module->facts_.version = version;
   return module;

@@ -17,8 +17,8 @@ class ModuleService final : public service::Service {
 
   [[nodiscard]] std::string_view name() const override { return name_; }
 
-  [[nodiscard]] std::expected<std::unique_ptr<service::ServiceInstance>, service::Fault> create(const service::RoomStart& start,
-                                                                                                service::Effects& effects) override {
+  [[nodiscard]] std::expected<std::unique_ptr<service::ServiceInstance>, service::Fault> create(
+      const service::RoomStart& start, service::Effects& effects) override {
     auto guest = JAM_TRY(Guest::instantiate(module_, limits_, start, effects));
     return start_jamsocket_room(std::move(guest), start, effects);
   }
@@ -31,7 +31,8 @@ class ModuleService final : public service::Service {
 
 }  // namespace
 
-std::unique_ptr<service::Service> make_module_service(std::string name, std::shared_ptr<const Module> module, const ModuleLimits& limits) {
+std::unique_ptr<service::Service> make_module_service(std::string name, std::shared_ptr<const Module> module,
+                                                      const ModuleLimits& limits) {
   return std::make_unique<ModuleService>(std::move(name), std::move(module), limits);
 }
 

@@ -15,7 +15,8 @@ namespace jamsocket::wasm {
 
 /// Every room is a fresh instance of the module. The module's engine must outlive the service and
 /// all its instances; `limits.memory_bytes_max` must not exceed the engine's.
-[[nodiscard]] std::unique_ptr<service::Service> make_module_service(std::string name, std::shared_ptr<const Module> module,
+[[nodiscard]] std::unique_ptr<service::Service> make_module_service(std::string name,
+                                                                    std::shared_ptr<const Module> module,
                                                                     const ModuleLimits& limits = {});
 
 }  // namespace jamsocket::wasm

@@ -12,13 +12,13 @@
 namespace jamsocket::wasm {
 namespace {
 
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using service::EffectKind;
 using service::Outcome;
+using ::testing::ElementsAre;
 using testing::example_bytes;
 using testing::guest_bytes;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using testing::TestRoom;
 
 class Rooms : public ::testing::Test {
@@ -148,22 +148,24 @@ TEST_P(Crimes, EndTheRoomAndNothingElse) {
 
 INSTANTIATE_TEST_SUITE_P(
     Zoo, Crimes,
-    ::testing::Values(Crime{"u", Outcome::Trap, "unreachable"}, Crime{"d", Outcome::Trap, "divided an integer by zero"},
-                      Crime{"v", Outcome::Trap, "overflowed"}, Crime{"c", Outcome::Trap, "fits no integer"},
-                      Crime{"o", Outcome::Trap, "outside its memory"}, Crime{"O", Outcome::Trap, "outside its memory"},
-                      Crime{"t", Outcome::Trap, "table entry"}, Crime{"n", Outcome::Trap, "null function pointer"},
-                      Crime{"s", Outcome::Trap, "another type"}, Crime{"r", Outcome::Trap, "stack is full"},
-                      Crime{"l", Outcome::CpuLimit, "100 ms of CPU time"}, Crime{"L", Outcome::CpuLimit, "100 ms of CPU time"},
-                      Crime{"f", Outcome::CpuLimit, "100 ms of CPU time"}, Crime{"g", Outcome::MemoryLimit, "limit is 64 MiB"},
-                      Crime{"h", Outcome::BadCall, "send_message: 32 bytes at 4294967280 are outside the memory of 131072 bytes"},
-                      Crime{"H", Outcome::BadCall, "send_binary: 2147483648 bytes at 0 are outside"},
-                      Crime{"E", Outcome::BadCall, "send_message: 1 bytes at 131072 are outside"},
-                      Crime{"x", Outcome::BadCall, "not valid UTF-8"}, Crime{"q", Outcome::EffectLimit, "send_message: over the limit"},
-                      Crime{"b", Outcome::EffectLimit, "send_binary: over the limit"},
-                      Crime{"m", Outcome::BadCall, "refuse was called outside connect"}, Crime{"k", Outcome::BadCall, "a code other than"},
-                      Crime{"i", Outcome::BadCall, "no level 9"}, Crime{"z", Outcome::Trap, "proc_exit(3)"},
-                      Crime{"a", Outcome::Trap, "aborted: oops! (at unknown:7:9)"},
-                      Crime{"p", Outcome::BadCall, "2097152 bytes were asked for"}, Crime{"y", Outcome::CpuLimit, "CPU time"}),
+    ::testing::Values(
+        Crime{"u", Outcome::Trap, "unreachable"}, Crime{"d", Outcome::Trap, "divided an integer by zero"},
+        Crime{"v", Outcome::Trap, "overflowed"}, Crime{"c", Outcome::Trap, "fits no integer"},
+        Crime{"o", Outcome::Trap, "outside its memory"}, Crime{"O", Outcome::Trap, "outside its memory"},
+        Crime{"t", Outcome::Trap, "table entry"}, Crime{"n", Outcome::Trap, "null function pointer"},
+        Crime{"s", Outcome::Trap, "another type"}, Crime{"r", Outcome::Trap, "stack is full"},
+        Crime{"l", Outcome::CpuLimit, "100 ms of CPU time"}, Crime{"L", Outcome::CpuLimit, "100 ms of CPU time"},
+        Crime{"f", Outcome::CpuLimit, "100 ms of CPU time"}, Crime{"g", Outcome::MemoryLimit, "limit is 64 MiB"},
+        Crime{"h", Outcome::BadCall, "send_message: 32 bytes at 4294967280 are outside the memory of 131072 bytes"},
+        Crime{"H", Outcome::BadCall, "send_binary: 2147483648 bytes at 0 are outside"},
+        Crime{"E", Outcome::BadCall, "send_message: 1 bytes at 131072 are outside"},
+        Crime{"x", Outcome::BadCall, "not valid UTF-8"},
+        Crime{"q", Outcome::EffectLimit, "send_message: over the limit"},
+        Crime{"b", Outcome::EffectLimit, "send_binary: over the limit"},
+        Crime{"m", Outcome::BadCall, "refuse was called outside connect"},
+        Crime{"k", Outcome::BadCall, "a code other than"}, Crime{"i", Outcome::BadCall, "no level 9"},
+        Crime{"z", Outcome::Trap, "proc_exit(3)"}, Crime{"a", Outcome::Trap, "aborted: oops! (at unknown:7:9)"},
+        Crime{"p", Outcome::BadCall, "2097152 bytes were asked for"}, Crime{"y", Outcome::CpuLimit, "CPU time"}),
     [](const auto& test) { return std::string("Case") + std::to_string(test.index) + "_" + test.param.letter; });
 
 TEST_F(Rooms, AllowARangeOfNothingAtTheEndOfMemory) {

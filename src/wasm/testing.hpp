@@ -29,12 +29,15 @@ inline std::string read_file(const std::string& path) {
 /// A module of tests/guests, by name.
 inline std::string guest_bytes(const std::string& name) { return read_file(JAMSOCKET_GUESTS_DIR "/" + name + ".wasm"); }
 /// A module of examples/, by name.
-inline std::string example_bytes(const std::string& name) { return read_file(JAMSOCKET_EXAMPLES_DIR "/" + name + ".wasm"); }
+inline std::string example_bytes(const std::string& name) {
+  return read_file(JAMSOCKET_EXAMPLES_DIR "/" + name + ".wasm");
+}
 
 /// A room without a server: events in, effects out.
 class TestRoom {
  public:
-  TestRoom(const Engine& engine, std::string_view bytes, const ModuleLimits& limits = {}, const service::RoomStart& start = {.room_id = "r"}) {
+  TestRoom(const Engine& engine, std::string_view bytes, const ModuleLimits& limits = {},
+           const service::RoomStart& start = {.room_id = "r"}) {
     const auto module = engine.load_bytes(bytes, {});
     EXPECT_TRUE(module.has_value()) << module.error().message;
     service_ = make_module_service("test", *module, limits);
@@ -121,7 +124,8 @@ class ModuleBuilder {
   void import(std::string_view module, std::string_view name, std::string_view description) {
     imports_.push_back(named(module) + named(name) + std::string(description));
   }
-  void import_function(std::string_view module, std::string_view name, std::string_view parameters, std::string_view results) {
+  void import_function(std::string_view module, std::string_view name, std::string_view parameters,
+                       std::string_view results) {
     import(module, name, std::string(1, '\0') + leb(type(parameters, results)));
     ++imported_functions_;
   }
@@ -135,7 +139,8 @@ class ModuleBuilder {
   void export_entry(std::string_view name, std::uint8_t kind, std::uint32_t index) {
     exports_.push_back(named(name) + static_cast<char>(kind) + leb(index));
   }
-  void export_function(std::string_view name, std::string_view parameters, std::string_view results, std::string_view body = "") {
+  void export_function(std::string_view name, std::string_view parameters, std::string_view results,
+                       std::string_view body = "") {
     export_entry(name, 0, function(parameters, results, body));
   }
   void memory(std::string_view limits) { memories_.emplace_back(limits); }
@@ -151,8 +156,8 @@ class ModuleBuilder {
 
   [[nodiscard]] std::string build() const {
     std::string bytes("\0asm\1\0\0\0", 8);
-    bytes += list(1, types_) + list(2, imports_) + list(3, functions_) + list(5, memories_) + list(6, globals_) + list(7, exports_) +
-             list(10, codes_) + list(11, datas_) + extra_;
+    bytes += list(1, types_) + list(2, imports_) + list(3, functions_) + list(5, memories_) + list(6, globals_) +
+             list(7, exports_) + list(10, codes_) + list(11, datas_) + extra_;
     return bytes;
   }
 

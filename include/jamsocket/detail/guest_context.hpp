@@ -78,8 +78,9 @@ class ClientInfo final {
         __builtin_trap();
       }
       value->next = std::exchange(fetched_, value);
-      const std::int32_t length = detail::jam_import_client_info(field, name.data(), static_cast<std::uint32_t>(name.size()),
-                                                                 value->text(), static_cast<std::uint32_t>(capacity));
+      const std::int32_t length =
+          detail::jam_import_client_info(field, name.data(), static_cast<std::uint32_t>(name.size()), value->text(),
+                                         static_cast<std::uint32_t>(capacity));
       if (length < 0) {
         return std::nullopt;
       }
@@ -117,7 +118,8 @@ class Context final {
   [[nodiscard]] std::int64_t now() { return detail::jam_import_now(); }
   void random(std::span<std::byte> bytes) {
     while (!bytes.empty()) {
-      const auto part = bytes.first(bytes.size() < detail::kRandomBytesPerCall ? bytes.size() : detail::kRandomBytesPerCall);
+      const auto part =
+          bytes.first(bytes.size() < detail::kRandomBytesPerCall ? bytes.size() : detail::kRandomBytesPerCall);
       detail::jam_import_random(part.data(), static_cast<std::uint32_t>(part.size()));
       bytes = bytes.subspan(part.size());
     }

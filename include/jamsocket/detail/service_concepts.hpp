@@ -17,31 +17,28 @@ concept Constructible = std::is_constructible_v<T, std::string_view, Context&>;
 template <class T>
 concept HasConnect = requires(T& t, ClientId client, Context& context) { t.connect(client, context); };
 template <class T>
-concept HasConnectWithInfo = requires(T& t, ClientId client, const ClientInfo& info, Context& context) {
-  t.connect(client, info, context);
-};
+concept HasConnectWithInfo =
+    requires(T& t, ClientId client, const ClientInfo& info, Context& context) { t.connect(client, info, context); };
 template <class T>
 concept HasDisconnect = requires(T& t, ClientId client, Context& context) { t.disconnect(client, context); };
 template <class T>
-concept HasMessage = requires(T& t, ClientId client, std::string_view text, Context& context) {
-  t.message(client, text, context);
-};
+concept HasMessage =
+    requires(T& t, ClientId client, std::string_view text, Context& context) { t.message(client, text, context); };
 template <class T>
-concept HasBinary = requires(T& t, ClientId client, Bytes bytes, Context& context) {
-  t.binary(client, bytes, context);
-};
+concept HasBinary =
+    requires(T& t, ClientId client, Bytes bytes, Context& context) { t.binary(client, bytes, context); };
 template <class T>
 concept HasTimer = requires(T& t, Context& context) { t.timer(context); };
 
 // Whether a class has a member of that name at all: deriving from it and from a class that has the
 // name too makes the name ambiguous exactly when it does.
-#define JAM_DETAIL_MEMBER_NAMED(Name, member)                                                       \
-  struct Name##Fallback {                                                                           \
-    void member();                                                                                  \
-  };                                                                                                \
-  template <class T>                                                                                \
-  struct Name##Probe : T, Name##Fallback {};                                                        \
-  template <class T>                                                                                \
+#define JAM_DETAIL_MEMBER_NAMED(Name, member) \
+  struct Name##Fallback {                     \
+    void member();                            \
+  };                                          \
+  template <class T>                          \
+  struct Name##Probe : T, Name##Fallback {};  \
+  template <class T>                          \
   concept Name = !requires { &Name##Probe<T>::member; }
 
 JAM_DETAIL_MEMBER_NAMED(NamesConnect, connect);
