@@ -16,18 +16,25 @@
 #include "wasm/inspect.hpp"
 #include "wasm/module.hpp"
 
+// The engine turns faults of guests into traps in its own signal handlers: the sanitizers must leave
+// it the signals, and must not take what such a handler does for that of an interrupted thread.
 #if defined(__has_feature)
-#if __has_feature(address_sanitizer) && !defined(__SANITIZE_ADDRESS__)
-#define __SANITIZE_ADDRESS__ 1
+#if __has_feature(address_sanitizer)
+#define JAM_ADDRESS_SANITIZER
+#endif
+#if __has_feature(thread_sanitizer)
+#define JAM_THREAD_SANITIZER
 #endif
 #endif
-#ifdef __SANITIZE_ADDRESS__
-// The engine turns faults of guests into traps by its own signal handlers; the sanitizer must leave
-// it the signals.
+#if defined(__SANITIZE_ADDRESS__) || defined(JAM_ADDRESS_SANITIZER)
 extern "C" const char* __asan_default_options();
 extern "C" const char* __asan_default_options() {
   return "handle_segv=0:allow_user_segv_handler=1:handle_sigbus=0:handle_sigill=0:handle_sigfpe=0";
 }
+#endif
+#if defined(__SANITIZE_THREAD__) || defined(JAM_THREAD_SANITIZER)
+extern "C" const char* __tsan_default_options();
+extern "C" const char* __tsan_default_options() { return "report_signal_unsafe=0"; }
 #endif
 
 namespace jamsocket::wasm {
