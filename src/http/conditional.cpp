@@ -47,9 +47,7 @@ std::optional<Number> whole_number(std::string_view text) {
   return number;
 }
 
-bool is_get_or_head(const Request& request) {
-  return request.method == Method::Get || request.method == Method::Head;
-}
+bool is_get_or_head(const Request& request) { return request.method == Method::Get || request.method == Method::Head; }
 
 std::optional<unsigned> month_of(std::string_view name) {
   constexpr std::array<std::string_view, 12> kMonths{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
@@ -161,7 +159,8 @@ Precondition evaluate_preconditions(const Request& request, const Validators& cu
     if (matches(request.header_joined("If-None-Match"), current.etag, Comparison::Weak)) {
       return is_get_or_head(request) ? Precondition::NotModified : Precondition::Failed;
     }
-  } else if (const auto modified_since = request.header("If-Modified-Since"); modified_since && is_get_or_head(request)) {
+  } else if (const auto modified_since = request.header("If-Modified-Since");
+             modified_since && is_get_or_head(request)) {
     const auto date = parse_http_date(*modified_since);
     if (date && current.modified_unix_s <= *date) {
       return Precondition::NotModified;

@@ -15,7 +15,7 @@ namespace jamsocket::http {
 
 /// What tells one version of a representation from another.
 struct Validators {
-  std::string etag;                     ///< A strong one, with its quotes.
+  std::string etag;  ///< A strong one, with its quotes.
   std::int64_t modified_unix_s = 0;
 };
 

@@ -35,7 +35,18 @@ class HeadScanner {
 
  private:
   enum class State : std::uint8_t {
-    Start, StartLf, Method, Target, Version, RequestLineLf, LineStart, Name, Value, ValueLf, EndLf, Complete
+    Start,
+    StartLf,
+    Method,
+    Target,
+    Version,
+    RequestLineLf,
+    LineStart,
+    Name,
+    Value,
+    ValueLf,
+    EndLf,
+    Complete
   };
 
   void step(char c);

@@ -22,8 +22,8 @@ std::optional<std::string_view> Request::header(std::string_view name) const {
 }
 
 std::size_t Request::header_count(std::string_view name) const {
-  return static_cast<std::size_t>(std::ranges::count_if(
-      headers, [name](const Header& header) { return equal_ignoring_case(header.name, name); }));
+  return static_cast<std::size_t>(
+      std::ranges::count_if(headers, [name](const Header& header) { return equal_ignoring_case(header.name, name); }));
 }
 
 std::string Request::header_joined(std::string_view name) const {

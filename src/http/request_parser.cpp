@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/check.hpp"
+#include "http/body_scanner.hpp"
 #include "http/head_scanner.hpp"
 #include "http/lists.hpp"
 #include "http/target.hpp"
@@ -22,25 +23,22 @@ using beast::http::verb;
 using Size = boost::optional<std::uint64_t>;
 using Code = boost::system::error_code;
 
-// Sizes and trailers between the pieces of a chunked body: what may wait for its line end.
-constexpr std::size_t kChunkLinesBytesMax = 4096;
-
 Method method_of(std::string_view text) {
   struct Known {
     std::string_view text;
     Method method;
   };
   constexpr Known kKnown[] = {
-      {"GET", Method::Get},         {"HEAD", Method::Head},       {"POST", Method::Post},
-      {"PUT", Method::Put},         {"DELETE", Method::Delete},   {"CONNECT", Method::Connect},
-      {"OPTIONS", Method::Options}, {"TRACE", Method::Trace},     {"PATCH", Method::Patch},
+      {"GET", Method::Get},         {"HEAD", Method::Head},     {"POST", Method::Post},
+      {"PUT", Method::Put},         {"DELETE", Method::Delete}, {"CONNECT", Method::Connect},
+      {"OPTIONS", Method::Options}, {"TRACE", Method::Trace},   {"PATCH", Method::Patch},
   };
   const auto* found = std::ranges::find(kKnown, text, &Known::text);
   return found == std::end(kKnown) ? Method::Other : found->method;
 }
 
-// Fills a Request from what Beast finds; drops bodies and trailers.
-class Filler final : public beast::http::basic_parser<true> {
+// Fills a Request from what Beast finds in a head.
+class HeadReader final : public beast::http::basic_parser<true> {
  public:
   Request request;
 
@@ -58,18 +56,14 @@ class Filler final : public beast::http::basic_parser<true> {
   }
   void on_response_impl(int, beast::string_view, int, Code&) override {}
   void on_field_impl(field, beast::string_view name, beast::string_view value, Code&) override {
-    if (!is_head_done_) {
-      request.headers.push_back({text(name), text(value)});
-    }
+    request.headers.push_back({text(name), text(value)});
   }
-  void on_header_impl(Code&) override { is_head_done_ = true; }
+  void on_header_impl(Code&) override {}
   void on_body_init_impl(const Size&, Code&) override {}
   std::size_t on_body_impl(beast::string_view body, Code&) override { return body.size(); }
   void on_chunk_header_impl(std::uint64_t, beast::string_view, Code&) override {}
   std::size_t on_chunk_body_impl(std::uint64_t, beast::string_view body, Code&) override { return body.size(); }
   void on_finish_impl(Code&) override {}
-
-  bool is_head_done_ = false;
 };
 
 using Violation = std::optional<HeadViolation>;
@@ -90,7 +84,7 @@ Violation check_host(const Request& request) {
 }
 
 // How long the body is must have one answer only, or a proxy and we could differ on where it ends.
-Violation check_body_headers(Request& request, const RequestLimits& limits) {
+Violation check_body_headers(Request& request, const RequestLimits& limits, BodyScanner& body) {
   const std::size_t lengths = request.header_count("Content-Length");
   const std::size_t codings = request.header_count("Transfer-Encoding");
   if (lengths + codings > 1) {
@@ -104,6 +98,7 @@ Violation check_body_headers(Request& request, const RequestLimits& limits) {
       return HeadViolation{501, "The only Transfer-Encoding known here is chunked."};
     }
     request.has_body = true;
+    body = BodyScanner::of_chunks(limits.body_bytes_max);
   }
   if (lengths == 1) {
     const std::string_view length = *request.header("Content-Length");
@@ -116,6 +111,7 @@ Violation check_body_headers(Request& request, const RequestLimits& limits) {
       return HeadViolation{413, "The body is too long."};
     }
     request.has_body = bytes > 0;
+    body = BodyScanner::of_length(bytes);
   }
   return std::nullopt;
 }
@@ -130,6 +126,17 @@ Violation check_expectation(const Request& request) {
     return std::nullopt;
   }
   return HeadViolation{417, "No expectation can be met here; send the request without Expect."};
+}
+
+// Beast looks at lengths and codings too, and gives up before they are in the request.
+HeadViolation explain(const Code& error) {
+  if (error == beast::http::error::bad_content_length || error == beast::http::error::multiple_content_length) {
+    return {400, "Content-Length must be one number, and alone."};
+  }
+  if (error == beast::http::error::bad_transfer_encoding) {
+    return {400, "A request may have one Transfer-Encoding header, and no Content-Length with it."};
+  }
+  return {400, "The request is not valid HTTP."};
 }
 
 Violation split_target(Request& request) {
@@ -152,96 +159,58 @@ class RequestParser::Impl {
   ParseStep feed(std::string_view input) {
     JAM_CHECK(!is_over_);
     has_begun_ = has_begun_ || !input.empty();
-    std::size_t head_bytes = 0;
+    std::size_t taken = 0;
     if (!scanner_.complete()) {
-      head_bytes = scanner_.scan(input);
+      taken = scanner_.scan(input);
       if (const auto& violation = scanner_.violation()) {
         return refuse(*violation);
       }
-      waiting_.append(input.substr(0, head_bytes));
+      head_.append(input.substr(0, taken));
       if (!scanner_.complete()) {
-        return {ParseStatus::NeedMore, head_bytes, 0, {}};
+        return {ParseStatus::NeedMore, taken, 0, {}};
       }
       if (const Violation violation = read_head()) {
         return refuse(*violation);
       }
     }
-    ParseStep step = filler_.is_done() ? done(0) : read_body(input.substr(head_bytes));
-    step.consumed_bytes += head_bytes;
-    return step;
+    taken += body_.scan(input.substr(taken));
+    if (const auto& violation = body_.violation()) {
+      return refuse(*violation);
+    }
+    is_over_ = body_.complete();
+    return {is_over_ ? ParseStatus::Complete : ParseStatus::NeedMore, taken, 0, {}};
   }
 
-  Filler& filler() { return filler_; }
+  Request& request() { return request_; }
   [[nodiscard]] const RequestLimits& limits() const { return limits_; }
   [[nodiscard]] bool has_begun() const { return has_begun_; }
 
  private:
-  // The whole head is in waiting_.
+  // The whole head is in head_.
   Violation read_head() {
-    const std::string_view head = std::string_view(waiting_).substr(scanner_.leading_bytes());
-    filler_.header_limit(static_cast<std::uint32_t>(head.size() + 1));
-    filler_.body_limit(limits_.body_bytes_max);
-    filler_.eager(false);
+    const std::string_view head = std::string_view(head_).substr(scanner_.leading_bytes());
+    HeadReader reader;
+    reader.header_limit(static_cast<std::uint32_t>(head.size() + 1));
+    reader.body_limit(boost::none);
+    reader.eager(false);
     Code error;
-    filler_.put(boost::asio::const_buffer(head.data(), head.size()), error);
-    if (error == beast::http::error::need_more) {
-      error = {};
+    reader.put(boost::asio::const_buffer(head.data(), head.size()), error);
+    head_.clear();
+    if (error) {
+      return explain(error);
     }
-    // Ours first: they know better what is wrong with a Content-Length or Transfer-Encoding.
-    Request& request = filler_.request;
-    for (const Violation& violation : {check_host(request), check_body_headers(request, limits_),
-                                       check_expectation(request), split_target(request)}) {
-      if (violation) {
-        return violation;
-      }
+    request_ = std::move(reader.request);
+    request_.keep_alive = reader.keep_alive();
+    if (const Violation violation = check_host(request_)) {
+      return violation;
     }
-    if (error || !filler_.is_header_done()) {
-      return HeadViolation{400, "The request is not valid HTTP."};
+    if (const Violation violation = check_body_headers(request_, limits_, body_)) {
+      return violation;
     }
-    request.keep_alive = filler_.keep_alive();
-    waiting_.clear();
-    filler_.eager(true);
-    return std::nullopt;
-  }
-
-  ParseStep read_body(std::string_view input) {
-    const std::size_t before = waiting_.size();
-    std::string_view bytes = input;
-    if (before > 0) {
-      waiting_.append(input);
-      bytes = waiting_;
+    if (const Violation violation = check_expectation(request_)) {
+      return violation;
     }
-    std::size_t taken = 0;
-    while (taken < bytes.size() && !filler_.is_done()) {
-      Code error;
-      const std::size_t more =
-          filler_.put(boost::asio::const_buffer(bytes.data() + taken, bytes.size() - taken), error);
-      taken += more;
-      if (error == beast::http::error::body_limit) {
-        return refuse({413, "The body is too long."});
-      }
-      if (error && error != beast::http::error::need_more) {
-        return refuse({400, "The body is not well-formed chunks."});
-      }
-      if (more == 0) {
-        break;
-      }
-    }
-    if (filler_.is_done()) {
-      JAM_CHECK(taken >= before);
-      return done(taken - before);
-    }
-    std::string rest(bytes.substr(taken));
-    if (rest.size() > kChunkLinesBytesMax) {
-      return refuse({400, "The lines between the chunks of the body are too long."});
-    }
-    waiting_ = std::move(rest);
-    return {ParseStatus::NeedMore, input.size(), 0, {}};
-  }
-
-  ParseStep done(std::size_t consumed_bytes) {
-    is_over_ = true;
-    return {ParseStatus::Complete, consumed_bytes, 0, {}};
+    return split_target(request_);
   }
 
   ParseStep refuse(HeadViolation violation) {
@@ -251,8 +220,9 @@ class RequestParser::Impl {
 
   RequestLimits limits_;
   HeadScanner scanner_;
-  Filler filler_;
-  std::string waiting_;  // The head until it is whole; then what Beast cannot use yet of the body.
+  BodyScanner body_;
+  Request request_;
+  std::string head_;  // Until it is whole.
   bool has_begun_ = false;
   bool is_over_ = false;
 };
@@ -263,7 +233,7 @@ RequestParser& RequestParser::operator=(RequestParser&&) noexcept = default;
 RequestParser::~RequestParser() = default;
 
 ParseStep RequestParser::feed(std::string_view input) { return impl_->feed(input); }
-Request& RequestParser::request() { return impl_->filler().request; }
+Request& RequestParser::request() { return impl_->request(); }
 bool RequestParser::has_begun() const { return impl_->has_begun(); }
 void RequestParser::reset() { impl_ = std::make_unique<Impl>(impl_->limits()); }
 

@@ -4,7 +4,7 @@
 //
 // Stricter than most: line ends are CRLF, nothing is folded, nothing is guessed. A scanner of ours
 // holds every byte of the head to the grammar and the limits as it arrives; Boost.Beast's parser then
-// says what the head means and takes the body, which is read and dropped. No I/O.
+// takes the head apart. A body is read to its end and dropped. No I/O.
 
 #pragma once
 
@@ -17,10 +17,10 @@
 namespace jamsocket::http {
 
 struct RequestLimits {
-  std::size_t request_line_bytes_max = 2048;           ///< Without its line end. Beyond: 414.
-  std::size_t headers_bytes_max = 8192;                ///< All header lines with their line ends. Beyond: 431.
-  std::size_t headers_max = 64;                        ///< Header lines. Beyond: 431.
-  std::size_t body_bytes_max = std::size_t{64} << 10U; ///< Of a body, which is dropped. Beyond: 413.
+  std::size_t request_line_bytes_max = 2048;            ///< Without its line end. Beyond: 414.
+  std::size_t headers_bytes_max = 8192;                 ///< All header lines with their line ends. Beyond: 431.
+  std::size_t headers_max = 64;                         ///< Header lines. Beyond: 431.
+  std::size_t body_bytes_max = std::size_t{64} << 10U;  ///< Of a body, which is dropped. Beyond: 413.
 };
 
 enum class ParseStatus : unsigned char {

@@ -47,11 +47,11 @@ std::optional<Response> check_headers(const Request& request) {
     return upgrade_required("This path speaks WebSocket: the request needs \"Upgrade: websocket\".");
   }
   if (!request.header_lists("Connection", "upgrade")) {
-    return upgrade_required(
-        "The request needs \"Connection: Upgrade\"; a proxy on the way may have taken it out.");
+    return upgrade_required("The request needs \"Connection: Upgrade\"; a proxy on the way may have taken it out.");
   }
   if (request.header_count("Sec-WebSocket-Version") != 1 || request.header("Sec-WebSocket-Version") != "13") {
-    return upgrade_required("The request needs exactly one \"Sec-WebSocket-Version: 13\", the only version spoken here.");
+    return upgrade_required(
+        "The request needs exactly one \"Sec-WebSocket-Version: 13\", the only version spoken here.");
   }
   if (request.header_count("Sec-WebSocket-Key") != 1 || !is_key(*request.header("Sec-WebSocket-Key"))) {
     return bad_request("The request needs exactly one Sec-WebSocket-Key: 16 bytes in base64, 24 characters.");

@@ -43,7 +43,7 @@ OpenFile open_beneath(int directory, const std::string& path) {
 
 struct Found {
   OpenFile file;
-  struct stat status {};
+  struct stat status{};
 };
 
 std::optional<Found> open_regular(int directory, const std::string& path) {
@@ -56,7 +56,7 @@ std::optional<Found> open_regular(int directory, const std::string& path) {
 
 bool is_directory(int directory, const std::string& path) {
   const OpenFile file = open_beneath(directory, path);
-  struct stat status {};
+  struct stat status{};
   return file.is_open() && ::fstat(file.fd(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
@@ -84,8 +84,7 @@ std::optional<std::string> read_slice(int fd, std::uint64_t offset, std::uint64_
   std::string content(static_cast<std::size_t>(bytes), '\0');
   std::size_t done = 0;
   while (done < content.size()) {
-    const ssize_t more =
-        ::pread(fd, content.data() + done, content.size() - done, static_cast<off_t>(offset + done));
+    const ssize_t more = ::pread(fd, content.data() + done, content.size() - done, static_cast<off_t>(offset + done));
     if (more < 0 && errno == EINTR) {
       continue;
     }
@@ -246,8 +245,9 @@ StaticResponse StaticFiles::get(const Request& request, std::string_view path) c
       return result;
     }
     auto content = read_slice(chosen->found.file.fd(), range.offset, range.bytes);
-    struct stat after {};
-    const bool is_stable = ::fstat(chosen->found.file.fd(), &after) == 0 && is_same_version(chosen->found.status, after);
+    struct stat after{};
+    const bool is_stable =
+        ::fstat(chosen->found.file.fd(), &after) == 0 && is_same_version(chosen->found.status, after);
     if (content && is_stable) {
       result.response.body = std::move(*content);
       return result;

@@ -109,7 +109,8 @@ TEST_F(StaticFilesTest, NeverLeavesItsDirectory) {
         "/..%5csecret.txt", "/%252e%252e%252fsecret.txt", "/%252e%252e/secret.txt", "//etc/passwd", "/./app.js",
         "/sub/./index.html", "/app.js/", "/app.js/x", "/%c0%ae%c0%ae/secret.txt", "/app.js%00.txt", "/nothing"}) {
     const StaticResponse result = get(path);
-    EXPECT_TRUE(result.response.status == 400 || result.response.status == 404) << path << ' ' << result.response.status;
+    EXPECT_TRUE(result.response.status == 400 || result.response.status == 404)
+        << path << ' ' << result.response.status;
     EXPECT_EQ(result.response.body.find("SECRET"), std::string::npos);
     EXPECT_NE(result.response.body, "secret") << path;
   }

@@ -13,9 +13,7 @@ namespace {
 using close_code::kProtocolError;
 using close_code::kTooBig;
 
-std::uint8_t byte_at(std::span<const char> input, std::size_t index) {
-  return static_cast<std::uint8_t>(input[index]);
-}
+std::uint8_t byte_at(std::span<const char> input, std::size_t index) { return static_cast<std::uint8_t>(input[index]); }
 
 std::uint64_t big_endian(std::span<const char> bytes) {
   std::uint64_t value = 0;

@@ -189,8 +189,8 @@ TEST(EncodeCloseFrame, CutsReasonsBetweenCharacters) {
 // RFC 6455 section 7.4.
 TEST(CloseCode, MayBeReceivedIfItMayBeSent) {
   for (std::uint32_t code = 0; code <= 65535; ++code) {
-    const bool allowed = (code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006) ||
-                         (code >= 3000 && code < 5000);
+    const bool allowed =
+        (code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006) || (code >= 3000 && code < 5000);
     EXPECT_EQ(close_code::may_be_received(static_cast<std::uint16_t>(code)), allowed) << code;
   }
 }

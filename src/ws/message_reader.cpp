@@ -11,15 +11,15 @@
 namespace jamsocket::ws {
 
 struct MessageReader::Partial {
-  std::string message;                            // Of the open message, unmasked.
-  FrameHeader frame;                              // The open frame, if in_frame.
-  std::uint64_t frame_done_bytes = 0;             // Payload of the open frame that has come.
-  std::uint32_t fragments = 0;                    // Frames of the open message, the open one included.
+  std::string message;                 // Of the open message, unmasked.
+  FrameHeader frame;                   // The open frame, if in_frame.
+  std::uint64_t frame_done_bytes = 0;  // Payload of the open frame that has come.
+  std::uint32_t fragments = 0;         // Frames of the open message, the open one included.
   Opcode message_opcode = Opcode::Continuation;
   bool in_frame = false;
-  bool in_message = false;                        // False again once the message was delivered.
+  bool in_message = false;  // False again once the message was delivered.
   Utf8Stream utf8;
-  std::uint8_t header_bytes = 0;                  // Of a header that has not come whole.
+  std::uint8_t header_bytes = 0;  // Of a header that has not come whole.
   std::array<char, kClientHeaderBytesMax> header{};
   std::array<char, kControlBytesMax> control{};
 
@@ -43,8 +43,8 @@ void append_received(std::string& message, std::string_view piece, std::uint64_t
   const std::size_t needed = message.size() + piece.size();
   if (needed > message.capacity()) {
     const std::size_t doubled = std::max<std::size_t>(2 * needed, 512);
-    message.reserve(std::max<std::size_t>(needed, static_cast<std::size_t>(std::min<std::uint64_t>(
-                                                      doubled, announced_bytes))));
+    message.reserve(
+        std::max<std::size_t>(needed, static_cast<std::size_t>(std::min<std::uint64_t>(doubled, announced_bytes))));
   }
   message.append(piece);
 }
@@ -52,9 +52,8 @@ void append_received(std::string& message, std::string_view piece, std::uint64_t
 // What is wrong with a Close body so far, if anything; it may not have come whole.
 std::optional<Violation> check_close_body(std::string_view body, bool is_whole) {
   if (body.size() < 2) {
-    return body.size() == 1 && is_whole
-               ? std::optional(Violation{close_code::kProtocolError, "close body of one byte"})
-               : std::nullopt;
+    return body.size() == 1 && is_whole ? std::optional(Violation{close_code::kProtocolError, "close body of one byte"})
+                                        : std::nullopt;
   }
   const auto high = static_cast<std::uint8_t>(body[0]);
   const auto low = static_cast<std::uint8_t>(body[1]);
@@ -285,8 +284,6 @@ void MessageReader::drop_delivered() {
 
 bool MessageReader::mid_message() const { return partial_ && !at_end_ && partial_->is_open(); }
 
-std::size_t MessageReader::held_bytes() const {
-  return partial_ ? sizeof(Partial) + partial_->message.capacity() : 0;
-}
+std::size_t MessageReader::held_bytes() const { return partial_ ? sizeof(Partial) + partial_->message.capacity() : 0; }
 
 }  // namespace jamsocket::ws

@@ -28,14 +28,14 @@ enum class StepKind : std::uint8_t {
   Binary,    ///< A whole message.
   Ping,      ///< To be answered by a Pong with the same payload.
   Pong,
-  Close,     ///< The peer closes. The reader is at its end.
-  Failure,   ///< The peer broke the protocol: close with `code`. The reader is at its end.
+  Close,    ///< The peer closes. The reader is at its end.
+  Failure,  ///< The peer broke the protocol: close with `code`. The reader is at its end.
 };
 
 struct ReadStep {
   StepKind kind = StepKind::NeedMore;
-  std::uint16_t code = 0;       ///< Close: the peer's, 0 if it gave none. Failure: 1002, 1007, 1008 or 1009.
-  std::string_view payload;     ///< Of a message, Ping or Pong. Close: the peer's reason. Failure: why, static.
+  std::uint16_t code = 0;    ///< Close: the peer's, 0 if it gave none. Failure: 1002, 1007, 1008 or 1009.
+  std::string_view payload;  ///< Of a message, Ping or Pong. Close: the peer's reason. Failure: why, static.
 };
 
 class MessageReader {
@@ -64,8 +64,7 @@ class MessageReader {
   struct Partial;
 
   ReadStep next_general(std::span<char>& input, const ReaderLimits& limits);
-  std::expected<std::optional<FrameHeader>, Violation> take_header(std::span<char>& input,
-                                                                   const ReaderLimits& limits);
+  std::expected<std::optional<FrameHeader>, Violation> take_header(std::span<char>& input, const ReaderLimits& limits);
   std::optional<ReadStep> begin_frame(const FrameHeader& header, std::span<char>& input, const ReaderLimits& limits);
   std::optional<ReadStep> continue_frame(std::span<char>& input);
   std::optional<ReadStep> end_data_frame();

@@ -11,8 +11,8 @@ namespace jamsocket::ws {
 
 // Printed by failing tests.
 std::ostream& operator<<(std::ostream& out, const testing::Seen& seen) {
-  return out << "kind " << static_cast<int>(seen.kind) << " code " << seen.code << " payload ("
-             << seen.payload.size() << ") " << seen.payload.substr(0, 60);
+  return out << "kind " << static_cast<int>(seen.kind) << " code " << seen.code << " payload (" << seen.payload.size()
+             << ") " << seen.payload.substr(0, 60);
 }
 
 namespace testing {
@@ -63,7 +63,8 @@ TEST(MessageReader, ReadsWhatIsAllowed) {
       {"125 bytes", client_frame(0x82, std::string(125, 'x')), {binary(std::string(125, 'x'))}},
       {"126 bytes", client_frame(0x82, std::string(126, 'x')), {binary(std::string(126, 'x'))}},
       {"two fragments (5.4)", client_frame(0x01, "Hel") + client_frame(0x80, "lo"), {text("Hello")}},
-      {"three fragments, one empty", client_frame(0x02, "a") + client_frame(0x00, "") + client_frame(0x80, "b"),
+      {"three fragments, one empty",
+       client_frame(0x02, "a") + client_frame(0x00, "") + client_frame(0x80, "b"),
        {binary("ab")}},
       {"fragments, all empty", client_frame(0x01, "") + client_frame(0x00, "") + client_frame(0x80, ""), {text("")}},
       {"a ping between fragments (5.4)",
@@ -75,13 +76,15 @@ TEST(MessageReader, ReadsWhatIsAllowed) {
        {{Ping, 0, "1"}, {Ping, 0, "2"}, {Pong, 0, "3"}, text("abc"), {Ping, 0, ""}}},
       {"ping of 125 bytes (5.5)", client_frame(0x89, std::string(125, 'p')), {{Ping, 0, std::string(125, 'p')}}},
       {"binary that is not UTF-8", client_frame(0x82, "\xFF\x80"), {binary("\xFF\x80")}},
-      {"zero and U+10FFFF in text", text_frame("a\0b\xF4\x8F\xBF\xBF\xEF\xBF\xBF"s),
+      {"zero and U+10FFFF in text",
+       text_frame("a\0b\xF4\x8F\xBF\xBF\xEF\xBF\xBF"s),
        {text("a\0b\xF4\x8F\xBF\xBF\xEF\xBF\xBF"s)}},
       {"an HTTP request as text", text_frame("GET / HTTP/1.1\r\n\r\n"), {text("GET / HTTP/1.1\r\n\r\n")}},
       {"close without a body (5.5.1)", client_frame(0x88, ""), {{Close, 0, ""}}},
       {"close with a code", client_frame(0x88, close_body(1000)), {{Close, 1000, ""}}},
       {"close with a reason", client_frame(0x88, close_body(4999, "caf\u00e9")), {{Close, 4999, "caf\u00e9"}}},
-      {"close with the longest reason", client_frame(0x88, close_body(3000, std::string(123, 'r'))),
+      {"close with the longest reason",
+       client_frame(0x88, close_body(3000, std::string(123, 'r'))),
        {{Close, 3000, std::string(123, 'r')}}},
       {"close inside a message", client_frame(0x01, "a") + client_frame(0x88, close_body(1001)), {{Close, 1001, ""}}},
       {"nothing after a close counts", client_frame(0x88, "") + text_frame("late") + "\xFF\xFF", {{Close, 0, ""}}},
@@ -90,7 +93,9 @@ TEST(MessageReader, ReadsWhatIsAllowed) {
 
 TEST(MessageReader, RefusesWhatIsNot) {
   expect_stories({
-      {"the frames before it are good", text_frame("one") + text_frame("two") + "\x83", {text("one"), text("two"), {Failure, 1002, ""}}},
+      {"the frames before it are good",
+       text_frame("one") + text_frame("two") + "\x83",
+       {text("one"), text("two"), {Failure, 1002, ""}}},
       {"no mask", "\x81\x05Hello", {{Failure, 1002, ""}}},
       {"RSV1", "\xC1", {{Failure, 1002, ""}}},
       {"continuation of nothing", client_frame(0x80, "x"), {{Failure, 1002, ""}}},
@@ -118,7 +123,8 @@ TEST(MessageReader, RefusesWhatIsNot) {
       {"text that ends inside a character", text_frame("\xE2\x82"), {{Failure, 1007, ""}}},
       {"long text not UTF-8", text_frame(std::string(1000, 'x') + "\xED\xA0\x80"), {{Failure, 1007, ""}}},
       {"a character's end never comes", client_frame(0x01, "\xE2\x82") + client_frame(0x80, ""), {{Failure, 1007, ""}}},
-      {"surrogate over two fragments", client_frame(0x01, "\xED") + client_frame(0x80, "\xA0\x80"),
+      {"surrogate over two fragments",
+       client_frame(0x01, "\xED") + client_frame(0x80, "\xA0\x80"),
        {{Failure, 1007, ""}}},
       {"nothing after a failure counts", "\x83"s + text_frame("late"), {{Failure, 1002, ""}}},
   });
@@ -156,11 +162,14 @@ TEST(MessageReader, HoldsTheMessageLimitAtTheHeader) {
   expect_stories(
       {
           {"at the limit", client_frame(0x82, std::string(1000, 'x')), {binary(std::string(1000, 'x'))}},
-          {"one beyond, announced only", client_frame(0x82, std::string(1001, 'x')).substr(0, 4), {{Failure, 1009, ""}}},
+          {"one beyond, announced only",
+           client_frame(0x82, std::string(1001, 'x')).substr(0, 4),
+           {{Failure, 1009, ""}}},
           {"fragments up to the limit",
            client_frame(0x02, std::string(999, 'x')) + client_frame(0x00, "x") + client_frame(0x80, ""),
            {binary(std::string(1000, 'x'))}},
-          {"fragments beyond it", client_frame(0x02, std::string(999, 'x')) + client_frame(0x80, "xx").substr(0, 2),
+          {"fragments beyond it",
+           client_frame(0x02, std::string(999, 'x')) + client_frame(0x80, "xx").substr(0, 2),
            {{Failure, 1009, ""}}},
           {"a ping is no part of it",
            client_frame(0x02, std::string(1000, 'x')) + client_frame(0x89, "p") + client_frame(0x80, ""),
@@ -177,7 +186,8 @@ TEST(MessageReader, HoldsTheFragmentLimit) {
   expect_stories(
       {
           {"at the limit", client_frame(0x01, "a") + client_frame(0x00, "") + client_frame(0x80, "b"), {text("ab")}},
-          {"one beyond", client_frame(0x01, "a") + client_frame(0x00, "") + client_frame(0x00, "") + client_frame(0x80, ""),
+          {"one beyond",
+           client_frame(0x01, "a") + client_frame(0x00, "") + client_frame(0x00, "") + client_frame(0x80, ""),
            {{Failure, 1008, ""}}},
           {"each message counts anew",
            client_frame(0x01, "a") + client_frame(0x80, "b") + client_frame(0x01, "c") + client_frame(0x80, "d"),

@@ -27,22 +27,22 @@ struct Bad {
 };
 
 const std::vector<Bad> kBad = {
-    {"\x80", 0},                  // A continuation byte on its own.
+    {"\x80", 0},  // A continuation byte on its own.
     {"\xBF", 0},
-    {"\xC0\xAF", 0},              // Overlong slash.
+    {"\xC0\xAF", 0},  // Overlong slash.
     {"\xC1\xBF", 0},
     {"\xE0\x80\xAF", 1},
     {"\xE0\x9F\xBF", 1},
     {"\xF0\x80\x80\xAF", 1},
     {"\xF0\x8F\xBF\xBF", 1},
-    {"\xED\xA0\x80", 1},          // Surrogates.
+    {"\xED\xA0\x80", 1},  // Surrogates.
     {"\xED\xBF\xBF", 1},
-    {"\xF4\x90\x80\x80", 1},      // Beyond U+10FFFF.
+    {"\xF4\x90\x80\x80", 1},  // Beyond U+10FFFF.
     {"\xF5\x80\x80\x80", 0},
     {"\xF8\x88\x80\x80\x80", 0},
     {"\xFE", 0},
     {"\xFF", 0},
-    {"\xC3(", 1},                 // Not continued.
+    {"\xC3(", 1},  // Not continued.
     {"\xE2\x82(", 2},
     {"\xE2(\xA1", 1},
     {"\xF0\x9F\x98(", 3},
@@ -54,15 +54,15 @@ const std::vector<std::string> kGood = {
     "\0"s,
     "plain",
     "\u00e9\u00df",
-    "\xC2\x80",                  // U+0080, the first of two bytes,
-    "\xDF\xBF",                  // and the last.
-    "\xE0\xA0\x80",              // U+0800.
-    "\xED\x9F\xBF",              // U+D7FF, before the surrogates,
-    "\xEE\x80\x80",              // U+E000, after them.
-    "\xEF\xBF\xBF",              // U+FFFF.
-    "\xF0\x90\x80\x80",          // U+10000.
-    "\xF4\x8F\xBF\xBF",          // U+10FFFF.
-    "\xEF\xBB\xBF",              // A byte order mark.
+    "\xC2\x80",          // U+0080, the first of two bytes,
+    "\xDF\xBF",          // and the last.
+    "\xE0\xA0\x80",      // U+0800.
+    "\xED\x9F\xBF",      // U+D7FF, before the surrogates,
+    "\xEE\x80\x80",      // U+E000, after them.
+    "\xEF\xBF\xBF",      // U+FFFF.
+    "\xF0\x90\x80\x80",  // U+10000.
+    "\xF4\x8F\xBF\xBF",  // U+10FFFF.
+    "\xEF\xBB\xBF",      // A byte order mark.
     "a\u20acb\U0001f600c\u0000d",
 };
 
