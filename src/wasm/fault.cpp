@@ -7,7 +7,8 @@
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
-#include <optional>
+#include <string_view>
+#include <utility>
 
 namespace jamsocket::wasm {
 namespace {
@@ -20,9 +21,28 @@ struct Free {
   void operator()(char* text) const { std::free(text); }
 };
 
-// A name as its author wrote it. Names of linkers are often demangled already; Rust's older mangling
-// is C++'s with a hash behind.
+// Rust's older mangling is C++'s, with a hash behind and with what no C++ name can have as escapes.
+void unescape_rust(std::string& name) {
+  constexpr std::size_t kHashBytes = 19;  // ::h and 16 digits
+  if (name.size() > kHashBytes && name.compare(name.size() - kHashBytes, 3, "::h") == 0 &&
+      name.find_first_not_of("0123456789abcdef", name.size() - 16) == std::string::npos) {
+    name.resize(name.size() - kHashBytes);
+  }
+  constexpr std::pair<std::string_view, std::string_view> kEscapes[] = {{"$LT$", "<"},  {"$GT$", ">"},  {"$RF$", "&"},
+                                                                        {"$BP$", "*"},  {"$C$", ","},   {"$u20$", " "},
+                                                                        {"$u7b$", "{"}, {"$u7d$", "}"}, {"..", "::"}};
+  for (const auto& [escape, text] : kEscapes) {
+    for (std::size_t at = name.find(escape); at != std::string::npos; at = name.find(escape, at + text.size())) {
+      name.replace(at, escape.size(), text);
+    }
+  }
+}
+
+// A name as its author wrote it. Names of linkers are often demangled already.
 std::string demangled(std::string name) {
+  if (const std::size_t suffix = name.find(".llvm."); suffix != std::string::npos) {
+    name.resize(suffix);
+  }
   if (name.starts_with("_Z")) {
     int status = 0;
     const std::unique_ptr<char, Free> text(abi::__cxa_demangle(name.c_str(), nullptr, nullptr, &status));
@@ -30,11 +50,7 @@ std::string demangled(std::string name) {
       name = text.get();
     }
   }
-  constexpr std::size_t kRustHashBytes = 19;  // ::h and 16 digits
-  if (name.size() > kRustHashBytes && name.compare(name.size() - kRustHashBytes, 3, "::h") == 0 &&
-      name.find_first_not_of("0123456789abcdef", name.size() - 16) == std::string::npos) {
-    name.resize(name.size() - kRustHashBytes);
-  }
+  unescape_rust(name);
   if (name.size() > kNameBytesMax) {
     name.resize(kNameBytesMax);
     name += "...";

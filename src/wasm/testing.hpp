@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <cstdlib>
 #include <fstream>
 #include <initializer_list>
 #include <iterator>
@@ -33,14 +34,24 @@ inline std::string example_bytes(const std::string& name) {
   return read_file(JAMSOCKET_EXAMPLES_DIR "/" + name + ".wasm");
 }
 
+/// The module, which must load.
+inline std::shared_ptr<const Module> loaded(const Engine& engine, std::string_view bytes) {
+  auto module = engine.load_bytes(bytes, {});
+  if (!module) {
+    ADD_FAILURE() << module.error().message;
+    std::abort();
+  }
+  return *module;
+}
+
 /// A room without a server: events in, effects out.
 class TestRoom {
  public:
   TestRoom(const Engine& engine, std::string_view bytes, const ModuleLimits& limits = {},
-           const service::RoomStart& start = {.room_id = "r"}) {
-    const auto module = engine.load_bytes(bytes, {});
-    EXPECT_TRUE(module.has_value()) << module.error().message;
-    service_ = make_module_service("test", *module, limits);
+           const service::RoomStart& start = {.room_id = "r"})
+      : TestRoom(make_module_service("test", loaded(engine, bytes), limits), start) {}
+  explicit TestRoom(std::unique_ptr<service::Service> service, const service::RoomStart& start = {.room_id = "r"})
+      : service_(std::move(service)) {
     auto created = service_->create(start, effects);
     if (created) {
       instance_ = std::move(*created);
