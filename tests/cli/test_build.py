@@ -1,0 +1,99 @@
+"""build and check: what is made of which source, what is said when it cannot be, and of modules that are none."""
+
+import json
+import os
+import shutil
+import unittest
+
+from command import EXAMPLES, SOURCE, CommandTest, clean_environment, jamsocket
+
+HAS_CPP = shutil.which("clang++-19") is not None
+NO_SOURCE = "C++ sources, no Cargo.toml and no package.json; allowed: one of these; or name the source in jamsocket.toml: " \
+            '[service] source = "NAME.cpp"'
+
+
+class Build(CommandTest):
+    def copy_of_counter(self):
+        shutil.copytree(SOURCE / "examples" / "counter", self.folder / "counter",
+                        ignore=shutil.ignore_patterns(".jamsocket"))
+        return self.folder / "counter"
+
+    @unittest.skipUnless(HAS_CPP, "clang++-19 is not installed")
+    def test_a_source_in_cpp_becomes_a_module(self):
+        counter = self.copy_of_counter()
+        ended = jamsocket("build", counter)
+        module = counter / ".jamsocket" / "counter.wasm"
+        self.assertEqual((ended.returncode, ended.stdout), (0, f"{module}\n"), ended.stderr)
+        facts = json.loads(jamsocket("check", "--json", module).stdout)
+        self.assertEqual((facts["ok"], facts["abi"], facts["version"], facts["protocol"], facts["problems"]),
+                         (True, "Jamsocket", 1, 0, []))
+        self.assertIn("jam_malloc", [one["name"] for one in facts["exports"]])
+
+    @unittest.skipUnless(HAS_CPP, "clang++-19 is not installed")
+    def test_the_output_can_be_named_and_a_folder_without_a_file_is_a_package(self):
+        counter = self.copy_of_counter()
+        (counter / "jamsocket.toml").unlink()
+        module = self.folder / "new" / "out.wasm"
+        ended = jamsocket("build", counter, "-o", module)
+        self.assertEqual((ended.returncode, ended.stdout), (0, f"{module}\n"), ended.stderr)
+        self.assertEqual(module.read_bytes()[:4], b"\0asm")
+        self.assertIn("it can be served\n", jamsocket("check", module).stdout)
+
+    @unittest.skipUnless(HAS_CPP, "clang++-19 is not installed")
+    def test_the_compilers_errors_are_shown(self):
+        self.write("broken.cpp", "int main( {\n")
+        ended = jamsocket("build", self.folder)
+        self.assertEqual((ended.returncode, ended.stdout), (1, ""))
+        self.assertIn("broken.cpp:1:", ended.stderr)
+        self.assertTrue(ended.stderr.endswith("jamsocket: clang++-19 failed with exit code 1\n"), ended.stderr)
+
+    def test_missing_tools_are_named_with_their_packages(self):
+        environment = clean_environment(PATH="/nonexistent")
+        self.write("cpp/service.cpp", "")
+        self.write("as/package.json", "{}")
+        for folder, packages in [("cpp", "on Debian: apt-get install clang-19 lld-19 wasi-libc"),
+                                 ("as", "on Debian: apt-get install nodejs npm")]:
+            ended = jamsocket("build", self.folder / folder, environment=environment)
+            self.assertEqual((ended.returncode, ended.stdout), (1, ""))
+            self.assertIn(packages, ended.stderr)
+
+    def test_what_cannot_be_built(self):
+        self.refused(["build", self.folder], 1, f"jamsocket: '{self.folder}' has 0 {NO_SOURCE}\n")
+        self.write("a.cpp", "")
+        self.write("b.cpp", "")
+        self.refused(["build", self.folder], 1, f"jamsocket: '{self.folder}' has 2 {NO_SOURCE}\n")
+        self.refused(["build", self.folder / "a.cpp"], 1, f"jamsocket: '{self.folder}/a.cpp' is not a folder\n")
+        self.write("jamsocket.toml", '[service]\nsource = "c.cpp"\n')
+        self.refused(["build", self.folder], 1,
+                     f"jamsocket: there is no service at '{self.folder}/c.cpp': no such file or folder\n")
+        self.write("jamsocket.toml", '[service]\nmodule = "c.wasm"\n')
+        self.refused(["build", self.folder], 1,
+                     "jamsocket: [service] module names a built module: there is nothing to build\n")
+
+    def test_modules_that_are_none(self):
+        not_wasm = self.write("text.wasm", "hello")
+        cut_short = self.write("cut.wasm", b"\0asm\1\0\0\0\1\xff")
+        for path in (not_wasm, cut_short, self.write("empty.wasm", b"")):
+            with self.subTest(path.name):
+                ended = jamsocket("check", path)
+                self.assertEqual(ended.returncode, 1)
+                self.assertIn("\nproblem:  ", ended.stdout)
+                self.assertTrue(ended.stdout.endswith("it cannot be served\n"))
+                facts = json.loads(jamsocket("check", path, "--json").stdout)
+                self.assertFalse(facts["ok"])
+                served = jamsocket("serve", path, "-p", "0")
+                self.assertEqual((served.returncode, served.stdout), (1, ""))
+                self.assertTrue(served.stderr.startswith(f"jamsocket: {path}: "), served.stderr)
+        missing = self.folder / "missing.wasm"
+        for command in ("check", "serve"):
+            self.refused([command, missing], 1, f"jamsocket: {missing}: No such file or directory\n")
+
+    @unittest.skipUnless((EXAMPLES / "counter.wasm").exists(), "the examples are not built")
+    def test_every_example_can_be_served(self):
+        for module in sorted(EXAMPLES.glob("*.wasm")):
+            ended = jamsocket("check", module)
+            self.assertEqual((ended.returncode, ended.stderr), (0, ""), ended.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()

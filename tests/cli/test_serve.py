@@ -1,0 +1,121 @@
+"""serve and dev as processes: what they say, the port they take, how they end."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import unittest
+import urllib.request
+
+from command import COMMAND, DEADLINE, EXAMPLES, SOURCE, CommandTest, clean_environment, jamsocket
+
+COUNTER = EXAMPLES / "counter.wasm"
+
+
+class Running:
+    """A started server; leaving it ends the process, whatever happened."""
+
+    def __init__(self, *words, environment=None, folder=None):
+        self.process = subprocess.Popen([COMMAND, *map(str, words)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True, cwd=folder,
+                                        env=environment or clean_environment())
+        self.errors = []
+        self._reader = threading.Thread(target=lambda: self.errors.extend(self.process.stderr), daemon=True)
+        self._reader.start()
+        self._watchdog = threading.Timer(DEADLINE, self.process.kill)
+        self._watchdog.start()
+        self.first_line = self.process.stdout.readline()
+        match = re.fullmatch(r"listening on http://([^/]+):(\d+)\n", self.first_line)
+        self.port = int(match.group(2)) if match else None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._watchdog.cancel()
+        self.process.kill()
+        self.process.wait()
+        self._reader.join()
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+    def end(self, number):
+        self.process.send_signal(number)
+        return self.process.wait(timeout=DEADLINE)
+
+
+def get(port, path):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=DEADLINE) as answer:
+        return answer.status, answer.read()
+
+
+@unittest.skipUnless(COUNTER.exists(), "the examples are not built")
+class Serve(CommandTest):
+    def environment(self, **changes):
+        return clean_environment(XDG_CACHE_HOME=str(self.folder / "cache"), **changes)
+
+    def test_says_where_serves_and_ends_at_a_signal(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with Running("serve", COUNTER, "-p", "0", environment=self.environment()) as server:
+                self.assertIsNotNone(server.port, server.first_line)
+                self.assertEqual(get(server.port, "/status"), (200, b"ok"))
+                self.assertEqual(server.end(number), 0)
+
+    def test_the_compiled_module_is_kept_in_the_users_cache(self):
+        with Running("serve", COUNTER, "-p", "0", environment=self.environment()) as server:
+            self.assertIsNotNone(server.port)
+        cache = self.folder / "cache" / "jamsocket" / "modules"
+        self.assertEqual(len(list(cache.iterdir())), 1)
+        self.assertEqual(cache.stat().st_mode & 0o077, 0)
+
+    def test_a_taken_port_is_said_plainly(self):
+        with Running("serve", COUNTER, "-p", "0", environment=self.environment()) as server:
+            ended = jamsocket("serve", COUNTER, "--port", server.port, environment=self.environment())
+            self.assertEqual((ended.returncode, ended.stdout), (1, ""))
+            self.assertTrue(ended.stderr.startswith(f"jamsocket: port {server.port} on 127.0.0.1 is taken"), ended.stderr)
+            self.assertEqual(ended.stderr.count("\n"), 1)
+
+    def test_logs_are_json_lines_away_from_a_terminal(self):
+        with Running("serve", COUNTER, "-p", "0", environment=self.environment()) as server:
+            server.end(signal.SIGTERM)
+            server._reader.join()
+            self.assertTrue(server.errors and all(line.startswith('{"time":"') for line in server.errors), server.errors)
+        with Running("serve", COUNTER, "-p", "0", "--log-format", "text", environment=self.environment()) as server:
+            server.end(signal.SIGTERM)
+            server._reader.join()
+            self.assertTrue(server.errors and all(re.match(r"\d\d:\d\d:\d\d\.\d\d\d \w+ ", line) for line in server.errors))
+
+    def test_open_files_are_raised_to_the_hard_limit(self):
+        import resource
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        with Running("serve", COUNTER, "-p", "0", environment=self.environment()) as server:
+            self.assertIsNotNone(server.port)
+            limits = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+            self.assertEqual(limits, (hard, hard))
+
+    def test_a_module_named_in_the_file_is_served_with_its_settings(self):
+        shutil.copy(COUNTER, self.folder / "it.wasm")
+        self.write("public/index.html", "hello")
+        path = self.write("jamsocket.toml", 'static_files = "public"\n[server]\nport = 0\n[service]\nmodule = "it.wasm"\n')
+        for words in (["serve", "--config", path], ["dev", self.folder]):
+            with Running(*words, environment=self.environment()) as server:
+                self.assertIsNotNone(server.port, server.first_line)
+                self.assertEqual(get(server.port, "/"), (200, b"hello"))
+                self.assertEqual(server.end(signal.SIGTERM), 0)
+
+    @unittest.skipUnless(shutil.which("clang++-19"), "clang++-19 is not installed")
+    def test_dev_builds_serves_and_says_where_the_page_is(self):
+        counter = self.folder / "counter"
+        shutil.copytree(SOURCE / "examples" / "counter", counter, ignore=shutil.ignore_patterns(".jamsocket"))
+        with Running("dev", "-p", "0", folder=counter, environment=self.environment()) as server:
+            self.assertIsNotNone(server.port, server.first_line)
+            self.assertEqual(server.process.stdout.readline().split(), ["page:", f"http://localhost:{server.port}/"])
+            self.assertEqual(server.process.stdout.readline().split(), ["rooms:", f"ws://localhost:{server.port}/ws/ROOM"])
+            self.assertEqual(get(server.port, "/")[1], (counter / "static" / "index.html").read_bytes())
+            self.assertEqual(server.end(signal.SIGINT), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,63 @@
+"""Commands, options and mistyped ones."""
+
+import os
+import unittest
+
+from command import CommandTest, jamsocket
+
+COMMANDS = [["dev"], ["build"], ["serve"], ["check"], ["config"], ["config", "check"], ["config", "show"],
+            ["config", "example"]]
+
+
+class Words(CommandTest):
+    def test_version(self):
+        ended = jamsocket("--version")
+        self.assertEqual((ended.returncode, ended.stdout), (0, f"jamsocket {os.environ['JAMSOCKET_VERSION']}\n"))
+
+    def test_help_names_every_command(self):
+        ended = jamsocket("--help")
+        self.assertEqual((ended.returncode, ended.stderr), (0, ""))
+        for word in ("dev", "build", "serve", "check", "config"):
+            self.assertIn(f"\n  {word} ", ended.stdout)
+
+    def test_help_of_each_command(self):
+        for words in COMMANDS:
+            ended = jamsocket(*words, "--help")
+            self.assertEqual((ended.returncode, ended.stderr), (0, ""), words)
+            self.assertIn("Usage: ", ended.stdout)
+
+    def test_help_of_serve_names_the_promised_options_and_their_defaults(self):
+        text = " ".join(jamsocket("serve", "--help").stdout.split())
+        for part in ("-p,--port N", "[8080; or $PORT]", "--host TEXT", '["127.0.0.1"; or $HOST]', "-r,--room-strategy",
+                     '["implicit"]', "-s,--shutdown-policy", '["300sec"]', "-i,--heartbeat-interval", "[25]",
+                     "-t,--heartbeat-timeout", "[60]", "--static", "--shards", "--config FILE", "--log-level",
+                     "$LOG_LEVEL", "--set KEY=VALUE"):
+            self.assertIn(part, text)
+
+    def test_without_a_command_there_is_help(self):
+        for words in ([], ["config"]):
+            ended = jamsocket(*words)
+            self.assertEqual((ended.returncode, ended.stdout), (2, ""))
+            self.assertIn("Usage: ", ended.stderr)
+            self.assertIn("needs a command: ", ended.stderr.splitlines()[-1])
+
+    def test_mistyped_words(self):
+        for words, error in [
+            (["sevre"], "'sevre' is no command of 'jamsocket'; did you mean 'serve'?"),
+            (["zzz"], "'zzz' is no command of 'jamsocket'; there are: dev, build, serve, check, config"),
+            (["\x1b[2J"], "'\\u001b[2J' is no command of 'jamsocket'; there are: dev, build, serve, check, config"),
+            (["config", "shwo"], "'shwo' is no command of 'jamsocket config'; did you mean 'show'?"),
+            (["serve", "--prot", "1"], "'--prot' is no option of 'jamsocket serve'; did you mean '--port'?"),
+            (["serve", "--prot=1", "x"], "'--prot=1' is no option of 'jamsocket serve'; did you mean '--port'?"),
+            (["serve", "--zzz"], "'--zzz' is no option of 'jamsocket serve'; see 'jamsocket serve --help'"),
+            (["serve", "a.wasm", "b.wasm"], "'b.wasm' is one word too many; see 'jamsocket serve --help'"),
+            (["serve", "a.wasm", "--port"], "--port needs a value; see 'jamsocket serve --help'"),
+            (["serve"], "which module? 'jamsocket serve MODULE.wasm', or a --config whose [service] names a module"),
+            (["check"], "MODULE.wasm is required; see 'jamsocket check --help'"),
+        ]:
+            with self.subTest(words):
+                self.refused(words, 2, f"jamsocket: {error}\n")
+
+
+if __name__ == "__main__":
+    unittest.main()
