@@ -37,6 +37,9 @@ namespace jamsocket {
   X(RoomsRefused, "rooms_refused", "rooms not made at the limit")                         \
   X(EventsHandled, "events_handled", "service calls")                                     \
   X(EventsFailed, "events_failed", "service calls ended by a trap or a limit")            \
+  X(CallsSlow, "calls_slow", "service calls that ended on a slow thread")                 \
+  X(CallsCrowded, "calls_crowded", "slow calls ended because there were too many")        \
+  X(CallsOverlong, "calls_overlong", "calls that held a loop for more than 50 ms")        \
   X(InboxFull, "inbox_full", "times a room's inbox was full and its clients not read")    \
   X(LoopTurns, "loop_turns", "turns of the event loops")
 

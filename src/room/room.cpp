@@ -83,8 +83,9 @@ bool Room::begin_call(ServiceCall& call) {
   call.event = running_->take();
   call.event.time_ms = last_time_ms_;
   call.event.number = ++last_event_;
+  call.event.monitor = &call;
   if (instance_ == nullptr) {
-    call.start = {.room_id = id_, .seed = seed_, .time_ms = last_time_ms_};
+    call.start = {.room_id = id_, .seed = seed_, .time_ms = last_time_ms_, .monitor = &call};
   }
   return true;
 }

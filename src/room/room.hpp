@@ -108,6 +108,8 @@ class Room {
   // For the shard's queue of runnable rooms.
   enum class Queued : std::uint8_t { No, Yes };
   Queued queued = Queued::No;
+  // Until then its calls start on a slow thread: one of them took long. The shard's, too.
+  SteadyTime slow_until{};
 
  private:
   struct Member {

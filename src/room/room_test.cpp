@@ -59,8 +59,9 @@ class Probe {
   void timer(Context& context) { context.send_message(broadcast, "tick"); }
 };
 
-class FakeHost final : public RoomHost {
+class FakeHost final : public RoomHost, public SlowCallHost {
  public:
+  service::CallMonitor::Verdict call_runs_long(ServiceCall&) override { return service::CallMonitor::Verdict::GoOn; }
   void runnable(Room& room) override {
     room.queued = Room::Queued::Yes;
     queue.push_back(&room);
@@ -101,7 +102,7 @@ class FakeHost final : public RoomHost {
   InboxPool pool;
   Counters counter_set;
   NullLogger log;
-  ServiceCall call{service::EffectLimits{}};
+  ServiceCall call{service::EffectLimits{}, *this};
   std::vector<Room*> queue;
   int ended = 0;
   int encoded = 0;

@@ -7,8 +7,9 @@
 
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
-#include <string>
 
 #include "service/service.hpp"
 
@@ -16,8 +17,23 @@ namespace jamsocket::room {
 
 class Room;
 
-struct ServiceCall {
-  explicit ServiceCall(const service::EffectLimits& limits) : effects(limits), start_effects(limits) {}
+struct ServiceCall;
+
+/// Decides what becomes of a call that takes long. On the thread of the call.
+class SlowCallHost {
+ public:
+  virtual ~SlowCallHost() = default;
+  virtual service::CallMonitor::Verdict call_runs_long(ServiceCall& call) = 0;
+};
+
+struct ServiceCall final : service::CallMonitor {
+  enum class Place : std::uint8_t {
+    Loop,     ///< On the thread that runs the shard's loop.
+    Slow,     ///< On a slow thread: the loop goes on without it.
+  };
+
+  ServiceCall(const service::EffectLimits& limits, SlowCallHost& slow_host)
+      : effects(limits), start_effects(limits), host(slow_host) {}
 
   Room* room = nullptr;
   service::Service* service = nullptr;
@@ -31,8 +47,19 @@ struct ServiceCall {
   service::Outcome outcome = service::Outcome::Done;
   service::Fault fault;                                ///< Where the outcome is not Done.
 
+  Place place = Place::Loop;                           ///< Written by the thread of the call only.
+  bool ran_long = false;                               ///< The same.
+  std::atomic<bool> must_end{false};                   ///< Set by the loop; looked at while the call runs long.
+
   /// Makes the instance if there is none, and hands it the event.
   void run();
+
+  Verdict call_runs_long() override {
+    ran_long = true;
+    return host.call_runs_long(*this);
+  }
+
+  SlowCallHost& host;
 };
 
 }  // namespace jamsocket::room

@@ -1,11 +1,8 @@
 #include "server/server.hpp"
 
 #include <atomic>
-#include <condition_variable>
 #include <latch>
-#include <mutex>
 #include <random>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -35,6 +32,7 @@ class RunningServer final : public Server {
       : settings_(std::move(settings)),
         service_(std::move(service)),
         surroundings_(surroundings),
+        threads_(surroundings.logger),
         shared_{.settings = settings_,
                 .service = *service_,
                 .files = {},
@@ -43,7 +41,8 @@ class RunningServer final : public Server {
                 .room_hash = RoomIdHash(random_secret()),
                 .shards = shards_,
                 .connection_count = connection_count_,
-                .room_count = room_count_} {}
+                .room_count = room_count_,
+                .threads = threads_} {}
 
   ~RunningServer() override {
     end_shards();
@@ -51,7 +50,7 @@ class RunningServer final : public Server {
   }
 
   Result<void> start() override {
-    if (!threads_.empty()) {
+    if (!shards_.empty()) {
       return fail(ErrorCode::InvalidArgument, "the server was started before");
     }
     site_ = JAM_TRY(open_files(settings_.static_dir));
@@ -64,7 +63,7 @@ class RunningServer final : public Server {
       shards_.back()->post([this](Shard& shard) { shard.listen(*listener_); });
     }
     for (const auto& shard : shards_) {
-      threads_.emplace_back([&running = *shard] { running.run(); });
+      threads_.start(*shard);
     }
     port_ = listener_->port();
     surroundings_.logger.info("server.listening", {{"host", settings_.host}, {"port", std::uint32_t{port_.load()}}, {"shards", settings_.shards}, {"service", service_->name()}});
@@ -104,12 +103,7 @@ class RunningServer final : public Server {
   }
 
   void join_threads() {
-    const std::scoped_lock lock(threads_mutex_);
-    for (std::thread& thread : threads_) {
-      if (thread.joinable()) {
-        thread.join();
-      }
-    }
+    threads_.join();
     if (listener_) {
       listener_->close();
     }
@@ -124,9 +118,8 @@ class RunningServer final : public Server {
   std::atomic<std::uint32_t> connection_count_{0};
   std::atomic<std::uint32_t> room_count_{0};
   std::vector<std::unique_ptr<Shard>> shards_;
+  LoopThreads threads_;
   Shared shared_;
-  std::vector<std::thread> threads_;
-  std::mutex threads_mutex_;  // stop() may be called by several threads.
   std::atomic<std::uint16_t> port_{0};
   std::atomic<bool> stopping_{false};
 };

@@ -20,6 +20,9 @@ constexpr std::uint32_t kEventsForTurn = 4096;
 // All sessions are looked at this many times within the shorter of the two heartbeat times.
 constexpr std::uint32_t kSweepsPerHeartbeat = 4;
 constexpr std::uint32_t kSlicesPerSweep = 16;
+constexpr std::size_t kSlowCallsMax = 64;
+// A room whose call took long starts its calls on slow threads for this long, and then gets another chance.
+constexpr std::chrono::seconds kSlowFor{10};
 
 }  // namespace
 
@@ -35,17 +38,23 @@ Shard::Shard(std::size_t number, const Shared& shared, std::unique_ptr<io::Event
       receive_buffer_(kReceiveBytes),
       started_(shared.clock.steady()),
       rooms_(shared.room_hash, shared.room_count, shared.settings.rooms_max),
-      call_(std::make_unique<room::ServiceCall>(shared.settings.effects)) {
+      call_(make_call()) {
   read_clock();
   next_sweep_ = now_;
 }
 
 Shard::~Shard() = default;
 
-void Shard::run() {
+LoopEnd Shard::run() {
   while (phase_ != Phase::Ended) {
     if (begin_next_call()) {
-      call_->run();
+      room::ServiceCall& call = *call_;
+      call.run();
+      if (call.place == room::ServiceCall::Place::Slow) [[unlikely]] {
+        // Another thread has been running the loop for a while: nothing here may be touched but the call.
+        post([&call](Shard& shard) { shard.finish_slow(call); });
+        return LoopEnd::Lost;
+      }
       finish_call();
     } else {
       end_turn();
@@ -53,41 +62,109 @@ void Shard::run() {
     }
   }
   end_turn();
+  return LoopEnd::Ended;
 }
 
 void Shard::post(Task task) {
-  {
-    const std::scoped_lock lock(tasks_mutex_);
-    tasks_.push_back(std::move(task));
-  }
+  tasks_.push(std::move(task));
   loop_->wake();
 }
 
+service::CallMonitor::Verdict Shard::call_runs_long(room::ServiceCall& call) {
+  using Verdict = service::CallMonitor::Verdict;
+  if (call.must_end.load(std::memory_order_relaxed)) {
+    return Verdict::End;
+  }
+  if (call.place == room::ServiceCall::Place::Slow) {
+    return Verdict::GoOn;
+  }
+  if (slow_calls_.size() >= kSlowCallsMax) {
+    counters_.add(Counter::CallsCrowded);
+    return Verdict::End;
+  }
+  if (!shared_.threads.reserve_standby()) {
+    return Verdict::GoOn;  // It asks again in a millisecond.
+  }
+  JAM_CHECK(&call == call_.get() && runnable_.front() == call.room);
+  take_front_room();
+  call.place = room::ServiceCall::Place::Slow;
+  slow_calls_.push_back(std::exchange(call_, make_call()));
+  shared_.threads.hand_over(*this);
+  return Verdict::GoOn;
+}
+
 bool Shard::begin_next_call() {
-  while (!runnable_.empty() && events_left_for_turn_ > 0) {
+  while (!runnable_.empty() && events_left_for_turn_ > 0 && phase_ != Phase::Ending) {
     room::Room* room = runnable_.front();
+    if (room->slow_until > now_) [[unlikely]] {
+      take_front_room();
+      start_slow(*room);
+      continue;
+    }
     if (room->begin_call(*call_)) {
       --events_left_for_turn_;
       return true;
     }
-    room->queued = room::Room::Queued::No;
-    runnable_.pop_front();
-    events_left_for_room_ = kEventsForRoom;
+    take_front_room();
   }
   return false;
+}
+
+void Shard::take_front_room() {
+  runnable_.front()->queued = room::Room::Queued::No;
+  runnable_.pop_front();
+  events_left_for_room_ = kEventsForRoom;
 }
 
 void Shard::finish_call() {
   room::Room* room = call_->room;
   if (!room->finish_call(*call_)) {
-    room->queued = room::Room::Queued::No;
-    runnable_.pop_front();
-    events_left_for_room_ = kEventsForRoom;
+    take_front_room();
   } else if (--events_left_for_room_ == 0) {
     runnable_.pop_front();
     runnable_.push_back(room);
     events_left_for_room_ = kEventsForRoom;
   }
+}
+
+void Shard::start_slow(room::Room& room) {
+  if (slow_calls_.size() >= kSlowCallsMax) {
+    room.queued = room::Room::Queued::Yes;
+    waiting_for_slow_.push_back(&room);
+    return;
+  }
+  auto made = make_call();
+  if (!room.begin_call(*made)) {
+    return;
+  }
+  room::ServiceCall& call = *made;
+  call.place = room::ServiceCall::Place::Slow;
+  slow_calls_.push_back(std::move(made));
+  shared_.threads.run_slow([this, &call] {
+    call.run();
+    post([&call](Shard& shard) { shard.finish_slow(call); });
+  });
+}
+
+void Shard::finish_slow(room::ServiceCall& call) {
+  counters_.add(Counter::CallsSlow);
+  room::Room& room = *call.room;
+  if (call.ran_long) {
+    room.slow_until = now_ + kSlowFor;
+  }
+  if (phase_ != Phase::Ending && room.finish_call(call)) {
+    runnable(room);
+  }
+  std::erase_if(slow_calls_, [&call](const auto& slow) { return slow.get() == &call; });
+  if (!waiting_for_slow_.empty()) {
+    room::Room* next = waiting_for_slow_.front();
+    waiting_for_slow_.pop_front();
+    runnable_.push_back(next);
+  }
+}
+
+std::unique_ptr<room::ServiceCall> Shard::make_call() {
+  return std::make_unique<room::ServiceCall>(shared_.settings.effects, *this);
 }
 
 void Shard::end_turn() {
@@ -116,7 +193,7 @@ void Shard::wait_and_read() {
 }
 
 std::optional<std::chrono::nanoseconds> Shard::time_to_wait() const {
-  if (!runnable_.empty() || phase_ == Phase::Ended) {
+  if ((!runnable_.empty() && phase_ != Phase::Ending) || phase_ == Phase::Ended) {
     return 0ns;
   }
   std::optional<SteadyTime> deadline = timers_.next_deadline();
@@ -136,14 +213,7 @@ void Shard::read_clock() {
 }
 
 void Shard::run_tasks() {
-  std::vector<Task> tasks;
-  {
-    const std::scoped_lock lock(tasks_mutex_);
-    tasks.swap(tasks_);
-  }
-  for (Task& task : tasks) {
-    task(*this);
-  }
+  tasks_.run_all([this](Task& task) { task(*this); });
 }
 
 void Shard::sweep_heartbeats() {

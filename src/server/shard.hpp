@@ -13,7 +13,6 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -25,10 +24,12 @@
 #include "room/room.hpp"
 #include "server/acceptor.hpp"
 #include "server/http_connection.hpp"
+#include "server/loop_threads.hpp"
 #include "server/room_table.hpp"
 #include "server/router.hpp"
 #include "server/server.hpp"
 #include "server/settings.hpp"
+#include "server/task_stack.hpp"
 #include "session/client_session.hpp"
 
 namespace jamsocket::server {
@@ -46,21 +47,26 @@ struct Shared {
   std::vector<std::unique_ptr<Shard>>& shards;
   std::atomic<std::uint32_t>& connection_count;
   std::atomic<std::uint32_t>& room_count;
+  LoopThreads& threads;
 };
 
-class Shard final : public room::RoomHost,
+class Shard final : public LoopOwner,
+                    public room::SlowCallHost,
+                    public room::RoomHost,
                     public session::SessionHost,
                     public HttpHost,
                     public AcceptHost {
  public:
   using Task = std::move_only_function<void(Shard&)>;
+  using TaskStack = jamsocket::server::TaskStack<Task>;
 
   [[nodiscard]] static Result<std::unique_ptr<Shard>> create(std::size_t number, const Shared& shared);
   ~Shard() override;
 
-  /// Runs turns until it was drained or ended. Called once, by the shard's thread.
-  void run();
-  /// Runs `task` on the shard's thread, before it looks at its sockets again. Any thread.
+  /// Runs turns until the shard was drained or ended, or until a call took so long that another
+  /// thread runs the turns.
+  LoopEnd run() override;
+  /// Runs `task` in the shard's loop, before it looks at its sockets again. Any thread.
   void post(Task task);
 
   // To be posted:
@@ -70,6 +76,8 @@ class Shard final : public room::RoomHost,
   /// Drops everything and ends.
   void end();
 
+  // SlowCallHost
+  service::CallMonitor::Verdict call_runs_long(room::ServiceCall& call) override;
   // RoomHost
   void runnable(room::Room& room) override;
   void room_ended(room::Room& room) override;
@@ -96,13 +104,22 @@ class Shard final : public room::RoomHost,
   void accepted(io::Socket socket) override;
 
  private:
-  enum class Phase : std::uint8_t { Running, Draining, Ended };
+  enum class Phase : std::uint8_t {
+    Running,
+    Draining,  ///< Clients are on their way out; rooms still run.
+    Ending,    ///< Nothing runs but the calls that are under way.
+    Ended,
+  };
 
   Shard(std::size_t number, const Shared& shared, std::unique_ptr<io::EventLoop> loop);
 
   // One turn.
   bool begin_next_call();
   void finish_call();
+  void start_slow(room::Room& room);
+  void finish_slow(room::ServiceCall& call);
+  void take_front_room();
+  [[nodiscard]] std::unique_ptr<room::ServiceCall> make_call();
   void end_turn();
   void wait_and_read();
   [[nodiscard]] std::optional<std::chrono::nanoseconds> time_to_wait() const;
@@ -144,7 +161,9 @@ class Shard final : public room::RoomHost,
 
   // The turn.
   std::deque<room::Room*> runnable_;
-  std::unique_ptr<room::ServiceCall> call_;
+  std::unique_ptr<room::ServiceCall> call_;                      ///< On the loop.
+  std::vector<std::unique_ptr<room::ServiceCall>> slow_calls_;   ///< On slow threads.
+  std::deque<room::Room*> waiting_for_slow_;                     ///< Slow rooms that found all slow threads taken.
   std::uint32_t events_left_for_room_ = 0;
   std::uint32_t events_left_for_turn_ = 0;
   std::vector<session::ClientSession*> touched_;
@@ -156,8 +175,7 @@ class Shard final : public room::RoomHost,
   io::CallbackTimer drain_deadline_{[this] { end(); }};
   Phase phase_ = Phase::Running;
 
-  std::mutex tasks_mutex_;      // The one door across threads: docs/decisions/0006-one-door-between-threads.md
-  std::vector<Task> tasks_;     // Guarded by tasks_mutex_.
+  TaskStack tasks_;  ///< The one door across threads: docs/decisions/0006-one-door-between-threads.md
 };
 
 }  // namespace jamsocket::server

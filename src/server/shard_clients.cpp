@@ -194,12 +194,17 @@ void Shard::close_some_clients() {
 }
 
 void Shard::check_drained() {
-  if (phase_ == Phase::Draining && sessions_.empty() && connections_.empty() && runnable_.empty()) {
+  const bool clients_are_gone = sessions_.empty() && connections_.empty();
+  const bool rooms_are_done = (runnable_.empty() && waiting_for_slow_.empty()) || phase_ == Phase::Ending;
+  if (phase_ != Phase::Running && clients_are_gone && rooms_are_done && slow_calls_.empty()) {
     phase_ = Phase::Ended;
   }
 }
 
 void Shard::end() {
+  if (phase_ == Phase::Ended) {
+    return;
+  }
   acceptor_.reset();
   while (!sessions_.empty()) {
     sessions_.back()->drop();
@@ -207,7 +212,10 @@ void Shard::end() {
   while (!connections_.empty()) {
     connections_.begin()->second->drop();
   }
-  phase_ = Phase::Ended;
+  phase_ = Phase::Ending;
+  for (const auto& call : slow_calls_) {
+    call->must_end.store(true, std::memory_order_relaxed);
+  }
 }
 
 }  // namespace jamsocket::server

@@ -24,6 +24,19 @@ enum class EventKind : std::uint8_t { Connect = 1, Disconnect = 2, Text = 3, Bin
 /// "connect", "disconnect", "message", "binary", "timer": the callback's name.
 [[nodiscard]] std::string_view to_string(EventKind kind);
 
+/// Told by an instance, on the thread of the call, that the call takes long.
+class CallMonitor {
+ public:
+  enum class Verdict : std::uint8_t {
+    GoOn,
+    End,  ///< The call must end as one over its budget.
+  };
+  virtual ~CallMonitor() = default;
+  /// From the second millisecond of a call on, about once a millisecond. May change which thread runs
+  /// everything else; the call itself stays where it is.
+  virtual Verdict call_runs_long() = 0;
+};
+
 /// What a service may learn of a client at `connect`.
 struct ConnectInfo {
   std::string query;           ///< Without "?", as sent.
@@ -38,6 +51,7 @@ struct Event {
   const ConnectInfo* connect_info = nullptr;    ///< Set for Connect; valid during the call.
   std::int64_t time_ms = 0;                     ///< Unix time; never goes back within a room.
   std::uint64_t number = 0;                     ///< 1, 2, ... within the room; 0 is its start.
+  CallMonitor* monitor = nullptr;               ///< May be null; no part of what happened.
 };
 
 /// A room's secret, from which its random bytes come.
@@ -48,6 +62,7 @@ struct RoomStart {
   std::string_view room_id{};  ///< Valid UTF-8; valid during the call.
   Seed seed{};
   std::int64_t time_ms = 0;
+  CallMonitor* monitor = nullptr;  ///< May be null.
 };
 
 }  // namespace jamsocket::service

@@ -58,10 +58,14 @@ class CallWatch {
   void start() { ticks_ = 0; }
   /// A tick passed while the guest ran. @return whether the call may go on.
   [[nodiscard]] bool tick();
+  /// Whether the event has gone on for more than a millisecond, and perhaps two.
+  [[nodiscard]] bool runs_long() const { return ticks_ >= kLongTicks; }
   /// After tick() said no: why.
   [[nodiscard]] std::string sentence() const;
 
  private:
+  static constexpr std::int64_t kLongTicks = 2;
+
   std::chrono::nanoseconds cpu_max_;
   std::int64_t ticks_max_;
   std::int64_t ticks_ = 0;
@@ -88,6 +92,7 @@ struct CallState {
   CallWatch watch;
   service::Effects* effects = nullptr;                 ///< Set during an event.
   const service::ConnectInfo* connect_info = nullptr;  ///< Set during connect, if anything is known.
+  service::CallMonitor* monitor = nullptr;             ///< May be null.
   bool in_connect = false;
   std::int64_t time_ms = 0;
   std::uint64_t event_number = 0;

@@ -21,13 +21,17 @@ constexpr std::int64_t kOneOfEach = 1;
 wasmtime_error_t* on_tick(wasmtime_context_t* /*context*/, void* data, std::uint64_t* delta,
                           wasmtime_update_deadline_kind_t* kind) {
   auto& state = *static_cast<CallState*>(data);
-  if (state.watch.tick()) {
+  const bool within_budget = state.watch.tick();
+  const bool may_go_on = within_budget && (!state.watch.runs_long() || state.monitor == nullptr ||
+                                           state.monitor->call_runs_long() == service::CallMonitor::Verdict::GoOn);
+  if (may_go_on) {
     *delta = kNextTick;
     *kind = WASMTIME_UPDATE_DEADLINE_CONTINUE;
     return nullptr;
   }
   state.failed_with = Outcome::CpuLimit;
-  state.failed_because = state.watch.sentence();
+  state.failed_because = within_budget ? "the event took long while the server was stopping or had too many slow ones"
+                                       : state.watch.sentence();
   return wasmtime_error_new("ended by the host");
 }
 
@@ -53,7 +57,7 @@ std::expected<std::unique_ptr<Guest>, service::Fault> Guest::instantiate(std::sh
   JAM_CHECK(limits.memory_bytes_max <= module->engine().options().memory_bytes_max);
   // make_unique cannot reach the constructor.
   std::unique_ptr<Guest> guest(new Guest(std::move(module), limits, start.seed));
-  guest->begin_event({.time_ms = start.time_ms}, effects);
+  guest->begin_event({.time_ms = start.time_ms, .monitor = start.monitor}, effects);
   const bool started = guest->start();
   guest->end_event();
   if (!started) {
@@ -134,6 +138,7 @@ void Guest::begin_event(const EventFrame& frame, service::Effects& effects) {
   state_.event_number = frame.number;
   state_.in_connect = frame.is_connect;
   state_.connect_info = frame.connect_info;
+  state_.monitor = frame.monitor;
   state_.random.reset();
   state_.watch.start();
   if (slot_ != nullptr) {
@@ -146,6 +151,7 @@ void Guest::end_event() {
   state_.standard_output.flush(*state_.effects);
   state_.standard_error.flush(*state_.effects);
   state_.effects = nullptr;
+  state_.monitor = nullptr;
   state_.connect_info = nullptr;
 }
 

@@ -28,6 +28,7 @@ struct EventFrame {
   std::uint64_t number = 0;
   bool is_connect = false;
   const service::ConnectInfo* connect_info = nullptr;
+  service::CallMonitor* monitor = nullptr;
 };
 
 class Guest {

@@ -22,7 +22,7 @@ class JamsocketInstance final : public service::ServiceInstance {
         timer_(guest_->function("timer")) {}
 
   [[nodiscard]] bool initialize(const service::RoomStart& start, service::Effects& effects) {
-    guest_->begin_event({.time_ms = start.time_ms}, effects);
+    guest_->begin_event({.time_ms = start.time_ms, .monitor = start.monitor}, effects);
     const bool done = deliver(guest_->function("initialize").value(), start.room_id);
     guest_->end_event();
     return done;
@@ -32,7 +32,8 @@ class JamsocketInstance final : public service::ServiceInstance {
     guest_->begin_event({.time_ms = event.time_ms,
                          .number = event.number,
                          .is_connect = event.kind == EventKind::Connect,
-                         .connect_info = event.connect_info},
+                         .connect_info = event.connect_info,
+                         .monitor = event.monitor},
                         effects);
     const bool done = dispatch(event);
     guest_->end_event();

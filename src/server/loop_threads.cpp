@@ -1,0 +1,164 @@
+#include "server/loop_threads.hpp"
+
+#include <sched.h>
+
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "base/check.hpp"
+
+namespace jamsocket::server {
+namespace {
+
+constexpr std::size_t kSlowThreadsKept = 8;
+
+void lower_priority(Logger& logger) {
+  const sched_param none{};
+  if (::sched_setscheduler(0, SCHED_IDLE, &none) != 0) {
+    logger.warn("server.no_idle_priority", {{"reason", std::strerror(errno)}});
+  }
+}
+
+}  // namespace
+
+LoopThreads::~LoopThreads() { join(); }
+
+void LoopThreads::start(LoopOwner& owner) {
+  {
+    const std::scoped_lock lock(mutex_);
+    ++loops_;
+  }
+  JAM_CHECK(spawn([this, &owner] { run_loop(owner); }));
+  ensure_standby();
+}
+
+bool LoopThreads::reserve_standby() {
+  const std::scoped_lock lock(mutex_);
+  if (standing_by_ == 0) {
+    return false;
+  }
+  --standing_by_;
+  return true;
+}
+
+void LoopThreads::hand_over(LoopOwner& owner) {
+  // First the priority, then the wake-up: the standby must find a processor that is free for it.
+  lower_priority(logger_);
+  const std::scoped_lock lock(mutex_);
+  orphaned_.push_back(&owner);
+  standby_.notify_one();
+}
+
+void LoopThreads::run_slow(Work work) {
+  bool is_thread_free = false;
+  {
+    const std::scoped_lock lock(mutex_);
+    slow_work_.push_back(std::move(work));
+    is_thread_free = slow_idle_ >= slow_work_.size();
+    slow_.notify_one();
+  }
+  if (!is_thread_free) {
+    // Without a further thread the work waits for one that is busy.
+    (void)spawn([this] { be_slow(); });
+  }
+}
+
+void LoopThreads::join() {
+  std::unique_lock lock(mutex_);
+  ended_.wait(lock, [this] { return loops_ == 0 && slow_work_.empty() && slow_running_ == 0; });
+  ending_ = true;
+  standby_.notify_all();
+  slow_.notify_all();
+  ended_.wait(lock, [this] { return threads_ == 0; });
+  ending_ = false;
+}
+
+bool LoopThreads::spawn(Work main) {
+  {
+    const std::scoped_lock lock(mutex_);
+    ++threads_;
+  }
+  try {
+    std::thread([this, main = std::move(main)]() mutable {
+      main();
+      main = nullptr;
+      const std::scoped_lock lock(mutex_);
+      --threads_;
+      ended_.notify_all();
+    }).detach();
+    return true;
+  } catch (const std::system_error& error) {
+    logger_.error("server.no_thread", {{"reason", error.what()}});
+    const std::scoped_lock lock(mutex_);
+    --threads_;
+    return false;
+  }
+}
+
+void LoopThreads::ensure_standby() {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (standing_by_ > 0 || ending_) {
+      return;
+    }
+    ++standing_by_;
+  }
+  if (!spawn([this] { stand_by(); })) {
+    const std::scoped_lock lock(mutex_);
+    --standing_by_;
+  }
+}
+
+void LoopThreads::run_loop(LoopOwner& owner) {
+  if (owner.run() == LoopEnd::Lost) {
+    be_slow();
+    return;
+  }
+  const std::scoped_lock lock(mutex_);
+  --loops_;
+  ended_.notify_all();
+}
+
+void LoopThreads::stand_by() {
+  LoopOwner* owner = nullptr;
+  {
+    std::unique_lock lock(mutex_);
+    standby_.wait(lock, [this] { return !orphaned_.empty() || ending_; });
+    if (orphaned_.empty()) {
+      --standing_by_;
+      return;
+    }
+    owner = orphaned_.front();
+    orphaned_.pop_front();
+  }
+  ensure_standby();
+  run_loop(*owner);
+}
+
+void LoopThreads::be_slow() {
+  lower_priority(logger_);
+  std::unique_lock lock(mutex_);
+  ended_.notify_all();
+  while (true) {
+    ++slow_idle_;
+    slow_.wait(lock, [this] { return !slow_work_.empty() || ending_ || slow_idle_ > kSlowThreadsKept; });
+    --slow_idle_;
+    if (slow_work_.empty()) {
+      return;
+    }
+    Work work = std::move(slow_work_.front());
+    slow_work_.pop_front();
+    ++slow_running_;
+    lock.unlock();
+    work();
+    work = nullptr;
+    lock.lock();
+    --slow_running_;
+    ended_.notify_all();
+  }
+}
+
+}  // namespace jamsocket::server

@@ -1,0 +1,81 @@
+// server/loop_threads.hpp
+//
+// The threads that run shards' loops, and the ones on which slow service calls end.
+//
+// A shard's loop belongs to no thread in particular. When a call has run for too long its thread
+// gives the loop away, to one that stands by, and becomes a slow thread: the kernel lets it run only
+// when nobody else wants to (SCHED_IDLE, which a thread cannot leave again). Slow threads then serve
+// the rooms that are known to be slow.
+
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+
+#include "base/log.hpp"
+
+namespace jamsocket::server {
+
+/// What a loop's thread returns with.
+enum class LoopEnd : std::uint8_t {
+  Ended,  ///< The shard is over.
+  Lost,   ///< Another thread runs the loop; this one is slow from here on.
+};
+
+/// Something whose loop can go on on another thread.
+class LoopOwner {
+ public:
+  virtual ~LoopOwner() = default;
+  virtual LoopEnd run() = 0;
+};
+
+class LoopThreads {
+ public:
+  explicit LoopThreads(Logger& logger) : logger_(logger) {}
+  ~LoopThreads();
+  LoopThreads(const LoopThreads&) = delete;
+  LoopThreads& operator=(const LoopThreads&) = delete;
+
+  /// Runs `owner`'s loop on a thread of its own, and keeps another one standing by.
+  void start(LoopOwner& owner);
+  /// Called on the thread that runs `owner`'s loop, from inside a call that takes long: lowers this
+  /// thread's priority for good and lets another thread run the loop. The caller must return
+  /// LoopEnd::Lost from `run` without touching the owner's loop again.
+  /// Only after `reserve_standby` said yes.
+  void hand_over(LoopOwner& owner);
+  /// Whether a thread stands by; if so it is kept for the `hand_over` that must follow.
+  [[nodiscard]] bool reserve_standby();
+  /// Runs `work` on a slow thread.
+  void run_slow(std::move_only_function<void()> work);
+  /// Waits until all loops have ended and all slow work is done.
+  void join();
+
+ private:
+  using Work = std::move_only_function<void()>;
+
+  bool spawn(Work main);
+  void ensure_standby();
+  void run_loop(LoopOwner& owner);
+  void stand_by();
+  void be_slow();
+
+  Logger& logger_;
+  std::mutex mutex_;  // Everything below. Never held during a call, a loop or a system call that waits.
+  std::condition_variable standby_;
+  std::condition_variable slow_;
+  std::condition_variable ended_;
+  std::deque<LoopOwner*> orphaned_;
+  std::deque<Work> slow_work_;
+  std::size_t slow_running_ = 0;
+  std::size_t threads_ = 0;
+  std::size_t standing_by_ = 0;
+  std::size_t slow_idle_ = 0;
+  std::size_t loops_ = 0;
+  bool ending_ = false;
+};
+
+}  // namespace jamsocket::server

@@ -1,0 +1,193 @@
+// Goal: a call that takes long costs nobody but its own room. Method: a service whose calls wait
+// until the test lets them go, on a server with one shard.
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "server/server.hpp"
+#include "server/testing.hpp"
+
+namespace jamsocket::server {
+namespace {
+
+using service::CallMonitor;
+using service::Outcome;
+
+// Holds calls until it is opened.
+struct Gate {
+  std::atomic<bool> open{false};
+  std::atomic<int> waiting{0};
+  std::atomic<int> ended{0};
+};
+
+// "wait" waits at the gate and then answers; all else is answered at once.
+class WaitingInstance final : public service::ServiceInstance {
+ public:
+  explicit WaitingInstance(Gate& gate) : gate_(gate) {}
+
+  Outcome handle(const service::Event& event, service::Effects& effects) override {
+    if (event.kind != service::EventKind::Text) {
+      return Outcome::Done;
+    }
+    if (event.payload == "wait" && !wait(event)) {
+      ++gate_.ended;
+      return Outcome::CpuLimit;
+    }
+    (void)effects.send_text(broadcast, event.payload);
+    return Outcome::Done;
+  }
+  [[nodiscard]] const service::Fault& fault() const override { return fault_; }
+
+ private:
+  bool wait(const service::Event& event) {
+    ++gate_.waiting;
+    bool may_go_on = true;
+    while (may_go_on && !gate_.open) {
+      may_go_on = event.monitor->call_runs_long() == CallMonitor::Verdict::GoOn;
+      std::this_thread::yield();
+    }
+    --gate_.waiting;
+    return may_go_on;
+  }
+
+  Gate& gate_;
+  service::Fault fault_{Outcome::CpuLimit, "ended", ""};
+};
+
+class WaitingService final : public service::Service {
+ public:
+  explicit WaitingService(Gate& gate) : gate_(gate) {}
+  [[nodiscard]] std::string_view name() const override { return "waiting"; }
+  [[nodiscard]] std::expected<std::unique_ptr<service::ServiceInstance>, service::Fault> create(
+      const service::RoomStart&, service::Effects&) override {
+    return std::make_unique<WaitingInstance>(gate_);
+  }
+
+ private:
+  Gate& gate_;
+};
+
+class SlowCalls : public testing::Test {
+ protected:
+  void SetUp() override {
+    ServerOptions options;
+    options.port = 0;
+    options.shards = 1;
+    options.shutdown_policy = "immediate";
+    auto made = Server::create(options, std::make_unique<WaitingService>(gate_), {.logger = log_, .clock = clock_});
+    ASSERT_TRUE(made.has_value());
+    server_ = std::move(*made);
+    ASSERT_TRUE(server_->start().has_value());
+  }
+  std::unique_ptr<TestClient> join(const std::string& room) {
+    auto client = std::make_unique<TestClient>(server_->port());
+    client->upgrade("/ws/" + room);
+    (void)client->read_until("\r\n\r\n");
+    return client;
+  }
+  void await(const std::atomic<int>& count, int wanted) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{20};
+    while (count != wanted && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::yield();
+    }
+    ASSERT_EQ(count, wanted);
+  }
+
+  Gate gate_;
+  NullLogger log_;
+  SystemClock clock_;
+  std::unique_ptr<Server> server_;
+};
+
+TEST_F(SlowCalls, OtherRoomsGoOnAndItsOwnEventsKeepTheirOrder) {
+  const auto slow = join("slow");
+  const auto other = join("other");
+  slow->send(TestClient::text("wait") + TestClient::text("second"));
+  await(gate_.waiting, 1);
+  for (int i = 0; i < 100; ++i) {
+    const std::string text = "echo " + std::to_string(i);
+    other->send(TestClient::text(text));
+    EXPECT_NE(other->read_until(text).find(text), std::string::npos);
+  }
+  EXPECT_EQ(gate_.waiting, 1);
+  gate_.open = true;
+  const std::string expected = "\x81\x04wait\x81\x06second";
+  EXPECT_NE(slow->read_until(expected).find(expected), std::string::npos);
+}
+
+TEST_F(SlowCalls, ARoomThatWasSlowStaysOffTheLoop) {
+  const auto slow = join("slow");
+  const auto other = join("other");
+  slow->send(TestClient::text("wait"));
+  await(gate_.waiting, 1);
+  gate_.open = true;
+  (void)slow->read_until("wait");
+  for (int i = 0; i < 50; ++i) {
+    const std::string text = "quick " + std::to_string(i);
+    slow->send(TestClient::text(text));
+    EXPECT_NE(slow->read_until(text).find(text), std::string::npos);
+    other->send(TestClient::text(text));
+    EXPECT_NE(other->read_until(text).find(text), std::string::npos);
+  }
+}
+
+TEST_F(SlowCalls, ManyAtOnceAndNoneBeyondTheLimit) {
+  constexpr int kMax = 64;
+  std::vector<std::unique_ptr<TestClient>> clients;
+  for (int i = 0; i < kMax; ++i) {
+    clients.push_back(join("slow" + std::to_string(i)));
+    clients.back()->send(TestClient::text("wait"));
+    await(gate_.waiting, i + 1);
+  }
+  const auto one_more = join("one-more");
+  one_more->send(TestClient::text("wait"));
+  EXPECT_NE(one_more->read_until("\x03\xf3the room failed").find("\x03\xf3the room failed"), std::string::npos);
+  gate_.open = true;
+  for (const auto& client : clients) {
+    EXPECT_NE(client->read_until("\x81\x04wait").find("\x81\x04wait"), std::string::npos);
+  }
+}
+
+TEST_F(SlowCalls, AClientMayLeaveWhileItsCallIsOut) {
+  auto slow = join("slow");
+  const auto other = join("slow");
+  slow->send(TestClient::text("wait"));
+  await(gate_.waiting, 1);
+  slow.reset();
+  const auto newcomer = std::make_unique<TestClient>(server_->port());
+  newcomer->upgrade("/ws/slow");
+  gate_.open = true;
+  EXPECT_NE(other->read_until("\x81\x04wait").find("\x81\x04wait"), std::string::npos);
+  EXPECT_TRUE(newcomer->read_until("\r\n\r\n").starts_with("HTTP/1.1 101 "));
+}
+
+TEST_F(SlowCalls, StoppingAtOnceEndsWhatIsOut) {
+  const auto slow = join("slow");
+  slow->send(TestClient::text("wait"));
+  await(gate_.waiting, 1);
+  server_.reset();
+  EXPECT_EQ(gate_.waiting, 0);
+  EXPECT_EQ(gate_.ended, 1);
+}
+
+TEST_F(SlowCalls, StoppingInOrderLetsThemFinish) {
+  const auto slow = join("slow");
+  slow->send(TestClient::text("wait"));
+  await(gate_.waiting, 1);
+  std::thread stopping([this] { server_->stop(); });
+  const std::string closing = "the server is stopping";
+  EXPECT_NE(slow->read_until(closing).find(closing), std::string::npos);
+  slow->send(std::string("\x88\x82\0\0\0\0\x03\xf4", 8));
+  EXPECT_EQ(gate_.waiting, 1);
+  gate_.open = true;
+  stopping.join();
+  EXPECT_EQ(gate_.ended, 0);
+}
+
+}  // namespace
+}  // namespace jamsocket::server

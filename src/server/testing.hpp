@@ -1,0 +1,66 @@
+// server/testing.hpp
+//
+// For the tests of this folder: a client that speaks bytes and waits for them.
+
+#pragma once
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "io/socket.hpp"
+
+namespace jamsocket::server {
+
+/// Blocking, with ten seconds of patience.
+class TestClient {
+ public:
+  explicit TestClient(std::uint16_t port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    const timeval patience{.tv_sec = 10, .tv_usec = 0};
+    ::setsockopt(socket_.fd(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::connect(socket_.fd(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  }
+  void send(std::string_view bytes) {
+    EXPECT_EQ(::send(socket_.fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
+  }
+  // Reads until `text` has come, or the end, or the patience is over.
+  std::string read_until(std::string_view text) {
+    while (received_.find(text) == std::string::npos) {
+      std::array<char, 4096> buffer;
+      const ssize_t n = ::recv(socket_.fd(), buffer.data(), buffer.size(), 0);
+      if (n <= 0) {
+        break;
+      }
+      received_.append(buffer.data(), static_cast<std::size_t>(n));
+    }
+    return received_;
+  }
+  std::string read_to_end() { return read_until(std::string("\0never\0", 7)); }
+  void upgrade(const std::string& target) {
+    send("GET " + target +
+         " HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n");
+  }
+  // A masked text frame, with a mask of zeros.
+  static std::string text(std::string_view payload) {
+    return std::string{static_cast<char>(0x81), static_cast<char>(0x80 | payload.size()), 0, 0, 0, 0} +
+           std::string(payload);
+  }
+
+ private:
+  io::Socket socket_;
+  std::string received_;
+};
+
+}  // namespace jamsocket::server
