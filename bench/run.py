@@ -24,6 +24,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=2.0, help="measured a run")
     parser.add_argument("--warmup", type=float, default=0.5, help="seconds before them")
     parser.add_argument("--retries", type=int, default=2, help="of a round that something else disturbed")
+    parser.add_argument("--realtime", action="store_true",
+                        help="at real-time priority (root): other programs stand still while a run is measured")
     parser.add_argument("--quick", action="store_true", help="one small, short round: does everything run?")
     parser.add_argument("--strict", action="store_true", help="exit code 1 where a bar is not met")
     parser.add_argument("--list", action="store_true", help="the works, and nothing else")
@@ -73,8 +75,11 @@ def main(arguments: list[str]) -> int:
         for work in chosen:
             print(f"{work.id:20} {work.title}")
         return 0
+    if options.realtime and not processes.may_be_realtime():
+        sys.exit("run.py: --realtime needs root")
     running = chosen_contenders(options)
-    settings = rounds.Settings(options.build, options.rounds, options.seconds, options.warmup, options.retries)
+    settings = rounds.Settings(options.build, options.rounds, options.seconds, options.warmup, options.retries,
+                               options.realtime)
     if options.quick:
         settings = rounds.Settings(options.build, rounds=1, seconds=0.2, warmup=0.1, retries=0)
     outcomes = []

@@ -41,9 +41,22 @@ def open_files_limit() -> int:
     return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
 
-def _prepare(cores: frozenset[int]):
+def may_be_realtime() -> bool:
+    """Whether we may give a process a real-time priority: root may."""
+    policy, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+        os.sched_setscheduler(0, policy, parameter)
+    except PermissionError:
+        return False
+    return True
+
+
+def _prepare(cores: frozenset[int], realtime: bool):
     def prepare() -> None:
         os.sched_setaffinity(0, cores)
+        if realtime:
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(2))
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
@@ -84,14 +97,14 @@ def stop(process: subprocess.Popen) -> None:
 
 
 @contextlib.contextmanager
-def server(command: list[str], port: int, cores: frozenset[int], log: Path) -> Iterator[int]:
+def server(command: list[str], port: int, cores: frozenset[int], log: Path, realtime: bool) -> Iterator[int]:
     """A running server's pid; it is ended when the block is left."""
     environment = {**os.environ, "LOG_LEVEL": "error"}
     for name in ("PORT", "HOST"):
         environment.pop(name, None)
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                                   env=environment, preexec_fn=_prepare(cores))
+                                   env=environment, preexec_fn=_prepare(cores, realtime))
     try:
         _wait_until_ready(process, port, log)
         yield process.pid
@@ -99,11 +112,11 @@ def server(command: list[str], port: int, cores: frozenset[int], log: Path) -> I
         stop(process)
 
 
-def load(command: list[str], cores: frozenset[int], timeout_s: float) -> dict:
+def load(command: list[str], cores: frozenset[int], timeout_s: float, realtime: bool) -> dict:
     """What the load client reports."""
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, text=True,
-                              preexec_fn=_prepare(cores), check=False)
+                              preexec_fn=_prepare(cores, realtime), check=False)
     except subprocess.TimeoutExpired:
         raise RunFailed(f"the load client did not end within {timeout_s:.0f} s") from None
     if done.returncode != 0:

@@ -21,6 +21,7 @@ class Settings:
     seconds: float = 2.0
     warmup: float = 0.5
     retries: int = 2             # rounds repeated because they were disturbed, a round
+    realtime: bool = False       # keeps other programs off the two cores
     others_pct_max: float = 6.0  # of a core, used by anything else while a run was measured
 
 
@@ -61,13 +62,13 @@ def _run(contender: Contender, work: Work, settings: Settings, shards: int) -> d
     cores = processes.Cores.shared() if work.baseline == "one_shard" else processes.Cores.apart()
     with tempfile.TemporaryDirectory() as folder:
         with processes.server(contender.command(work, port, shards), port, cores.server,
-                              Path(folder) / "log") as pid:
+                              Path(folder) / "log", settings.realtime) as pid:
             command = [str(settings.build / "bench/wsload"), *work.load, "--conns", str(work.conns),
                        "--payload", str(work.payload), "--path", PATH, "--port", str(port),
                        "--server-pid", str(pid), "--label", contender.name]
             if work.timed:
                 command += ["--seconds", str(settings.seconds), "--warmup", str(settings.warmup)]
-            return processes.load(command, cores.client, timeout_s=120 + settings.seconds + settings.warmup)
+            return processes.load(command, cores.client, 120 + settings.seconds + settings.warmup, settings.realtime)
 
 
 def _run_twice_at_most(contender: Contender, work: Work, settings: Settings, shards: int) -> dict:
