@@ -46,10 +46,11 @@ struct Seen {
 };
 
 /// Feeds one read to `reader` and appends its steps, NeedMore not among them.
-inline void feed(MessageReader& reader, std::string read, const ReaderLimits& limits, std::vector<Seen>& seen) {
+inline void feed(MessageReader& reader, std::string read, const ReaderLimits& limits, std::vector<Seen>& seen,
+                 const Inflation& inflation = {}) {
   std::span<char> input(read);
   for (;;) {
-    const ReadStep step = reader.next(input, limits);
+    const ReadStep step = reader.next(input, limits, inflation);
     if (step.kind == StepKind::NeedMore) {
       return;
     }

@@ -51,15 +51,15 @@ std::optional<Violation> check_first_byte(std::uint8_t first, const FrameRules& 
   return std::nullopt;
 }
 
-std::optional<Violation> check_length(std::uint64_t length, std::uint8_t short_length, Opcode opcode,
-                                      const FrameRules& rules) {
+std::optional<Violation> check_length(const FrameHeader& header, std::uint8_t short_length, const FrameRules& rules) {
+  const std::uint64_t length = header.payload_bytes;
   if (short_length == 127 && (length >> 63U) != 0) {
     return Violation{kProtocolError, "length with its top bit set"};
   }
   if ((short_length == 126 && length < 126) || (short_length == 127 && length <= 0xFFFF)) {
     return Violation{kProtocolError, "length not in its shortest form"};
   }
-  if (!is_control(opcode) && length > rules.data_bytes_max) {
+  if (!is_control(header.opcode) && length > (header.rsv1 ? rules.compressed_bytes_max : rules.data_bytes_max)) {
     return Violation{kTooBig, "message too big"};
   }
   return std::nullopt;
@@ -96,7 +96,7 @@ std::expected<std::optional<FrameHeader>, Violation> parse_frame_header(std::spa
     return std::nullopt;
   }
   header.payload_bytes = extra == 0 ? short_length : big_endian(input.subspan(2, extra));
-  if (const auto violation = check_length(header.payload_bytes, short_length, header.opcode, rules)) {
+  if (const auto violation = check_length(header, short_length, rules)) {
     return std::unexpected(*violation);
   }
   header.header_bytes = static_cast<std::uint8_t>(2 + extra + 4);

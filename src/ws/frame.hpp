@@ -38,9 +38,10 @@ struct FrameHeader {
 
 /// What the next frame may be, given what came before it.
 struct FrameRules {
-  std::uint64_t data_bytes_max = 0;  ///< Payload of a data frame. Beyond: 1009.
-  bool inside_message = false;       ///< A fragmented message is open.
-  bool rsv1_allowed = false;         ///< permessage-deflate was negotiated.
+  std::uint64_t data_bytes_max = 0;        ///< Payload of a data frame. Beyond: 1009.
+  bool inside_message = false;             ///< A fragmented message is open.
+  bool rsv1_allowed = false;               ///< permessage-deflate was negotiated.
+  std::uint64_t compressed_bytes_max = 0;  ///< Payload of a frame that begins a compressed message. Beyond: 1009.
 };
 
 inline constexpr std::size_t kClientHeaderBytesMax = 14;

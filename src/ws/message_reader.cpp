@@ -6,6 +6,7 @@
 #include <string>
 
 #include "ws/close_code.hpp"
+#include "ws/deflate.hpp"
 #include "ws/utf8.hpp"
 
 namespace jamsocket::ws {
@@ -17,7 +18,8 @@ struct MessageReader::Partial {
   std::uint32_t fragments = 0;         // Frames of the open message, the open one included.
   Opcode message_opcode = Opcode::Continuation;
   bool in_frame = false;
-  bool in_message = false;  // False again once the message was delivered.
+  bool in_message = false;     // False again once the message was delivered.
+  bool is_compressed = false;  // The open message.
   Utf8Stream utf8;
   std::uint8_t header_bytes = 0;  // Of a header that has not come whole.
   std::array<char, kClientHeaderBytesMax> header{};
@@ -26,9 +28,20 @@ struct MessageReader::Partial {
   [[nodiscard]] bool is_open() const { return in_frame || in_message || header_bytes > 0; }
 };
 
+struct MessageReader::Context {
+  std::span<char>& input;
+  const ReaderLimits& limits;
+  const Inflation& inflation;
+};
+
 namespace {
 
-constexpr std::string_view kBadText = "text is not UTF-8";
+constexpr Violation kBadText{close_code::kBadData, "text is not UTF-8"};
+
+// What of a compressed message may come: what cannot be made smaller becomes a little longer.
+std::uint64_t compressed_bytes_max(const ReaderLimits& limits) {
+  return limits.message_bytes_max + limits.message_bytes_max / 64 + 64;
+}
 
 std::span<char> take(std::span<char>& input, std::size_t bytes) {
   const std::span<char> front = input.first(bytes);
@@ -74,7 +87,7 @@ MessageReader::MessageReader(MessageReader&&) noexcept = default;
 MessageReader& MessageReader::operator=(MessageReader&&) noexcept = default;
 MessageReader::~MessageReader() = default;
 
-ReadStep MessageReader::next(std::span<char>& input, const ReaderLimits& limits) {
+ReadStep MessageReader::next(std::span<char>& input, const ReaderLimits& limits, const Inflation& inflation) {
   // The path of nearly every frame: whole, unfragmented, up to 125 bytes, nothing pending before it.
   if (!partial_ && !at_end_ && input.size() >= 6) [[likely]] {
     const auto first = static_cast<std::uint8_t>(input[0]);
@@ -93,35 +106,36 @@ ReadStep MessageReader::next(std::span<char>& input, const ReaderLimits& limits)
       if (is_ascii || is_utf8(view(payload))) {
         return {StepKind::Text, 0, view(payload)};
       }
-      return failure({close_code::kBadData, kBadText.data()});
+      return failure(kBadText);
     }
   }
-  return next_general(input, limits);
+  Context context{.input = input, .limits = limits, .inflation = inflation};
+  return next_general(context);
 }
 
-ReadStep MessageReader::next_general(std::span<char>& input, const ReaderLimits& limits) {
+ReadStep MessageReader::next_general(Context& context) {
   drop_delivered();
   if (at_end_) {
-    input = {};
+    context.input = {};
     return {};
   }
   for (;;) {
     if (!partial_ || !partial_->in_frame) {
-      if (input.empty()) {
+      if (context.input.empty()) {
         return {};
       }
-      const auto header = take_header(input, limits);
+      const auto header = take_header(context);
       if (!header) {
         return failure(header.error());
       }
       if (!header->has_value()) {
         return {};
       }
-      if (const auto step = begin_frame(**header, input, limits)) {
+      if (const auto step = begin_frame(**header, context)) {
         return *step;
       }
     }
-    if (const auto step = continue_frame(input)) {
+    if (const auto step = continue_frame(context)) {
       return *step;
     }
     if (partial_->in_frame) {
@@ -131,13 +145,16 @@ ReadStep MessageReader::next_general(std::span<char>& input, const ReaderLimits&
 }
 
 // The next header, from `input` and what came of it before; incomplete, it is kept and nullopt returned.
-std::expected<std::optional<FrameHeader>, Violation> MessageReader::take_header(std::span<char>& input,
-                                                                                const ReaderLimits& limits) {
+std::expected<std::optional<FrameHeader>, Violation> MessageReader::take_header(Context& context) {
+  std::span<char>& input = context.input;
   const bool in_message = partial_ && partial_->in_message;
   const std::uint64_t joined_bytes = in_message ? partial_->message.size() : 0;
-  const FrameRules rules{.data_bytes_max = limits.message_bytes_max - std::min(joined_bytes, limits.message_bytes_max),
+  const std::uint64_t bytes_max =
+      in_message && partial_->is_compressed ? compressed_bytes_max(context.limits) : context.limits.message_bytes_max;
+  const FrameRules rules{.data_bytes_max = bytes_max - std::min(joined_bytes, bytes_max),
                          .inside_message = in_message,
-                         .rsv1_allowed = false};
+                         .rsv1_allowed = context.inflation.inflater != nullptr,
+                         .compressed_bytes_max = compressed_bytes_max(context.limits)};
   const std::size_t before = partial_ ? partial_->header_bytes : 0;
   if (before == 0) {
     auto header = parse_frame_header(input, rules);
@@ -170,19 +187,21 @@ std::expected<std::optional<FrameHeader>, Violation> MessageReader::take_header(
 }
 
 // A frame that is whole in `input` and needs no joining is answered from there; any other is opened.
-std::optional<ReadStep> MessageReader::begin_frame(const FrameHeader& header, std::span<char>& input,
-                                                   const ReaderLimits& limits) {
+std::optional<ReadStep> MessageReader::begin_frame(const FrameHeader& header, Context& context) {
   const bool is_alone = header.fin && header.opcode != Opcode::Continuation;
-  if (is_alone && header.payload_bytes <= input.size()) {
-    const std::span<char> payload = take(input, static_cast<std::size_t>(header.payload_bytes));
+  if (is_alone && header.payload_bytes <= context.input.size()) {
+    const std::span<char> payload = take(context.input, static_cast<std::size_t>(header.payload_bytes));
     const bool is_ascii = unmask(payload, header.mask);
     if (is_control(header.opcode)) {
       return control(header.opcode, view(payload));
     }
-    if (header.opcode == Opcode::Text && !is_ascii && !is_utf8(view(payload))) {
-      return failure({close_code::kBadData, kBadText.data()});
+    if (header.rsv1) {
+      return inflated(header.opcode, view(payload), context);
     }
-    return ReadStep{header.opcode == Opcode::Text ? StepKind::Text : StepKind::Binary, 0, view(payload)};
+    if (header.opcode == Opcode::Text && !is_ascii && !is_utf8(view(payload))) {
+      return failure(kBadText);
+    }
+    return message(header.opcode, view(payload));
   }
   if (!partial_) {
     partial_ = std::make_unique<Partial>();
@@ -197,20 +216,22 @@ std::optional<ReadStep> MessageReader::begin_frame(const FrameHeader& header, st
   if (header.opcode != Opcode::Continuation) {
     partial.in_message = true;
     partial.message_opcode = header.opcode;
+    partial.is_compressed = header.rsv1;
     partial.message.clear();
     partial.fragments = 0;
     partial.utf8.reset();
   }
   ++partial.fragments;
-  if (partial.fragments > limits.fragments_max) {
+  if (partial.fragments > context.limits.fragments_max) {
     return failure({close_code::kPolicy, "too many fragments"});
   }
   return std::nullopt;
 }
 
 // Takes what has come of the open frame. Nothing to say: the frame is still open, or was a fragment.
-std::optional<ReadStep> MessageReader::continue_frame(std::span<char>& input) {
+std::optional<ReadStep> MessageReader::continue_frame(Context& context) {
   Partial& partial = *partial_;
+  std::span<char>& input = context.input;
   const FrameHeader& frame = partial.frame;
   const std::uint64_t left = frame.payload_bytes - partial.frame_done_bytes;
   const std::span<char> piece = take(input, static_cast<std::size_t>(std::min<std::uint64_t>(left, input.size())));
@@ -232,26 +253,44 @@ std::optional<ReadStep> MessageReader::continue_frame(std::span<char>& input) {
     }
     return std::nullopt;
   }
-  if (partial.message_opcode == Opcode::Text && !partial.utf8.feed(view(piece))) {
-    return failure({close_code::kBadData, kBadText.data()});
+  // Compressed text can be judged only once it is inflated.
+  if (partial.message_opcode == Opcode::Text && !partial.is_compressed && !partial.utf8.feed(view(piece))) {
+    return failure(kBadText);
   }
   append_received(partial.message, view(piece), partial.message.size() - done_before + frame.payload_bytes);
-  return partial.in_frame ? std::nullopt : end_data_frame();
+  return partial.in_frame ? std::nullopt : end_data_frame(context);
 }
 
-std::optional<ReadStep> MessageReader::end_data_frame() {
+std::optional<ReadStep> MessageReader::end_data_frame(const Context& context) {
   Partial& partial = *partial_;
   if (!partial.frame.fin) {
     return std::nullopt;
   }
   partial.in_message = false;
-  if (partial.message_opcode == Opcode::Binary) {
-    return ReadStep{StepKind::Binary, 0, partial.message};
+  if (partial.is_compressed) {
+    return inflated(partial.message_opcode, partial.message, context);
   }
-  if (!partial.utf8.complete()) {
-    return failure({close_code::kBadData, kBadText.data()});
+  if (partial.message_opcode == Opcode::Text && !partial.utf8.complete()) {
+    return failure(kBadText);
   }
-  return ReadStep{StepKind::Text, 0, partial.message};
+  return message(partial.message_opcode, partial.message);
+}
+
+ReadStep MessageReader::message(Opcode opcode, std::string_view payload) {
+  return {opcode == Opcode::Text ? StepKind::Text : StepKind::Binary, 0, payload};
+}
+
+ReadStep MessageReader::inflated(Opcode opcode, std::string_view compressed, const Context& context) {
+  const Inflation& inflation = context.inflation;
+  const auto bytes_max = static_cast<std::size_t>(context.limits.message_bytes_max);
+  const auto payload = inflation.inflater->inflate(compressed, bytes_max, inflation.agreement);
+  if (!payload) {
+    return failure(payload.error());
+  }
+  if (opcode == Opcode::Text && !is_utf8(*payload)) {
+    return failure(kBadText);
+  }
+  return message(opcode, *payload);
 }
 
 ReadStep MessageReader::control(Opcode opcode, std::string_view payload) {

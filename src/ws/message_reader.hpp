@@ -13,12 +13,15 @@
 #include <span>
 #include <string_view>
 
+#include "ws/deflate_offer.hpp"
 #include "ws/frame.hpp"
 
 namespace jamsocket::ws {
 
+class Inflater;
+
 struct ReaderLimits {
-  std::uint64_t message_bytes_max = std::uint64_t{1} << 20U;  ///< After reassembly. Beyond: 1009.
+  std::uint64_t message_bytes_max = std::uint64_t{1} << 20U;  ///< After reassembly and inflating. Beyond: 1009.
   std::uint32_t fragments_max = 1024;                         ///< Frames of one message. Beyond: 1008.
 };
 
@@ -38,6 +41,12 @@ struct ReadStep {
   std::string_view payload;  ///< Of a message, Ping or Pong. Close: the peer's reason. Failure: why, static.
 };
 
+/// How a session's compressed messages are inflated; without an inflater none may come.
+struct Inflation {
+  Inflater* inflater = nullptr;  ///< The session's own if its client takes over contexts; else any.
+  DeflateAgreement agreement;
+};
+
 class MessageReader {
  public:
   MessageReader() noexcept;
@@ -49,10 +58,10 @@ class MessageReader {
   /// the last call also frees what the step before it showed.
   ///
   /// @param input  bytes as received; unmasked in place, and shortened by what was consumed.
-  /// @return one step. Its payload points into `input` or into this reader and is valid until the next
+  /// @return one step. Its payload points into `input`, this reader or the inflater, and is valid until the next
   ///         call. After Close or Failure everything is consumed and ignored.
-  /// @source RFC 6455 sections 5 to 8
-  [[nodiscard]] ReadStep next(std::span<char>& input, const ReaderLimits& limits);
+  /// @source RFC 6455 sections 5 to 8; RFC 7692 sections 6 and 7
+  [[nodiscard]] ReadStep next(std::span<char>& input, const ReaderLimits& limits, const Inflation& inflation = {});
 
   /// Whether a frame or a fragmented message has begun and not ended; for its deadline.
   [[nodiscard]] bool mid_message() const;
@@ -63,11 +72,15 @@ class MessageReader {
  private:
   struct Partial;
 
-  ReadStep next_general(std::span<char>& input, const ReaderLimits& limits);
-  std::expected<std::optional<FrameHeader>, Violation> take_header(std::span<char>& input, const ReaderLimits& limits);
-  std::optional<ReadStep> begin_frame(const FrameHeader& header, std::span<char>& input, const ReaderLimits& limits);
-  std::optional<ReadStep> continue_frame(std::span<char>& input);
-  std::optional<ReadStep> end_data_frame();
+  struct Context;  // What one call of `next` was given.
+
+  ReadStep next_general(Context& context);
+  std::expected<std::optional<FrameHeader>, Violation> take_header(Context& context);
+  std::optional<ReadStep> begin_frame(const FrameHeader& header, Context& context);
+  std::optional<ReadStep> continue_frame(Context& context);
+  std::optional<ReadStep> end_data_frame(const Context& context);
+  static ReadStep message(Opcode opcode, std::string_view payload);
+  ReadStep inflated(Opcode opcode, std::string_view compressed, const Context& context);
   ReadStep control(Opcode opcode, std::string_view payload);
   ReadStep failure(Violation violation);
   void drop_delivered();

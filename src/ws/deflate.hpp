@@ -1,0 +1,84 @@
+// ws/deflate.hpp
+//
+// Messages compressed and inflated by what a session agreed to (deflate_offer.hpp).
+//
+// Without context takeover each message stands alone, and one Inflater and one Deflater a loop serve all its
+// sessions. With it, a session owns one of each: their memory is inflater_bytes and deflater_bytes.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "ws/deflate_offer.hpp"
+#include "ws/frame.hpp"
+
+namespace jamsocket::ws {
+
+/// Below this, compressing costs more than it saves.
+inline constexpr std::size_t kCompressBytesMin = 512;
+
+class Inflater {
+ public:
+  Inflater();
+  ~Inflater();
+  Inflater(const Inflater&) = delete;
+  Inflater& operator=(const Inflater&) = delete;
+
+  /// Inflates a whole message: the payloads of its frames, one behind the other.
+  ///
+  /// Never makes more than `bytes_max` bytes and one: a bomb costs no more than an honest message.
+  /// @return the message, valid until the next call.
+  /// @error 1009  it would be longer than `bytes_max`.
+  /// @error 1007  the data is damaged, ends early, or refers to what the context does not hold: bytes of earlier
+  ///              messages without takeover, or from before the agreed window.
+  ///
+  /// Two liberties of senders are taken: a message whose end was not cut off, and a final block with nothing after it.
+  /// @source RFC 7692 section 7.2.2
+  [[nodiscard]] std::expected<std::string_view, Violation> inflate(std::string_view compressed, std::size_t bytes_max,
+                                                                   const DeflateAgreement& agreement);
+
+ private:
+  class Stream;
+
+  std::optional<Violation> append_inflated(std::string_view compressed, std::size_t bytes_max);
+
+  std::unique_ptr<Stream> stream_;
+  std::string message_;
+  std::size_t message_bytes_ = 0;  // What of `message_` is the message; the rest is room.
+};
+
+class Deflater {
+ public:
+  /// @param level  1 (quick) to 9 (small).
+  explicit Deflater(int level = 3);
+  ~Deflater();
+  Deflater(const Deflater&) = delete;
+  Deflater& operator=(const Deflater&) = delete;
+
+  /// Compresses a whole message into the payload of one frame, whose header says Compressed::Yes.
+  ///
+  /// Recipients whose agreements are equal, and that have no server takeover, may share the result.
+  /// @return nullopt when it is not worth it: shorter than kCompressBytesMin, or not made smaller. Send it plain.
+  ///         Otherwise valid until the next call.
+  /// @source RFC 7692 section 7.2.1
+  [[nodiscard]] std::optional<std::string_view> deflate(std::string_view message, const DeflateAgreement& agreement);
+
+ private:
+  class Stream;
+
+  int level_;
+  std::unique_ptr<Stream> stream_;
+  std::string compressed_;
+};
+
+/// What one holds in memory for a session with context takeover, without the buffer of its last message.
+[[nodiscard]] std::size_t inflater_bytes(const DeflateAgreement& agreement);
+[[nodiscard]] std::size_t deflater_bytes(const DeflateAgreement& agreement);
+
+}  // namespace jamsocket::ws
