@@ -85,9 +85,13 @@ class LineBuffer {
   std::string line_;
 };
 
-struct CallState {
-  CallState(const ModuleLimits& limits, const service::Seed& room_seed) : watch(limits), seed(room_seed) {}
+class Ticker;
 
+struct CallState {
+  CallState(const ModuleLimits& limits, const service::Seed& room_seed, Ticker& engine_ticker)
+      : ticker(engine_ticker), watch(limits), seed(room_seed) {}
+
+  Ticker& ticker;
   GuestMemory memory;
   CallWatch watch;
   service::Effects* effects = nullptr;                 ///< Set during an event.

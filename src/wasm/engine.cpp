@@ -148,18 +148,33 @@ LinkerHandle make_linker(wasm_engine_t* engine) {
 
 Ticker::Ticker(wasm_engine_t* engine) : stop_descriptor_(::eventfd(0, EFD_CLOEXEC)) {
   JAM_CHECK(stop_descriptor_ >= 0);
-  thread_ = std::thread([engine, stop = stop_descriptor_] {
-    pollfd wait{.fd = stop, .events = POLLIN, .revents = 0};
-    while (::poll(&wait, 1, kTickMilliseconds) <= 0) {
-      wasmtime_engine_increment_epoch(engine);
-    }
-  });
+  thread_ = std::thread([this, engine] { run(engine); });  // Joined by the destructor.
 }
 
 Ticker::~Ticker() {
+  stopped_.store(true);
   JAM_CHECK(::eventfd_write(stop_descriptor_, 1) == 0);
+  wanted_.store(true);
+  wanted_.notify_one();
   thread_.join();
   ::close(stop_descriptor_);
+}
+
+void Ticker::run(wasm_engine_t* engine) {
+  constexpr int kIdleTicksMax = 200;
+  pollfd wait{.fd = stop_descriptor_, .events = POLLIN, .revents = 0};
+  int idle_ticks = 0;
+  while (!stopped_.load()) {
+    ::poll(&wait, 1, kTickMilliseconds);
+    wasmtime_engine_increment_epoch(engine);
+    idle_ticks = wanted_.exchange(false) ? 0 : idle_ticks + 1;
+    if (idle_ticks == kIdleTicksMax && !stopped_.load()) {
+      asleep_.store(true);
+      wanted_.wait(false);
+      asleep_.store(false);
+      idle_ticks = 0;
+    }
+  }
 }
 
 Engine::Impl::Impl(const EngineOptions& options)

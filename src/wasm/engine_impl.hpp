@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include <atomic>
 #include <string>
 #include <thread>
 
@@ -13,7 +14,8 @@
 
 namespace jamsocket::wasm {
 
-/// Advances the engine's epoch each millisecond until it is destroyed.
+/// Advances the engine's epoch each millisecond, which is how long calls are noticed; sleeps while no
+/// guest runs, so that an idle server costs nothing.
 class Ticker {
  public:
   explicit Ticker(wasm_engine_t* engine);
@@ -21,7 +23,24 @@ class Ticker {
   Ticker(const Ticker&) = delete;
   Ticker& operator=(const Ticker&) = delete;
 
+  /// A guest is about to run, or still does at a tick: the next ticks will come. Any thread.
+  void expect_ticks() {
+    if (!wanted_.load(std::memory_order_relaxed)) [[unlikely]] {
+      wanted_.store(true);
+      wanted_.notify_one();
+    }
+  }
+
+  /// For tests.
+  [[nodiscard]] bool asleep() const { return asleep_.load(); }
+
  private:
+  void run(wasm_engine_t* engine);
+
+  // On a cache line of its own: every event reads it, and the ticker writes it each millisecond.
+  alignas(64) std::atomic<bool> wanted_{true};
+  alignas(64) std::atomic<bool> stopped_{false};
+  std::atomic<bool> asleep_{false};
   int stop_descriptor_ = -1;
   std::thread thread_;
 };

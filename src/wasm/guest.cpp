@@ -25,6 +25,7 @@ wasmtime_error_t* on_tick(wasmtime_context_t* /*context*/, void* data, std::uint
   const bool may_go_on = within_budget && (!state.watch.runs_long() || state.monitor == nullptr ||
                                            state.monitor->call_runs_long() == service::CallMonitor::Verdict::GoOn);
   if (may_go_on) {
+    state.ticker.expect_ticks();
     *delta = kNextTick;
     *kind = WASMTIME_UPDATE_DEADLINE_CONTINUE;
     return nullptr;
@@ -38,7 +39,7 @@ wasmtime_error_t* on_tick(wasmtime_context_t* /*context*/, void* data, std::uint
 }  // namespace
 
 Guest::Guest(std::shared_ptr<const Module> module, const ModuleLimits& limits, const service::Seed& seed)
-    : module_(std::move(module)), limits_(limits), state_(limits, seed) {
+    : module_(std::move(module)), limits_(limits), state_(limits, seed, module_->engine().impl().ticker) {
   store_.reset(wasmtime_store_new(module_->engine().impl().engine.get(), &state_, nullptr));
   // The memory's size is the slot's affair, where a refusal is seen.
   constexpr std::int64_t kMemoryBySlot = -1;
@@ -141,6 +142,7 @@ void Guest::begin_event(const EventFrame& frame, service::Effects& effects) {
   state_.monitor = frame.monitor;
   state_.random.reset();
   state_.watch.start();
+  state_.ticker.expect_ticks();
   if (slot_ != nullptr) {
     slot_->growth_refused = false;
   }

@@ -6,7 +6,9 @@
 
 #include <chrono>
 #include <cstring>
+#include <thread>
 
+#include "wasm/engine_impl.hpp"
 #include "wasm/testing.hpp"
 
 namespace jamsocket::wasm {
@@ -253,6 +255,20 @@ TEST_F(Rooms, EndAtTheWallTimeToo) {
   TestRoom room = zoo(limits);
   EXPECT_EQ(room.text("l"), Outcome::CpuLimit);
   EXPECT_THAT(room.fault().reason, HasSubstr("ran for more than 20 ms"));
+}
+
+// Goal: a ticker that has gone to sleep wakes for the next event. Method: one room runs for longer than
+// the ticker's patience, and after a pause in which none runs another must be ended as well.
+TEST_F(Rooms, AreEndedHoweverLongOrRarelyTheyRun) {
+  ModuleLimits limits;
+  limits.cpu_per_event = std::chrono::milliseconds{300};
+  TestRoom busy = zoo(limits);
+  EXPECT_EQ(busy.text("l"), Outcome::CpuLimit);
+  TestRoom room = zoo();
+  while (!engine_.impl().ticker.asleep()) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(room.text("l"), Outcome::CpuLimit);
 }
 
 // Goal: a room is a function of its seed and events. Method: the same ones twice, and one thing changed.
