@@ -85,8 +85,9 @@ std::string assign_integer(const Entry& entry, std::int64_t value, Settings& set
     }
     return wrong_type(entry, fmt::format("the number {}", value));
   }
-  const auto magnitude = value < 0 ? std::nullopt : std::optional(static_cast<std::uint64_t>(value));
-  return assign_number(entry, *number, magnitude, std::to_string(value), settings);
+  const std::string shown = std::to_string(value);
+  return value < 0 ? refused(entry, shown)
+                   : assign_number(entry, *number, static_cast<std::uint64_t>(value), shown, settings);
 }
 
 std::string assign_string(const Entry& entry, std::string_view text, const std::string& folder, Settings& settings) {
