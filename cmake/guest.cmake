@@ -13,10 +13,15 @@ set(JAMSOCKET_GUEST_FLAGS
   -Wl,--stack-first -Wl,-z,stack-size=65536
   -Wl,--export=JAMSOCKET_API_VERSION -Wl,--export=JAMSOCKET_API_PROTOCOL)
 
-# jamsocket_guest(NAME SOURCE file [FOLDER folder]): builds FOLDER/NAME.wasm (default: examples/NAME.wasm) in
-# the build folder, target guest_NAME.
+# jamsocket_guest(NAME SOURCE file [FOLDER folder] [ABI Stateroom]): builds FOLDER/NAME.wasm (default:
+# examples/NAME.wasm) in the build folder, target guest_NAME. A guest of another ABI exports its constants instead.
 function(jamsocket_guest name)
-  cmake_parse_arguments(ARG "" "SOURCE;FOLDER" "" ${ARGN})
+  cmake_parse_arguments(ARG "" "SOURCE;FOLDER;ABI" "" ${ARGN})
+  set(flags ${JAMSOCKET_GUEST_FLAGS})
+  if(ARG_ABI)
+    string(TOUPPER ${ARG_ABI} abi)
+    list(TRANSFORM flags REPLACE "--export=JAMSOCKET_" "--export=${abi}_")
+  endif()
   if(NOT ARG_FOLDER)
     set(ARG_FOLDER examples)
   endif()
@@ -26,7 +31,7 @@ function(jamsocket_guest name)
   add_custom_command(
     OUTPUT ${out}
     COMMAND ${CMAKE_COMMAND} -E make_directory ${PROJECT_BINARY_DIR}/${ARG_FOLDER}
-    COMMAND ${JAMSOCKET_GUEST_CXX} ${JAMSOCKET_GUEST_FLAGS} -I${PROJECT_SOURCE_DIR}/include -o ${out} ${source}
+    COMMAND ${JAMSOCKET_GUEST_CXX} ${flags} -I${PROJECT_SOURCE_DIR}/include -o ${out} ${source}
     DEPENDS ${source} ${public_headers}
     COMMENT "Building module ${name}.wasm" VERBATIM)
   add_custom_target(guest_${name} ALL DEPENDS ${out})

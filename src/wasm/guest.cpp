@@ -58,7 +58,7 @@ std::expected<std::unique_ptr<Guest>, service::Fault> Guest::instantiate(std::sh
   JAM_CHECK(limits.memory_bytes_max <= module->engine().options().memory_bytes_max);
   // make_unique cannot reach the constructor.
   std::unique_ptr<Guest> guest(new Guest(std::move(module), limits, start.seed));
-  guest->begin_event({.time_ms = start.time_ms, .monitor = start.monitor}, effects);
+  guest->begin_start(start, effects);
   const bool started = guest->start();
   guest->end_event();
   if (!started) {
@@ -132,14 +132,23 @@ std::optional<std::uint32_t> Guest::read_constant(std::string_view name) {
   return value;
 }
 
-void Guest::begin_event(const EventFrame& frame, service::Effects& effects) {
+void Guest::begin_event(const service::Event& event, service::Effects& effects) {
+  state_.in_connect = event.kind == service::EventKind::Connect;
+  state_.connect_info = event.connect_info;
+  begin(event.time_ms, event.number, event.monitor, effects);
+}
+
+void Guest::begin_start(const service::RoomStart& start, service::Effects& effects) {
+  begin(start.time_ms, 0, start.monitor, effects);
+}
+
+void Guest::begin(std::int64_t time_ms, std::uint64_t number, service::CallMonitor* monitor,
+                  service::Effects& effects) {
   JAM_CHECK(fault_.outcome == Outcome::Done);
   state_.effects = &effects;
-  state_.time_ms = frame.time_ms;
-  state_.event_number = frame.number;
-  state_.in_connect = frame.is_connect;
-  state_.connect_info = frame.connect_info;
-  state_.monitor = frame.monitor;
+  state_.time_ms = time_ms;
+  state_.event_number = number;
+  state_.monitor = monitor;
   state_.random.reset();
   state_.watch.start();
   state_.ticker.expect_ticks();
@@ -172,12 +181,13 @@ void Guest::record_failure(ErrorHandle error, TrapHandle trap) {
   fault_ = fault_of(state_, limits_, refused ? GrowthRefused::Yes : GrowthRefused::No, error.get(), trap.get());
 }
 
-std::optional<std::uint32_t> Guest::copy_in(const wasmtime_func_t& allocate, std::string_view bytes) {
-  if (bytes.empty()) {
+std::optional<std::uint32_t> Guest::copy_in(const wasmtime_func_t& allocate, std::string_view head,
+                                            std::string_view body) {
+  if (head.empty() && body.empty()) {
     return 0;
   }
-  const auto length = static_cast<std::uint32_t>(bytes.size());
-  JAM_CHECK(length == bytes.size());
+  const auto length = static_cast<std::uint32_t>(head.size() + body.size());
+  JAM_CHECK(length == head.size() + body.size());
   const auto pointer = call_for_u32(allocate, length);
   if (!pointer) {
     return std::nullopt;
@@ -195,7 +205,10 @@ std::optional<std::uint32_t> Guest::copy_in(const wasmtime_func_t& allocate, std
     }
     return std::nullopt;
   }
-  std::memcpy(at, bytes.data(), bytes.size());
+  std::memcpy(at, head.data(), head.size());
+  if (!body.empty()) {
+    std::memcpy(at + head.size(), body.data(), body.size());
+  }
   return pointer;
 }
 

@@ -22,15 +22,6 @@
 
 namespace jamsocket::wasm {
 
-/// The parts of an event that host functions can ask for.
-struct EventFrame {
-  std::int64_t time_ms = 0;
-  std::uint64_t number = 0;
-  bool is_connect = false;
-  const service::ConnectInfo* connect_info = nullptr;
-  service::CallMonitor* monitor = nullptr;
-};
-
 class Guest {
  public:
   /// Makes an instance and runs its start function, if it has one, and `_initialize`, if it has that,
@@ -48,7 +39,9 @@ class Guest {
   [[nodiscard]] std::optional<std::uint32_t> read_constant(std::string_view name);
 
   /// Budgets start here; what host functions ask for goes to `effects` until `end_event`.
-  void begin_event(const EventFrame& frame, service::Effects& effects);
+  void begin_event(const service::Event& event, service::Effects& effects);
+  /// The same for the room's start, which counts as event number 0.
+  void begin_start(const service::RoomStart& start, service::Effects& effects);
   /// Lines of output without an end are logged.
   void end_event();
 
@@ -68,9 +61,10 @@ class Guest {
     return static_cast<std::uint32_t>(values[0].i32);
   }
 
-  /// Copies `bytes` into memory that the guest's allocator gives; an empty range is at 0 and not
-  /// allocated. @return the address, or nothing: it failed.
-  [[nodiscard]] std::optional<std::uint32_t> copy_in(const wasmtime_func_t& allocate, std::string_view bytes);
+  /// Copies `head`, and `body` behind it, into memory that the guest's allocator gives; nothing at all is
+  /// at 0 and not allocated. @return the address, or nothing: it failed.
+  [[nodiscard]] std::optional<std::uint32_t> copy_in(const wasmtime_func_t& allocate, std::string_view head,
+                                                     std::string_view body = {});
 
   [[nodiscard]] GuestMemory& memory() { return state_.memory; }
   /// For what the adapter itself finds wrong with the guest's answers.
@@ -86,6 +80,7 @@ class Guest {
     return raw;
   }
   [[nodiscard]] bool start();
+  void begin(std::int64_t time_ms, std::uint64_t number, service::CallMonitor* monitor, service::Effects& effects);
   [[nodiscard]] bool run(const wasmtime_func_t& function, wasmtime_val_raw_t* values, std::size_t count);
   void record_failure(ErrorHandle error, TrapHandle trap);
   [[nodiscard]] bool find_memory();

@@ -7,6 +7,8 @@
 #include <bit>
 #include <cstring>
 
+#include "wasm/stateroom_codec.hpp"
+
 namespace jamsocket::wasm {
 namespace {
 
@@ -136,6 +138,28 @@ void client_info(HostCall& call) {
   call.result(static_cast<std::uint32_t>(value->size()));
 }
 
+// stateroom_send(ptr, len): any of that ABI's effects.
+void stateroom_send(HostCall& call) {
+  constexpr std::string_view kName = "stateroom_send";
+  const std::string_view bytes = call.text(call.u32(0), call.u32(1), kName);
+  if (call.failed()) {
+    return;
+  }
+  const auto command = stateroom::decode_command(bytes);
+  if (!command) {
+    return call.fail(Outcome::BadCall,
+                     fmt::format("{}: {} bytes that are not a message of the interface", kName, bytes.size()));
+  }
+  if (command->kind == stateroom::Command::Kind::SetTimer) {
+    return command->delay_ms == 0 ? call.effects().set_timer_at_once() : call.effects().set_timer(command->delay_ms);
+  }
+  if (const auto recipient = command->resolved()) {
+    call.check(command->is_text ? call.effects().send_text(*recipient, command->payload)
+                                : call.effects().send_binary(*recipient, command->payload),
+               kName);
+  }
+}
+
 // The text of an AssemblyScript string: UTF-16, its length in bytes four bytes before it.
 std::string assembly_script_text(CallState& state, std::uint32_t pointer) {
   constexpr std::uint32_t kUnitsMax = 200;
@@ -169,6 +193,7 @@ constexpr std::array kAbiFunctions{
     HostFunction{"env", "send_message", "iii", "", host_callback<send_message>},
     HostFunction{"env", "send_binary", "iii", "", host_callback<send_binary>},
     HostFunction{"env", "set_timer", "i", "", host_callback<set_timer>},
+    HostFunction{"env", "stateroom_send", "ii", "", host_callback<stateroom_send>},
     HostFunction{"env", "abort", "iiii", "", host_callback<assembly_script_abort>},
     HostFunction{"jamsocket", "close", "iiii", "", host_callback<close_client>},
     HostFunction{"jamsocket", "refuse", "ii", "", host_callback<refuse>},

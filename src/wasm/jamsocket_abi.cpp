@@ -22,19 +22,14 @@ class JamsocketInstance final : public service::ServiceInstance {
         timer_(guest_->function("timer")) {}
 
   [[nodiscard]] bool initialize(const service::RoomStart& start, service::Effects& effects) {
-    guest_->begin_event({.time_ms = start.time_ms, .monitor = start.monitor}, effects);
+    guest_->begin_start(start, effects);
     const bool done = deliver(guest_->function("initialize").value(), start.room_id);
     guest_->end_event();
     return done;
   }
 
   Outcome handle(const Event& event, service::Effects& effects) override {
-    guest_->begin_event({.time_ms = event.time_ms,
-                         .number = event.number,
-                         .is_connect = event.kind == EventKind::Connect,
-                         .connect_info = event.connect_info,
-                         .monitor = event.monitor},
-                        effects);
+    guest_->begin_event(event, effects);
     const bool done = dispatch(event);
     guest_->end_event();
     return done ? Outcome::Done : guest_->fault().outcome;

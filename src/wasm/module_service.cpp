@@ -4,6 +4,7 @@
 #include "wasm/engine.hpp"
 #include "wasm/guest.hpp"
 #include "wasm/jamsocket_abi.hpp"
+#include "wasm/stateroom_abi.hpp"
 
 namespace jamsocket::wasm {
 namespace {
@@ -20,7 +21,8 @@ class ModuleService final : public service::Service {
   [[nodiscard]] std::expected<std::unique_ptr<service::ServiceInstance>, service::Fault> create(
       const service::RoomStart& start, service::Effects& effects) override {
     auto guest = JAM_TRY(Guest::instantiate(module_, limits_, start, effects));
-    return start_jamsocket_room(std::move(guest), start, effects);
+    return module_->facts().abi == Abi::Stateroom ? start_stateroom_room(std::move(guest), start, effects)
+                                                  : start_jamsocket_room(std::move(guest), start, effects);
   }
 
  private:
