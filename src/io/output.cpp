@@ -10,6 +10,8 @@
 namespace jamsocket::io {
 namespace {
 
+constexpr std::size_t kFreeChunks = 64;
+
 void add_reference(Chunk* chunk) { ++chunk->references; }
 
 void drop_reference(Chunk* chunk) {
@@ -54,6 +56,9 @@ OutputArena::~OutputArena() {
   if (current_ != nullptr) {
     drop_reference(current_);
   }
+  for (Chunk* chunk : free_) {
+    drop_reference(chunk);
+  }
 }
 
 Slice OutputArena::append(std::string_view head, std::string_view body) {
@@ -95,7 +100,11 @@ void OutputArena::end_turn() {
   }
   last_kept_from_ = {};
   for (Chunk* chunk : full_) {
-    drop_reference(chunk);
+    if (chunk->references == 1 && chunk->capacity == chunk_bytes_ && free_.size() < kFreeChunks) {
+      free_.push_back(chunk);
+    } else {
+      drop_reference(chunk);
+    }
   }
   full_.clear();
   if (current_ == nullptr) {
@@ -116,7 +125,13 @@ Chunk* OutputArena::room_for(std::size_t bytes) {
   if (current_ != nullptr) {
     full_.push_back(current_);
   }
-  current_ = make_chunk(bytes > chunk_bytes_ ? bytes : chunk_bytes_);
+  if (bytes <= chunk_bytes_ && !free_.empty()) {
+    current_ = free_.back();
+    current_->used = 0;
+    free_.pop_back();
+  } else {
+    current_ = make_chunk(bytes > chunk_bytes_ ? bytes : chunk_bytes_);
+  }
   return current_;
 }
 

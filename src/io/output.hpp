@@ -90,6 +90,7 @@ class OutputArena {
   std::size_t chunk_bytes_;
   Chunk* current_ = nullptr;
   std::vector<Chunk*> full_;  ///< Of this turn, besides the current one.
+  std::vector<Chunk*> free_;  ///< To be used again: giving memory back each turn costs its page faults.
   Slice last_kept_from_;
   Slice last_kept_as_;        ///< Holds a reference of its own until the turn ends.
 };

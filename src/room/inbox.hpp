@@ -60,11 +60,10 @@ class Inbox {
     infos_.clear();
     next_ = 0;
   }
-  [[nodiscard]] bool is_large() const { return bytes_.capacity() > kKeptBytes || items_.capacity() > kKeptItems; }
+  /// What it holds on to, used or not.
+  [[nodiscard]] std::size_t capacity_bytes() const { return bytes_.capacity() + items_.capacity() * sizeof(Item); }
 
  private:
-  static constexpr std::size_t kKeptBytes = std::size_t{256} << 10U;
-  static constexpr std::size_t kKeptItems = 4096;
 
   std::vector<Item> items_;
   std::string bytes_;
@@ -80,18 +79,23 @@ class InboxPool {
     }
     auto inbox = std::move(empty_.back());
     empty_.pop_back();
+    kept_bytes_ -= inbox->capacity_bytes();
     return inbox;
   }
   void give_back(std::unique_ptr<Inbox> inbox) {
-    if (inbox != nullptr && empty_.size() < kKept && !inbox->is_large()) {
+    if (inbox != nullptr && empty_.size() < kKept && kept_bytes_ + inbox->capacity_bytes() <= kKeptBytes) {
       inbox->clear();
+      kept_bytes_ += inbox->capacity_bytes();
       empty_.push_back(std::move(inbox));
     }
   }
 
  private:
+  // Enough that a busy shard asks the system for no memory; a bound for one that was busy once.
   static constexpr std::size_t kKept = 64;
+  static constexpr std::size_t kKeptBytes = std::size_t{8} << 20U;
   std::vector<std::unique_ptr<Inbox>> empty_;
+  std::size_t kept_bytes_ = 0;
 };
 
 }  // namespace jamsocket::room
