@@ -71,23 +71,26 @@ Result<Listener> Listener::open(const std::string& host, std::uint16_t port) {
 }
 
 Accepted Listener::accept() const {
-  Socket socket(::accept4(socket_.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  sockaddr_in6 peer{};
+  socklen_t length = sizeof peer;
+  Socket socket(
+      ::accept4(socket_.fd(), reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (socket.is_open()) {
     const int one = 1;
     ::setsockopt(socket.fd(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    return {std::move(socket), Accepted::Status::Connection};
+    return {PeerAddress(peer), std::move(socket), Accepted::Status::Connection};
   }
   switch (errno) {
     case EAGAIN:
-      return {Socket(), Accepted::Status::Nothing};
+      return {{}, Socket(), Accepted::Status::Nothing};
     case EMFILE:
     case ENFILE:
     case ENOBUFS:
     case ENOMEM:
-      return {Socket(), Accepted::Status::OutOfResources};
+      return {{}, Socket(), Accepted::Status::OutOfResources};
     default:
       // ECONNABORTED, EPROTO, EINTR and the network errors that accept(2) passes on: that peer's affair.
-      return {Socket(), Accepted::Status::Gone};
+      return {{}, Socket(), Accepted::Status::Gone};
   }
 }
 

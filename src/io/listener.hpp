@@ -14,6 +14,7 @@
 namespace jamsocket::io {
 
 struct Accepted {
+  PeerAddress peer;
   Socket socket;  ///< Non-blocking, close-on-exec, TCP_NODELAY; closed when nothing was accepted.
   enum class Status : std::uint8_t {
     Connection,

@@ -35,7 +35,7 @@ TEST(Listener, TakesAnyPortAndSaysWhich) {
   wait_readable(listener->socket());
   const Accepted accepted = listener->accept();
   ASSERT_EQ(accepted.status, Accepted::Status::Connection);
-  EXPECT_EQ(peer_address(accepted.socket), "127.0.0.1");
+  EXPECT_EQ(accepted.peer.text(), "127.0.0.1");
 }
 
 TEST(Listener, SaysPlainlyThatAPortIsTaken) {

@@ -83,24 +83,17 @@ void Socket::reset_on_close() const {
   ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
 }
 
-std::string peer_address(const Socket& socket) {
-  sockaddr_storage storage{};
-  socklen_t length = sizeof storage;
-  if (::getpeername(socket.fd(), reinterpret_cast<sockaddr*>(&storage), &length) != 0) {
-    return {};
-  }
+std::string PeerAddress::text() const {
   std::array<char, INET6_ADDRSTRLEN> text{};
-  if (storage.ss_family == AF_INET) {
+  if (address_.sin6_family == AF_INET) {
     sockaddr_in v4{};
-    std::memcpy(&v4, &storage, sizeof v4);
+    std::memcpy(&v4, &address_, sizeof v4);
     ::inet_ntop(AF_INET, &v4.sin_addr, text.data(), text.size());
-  } else if (storage.ss_family == AF_INET6) {
-    sockaddr_in6 v6{};
-    std::memcpy(&v6, &storage, sizeof v6);
-    if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
-      ::inet_ntop(AF_INET, &v6.sin6_addr.s6_addr[12], text.data(), text.size());
+  } else if (address_.sin6_family == AF_INET6) {
+    if (IN6_IS_ADDR_V4MAPPED(&address_.sin6_addr)) {
+      ::inet_ntop(AF_INET, &address_.sin6_addr.s6_addr[12], text.data(), text.size());
     } else {
-      ::inet_ntop(AF_INET6, &v6.sin6_addr, text.data(), text.size());
+      ::inet_ntop(AF_INET6, &address_.sin6_addr, text.data(), text.size());
     }
   }
   return text.data();

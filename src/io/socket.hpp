@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include <netinet/in.h>
 #include <unistd.h>
 
 #include <cstddef>
@@ -62,8 +63,18 @@ class Socket {
   int fd_ = -1;
 };
 
-/// The peer's address without port, "127.0.0.1" or "::1" (an IPv4 peer of an IPv6 socket in dotted form);
-/// empty when it cannot be told.
-[[nodiscard]] std::string peer_address(const Socket& socket);
+/// Where a connection comes from, as accept() told.
+class PeerAddress {
+ public:
+  PeerAddress() = default;
+  explicit PeerAddress(const sockaddr_in6& address) : address_(address) {}
+
+  /// Without port: "127.0.0.1" or "::1" (an IPv4 peer of an IPv6 socket in dotted form); empty when it
+  /// is neither.
+  [[nodiscard]] std::string text() const;
+
+ private:
+  sockaddr_in6 address_{};  ///< Large enough for an IPv4 address, which is told by its family.
+};
 
 }  // namespace jamsocket::io

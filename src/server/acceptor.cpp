@@ -23,7 +23,7 @@ void Acceptor::on_ready(std::uint32_t) {
     switch (next.status) {
       case io::Accepted::Status::Connection:
         host_.counters().add(Counter::ConnectionsAccepted);
-        host_.accepted(std::move(next.socket));
+        host_.accepted(std::move(next.socket), next.peer);
         break;
       case io::Accepted::Status::Gone:
         host_.counters().add(Counter::AcceptErrors);

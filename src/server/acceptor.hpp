@@ -23,7 +23,7 @@ class AcceptHost {
   [[nodiscard]] virtual Counters& counters() = 0;
   [[nodiscard]] virtual Logger& logger() = 0;
   [[nodiscard]] virtual SteadyTime steady_now() const = 0;
-  virtual void accepted(io::Socket socket) = 0;
+  virtual void accepted(io::Socket socket, const io::PeerAddress& peer) = 0;
 };
 
 class Acceptor final : public io::EventHandler {

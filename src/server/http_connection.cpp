@@ -13,14 +13,10 @@ constexpr std::size_t kFilePieceBytes = std::size_t{256} << 10U;
 constexpr int kFilePiecesPerTurn = 4;
 }  // namespace
 
-HttpConnection::HttpConnection(std::uint64_t id, io::Socket socket, HttpHost& host)
-    : id_(id), host_(host), socket_(std::move(socket)), parser_(host.http_settings().request) {}
+HttpConnection::HttpConnection(std::uint64_t id, io::Socket socket, const io::PeerAddress& peer, HttpHost& host)
+    : id_(id), host_(host), socket_(std::move(socket)), peer_(peer), parser_(host.http_settings().request) {}
 
-HttpConnection::~HttpConnection() {
-  if (watched_events_ != 0 && socket_.is_open()) {
-    host_.loop().remove(socket_);
-  }
-}
+HttpConnection::~HttpConnection() = default;
 
 void HttpConnection::start() {
   set_deadline(host_.http_settings().request_timeout);
@@ -49,13 +45,14 @@ void HttpConnection::respond(StaticResponse response, Then then) {
   write();
 }
 
-session::Upgraded HttpConnection::hand_over(std::string response) {
+session::Upgraded HttpConnection::hand_over(std::string response, session::Watched watched) {
   JAM_CHECK(state_ == State::Answering);
-  host_.loop().remove(socket_);
-  watched_events_ = 0;
+  if (watched == session::Watched::No) {
+    host_.loop().remove(socket_);
+  }
   state_ = State::Gone;
   deadline_.cancel();
-  session::Upgraded upgraded{std::move(socket_), std::move(response), unread_.substr(unread_at_)};
+  session::Upgraded upgraded{std::move(socket_), std::move(response), unread_.substr(unread_at_), watched};
   host_.retire(*this);
   return upgraded;
 }
@@ -73,8 +70,7 @@ void HttpConnection::drop() {
   }
   state_ = State::Gone;
   deadline_.cancel();
-  watch(0);
-  socket_.close();
+  socket_.close();  // The event loop forgets it with that.
   host_.retire(*this);
 }
 
@@ -231,9 +227,7 @@ void HttpConnection::watch(std::uint32_t events) {
   if (events == watched_events_) {
     return;
   }
-  if (events == 0) {
-    host_.loop().remove(socket_);
-  } else if (watched_events_ != 0) {
+  if (watched_events_ != 0) {
     host_.loop().change(socket_, events, *this);
   } else if (!host_.loop().add(socket_, events, *this)) {
     set_deadline(Milliseconds{0});

@@ -56,7 +56,7 @@ class HttpConnection final : public io::EventHandler, public io::TimerTarget {
  public:
   enum class Then : std::uint8_t { KeepAlive, Close };
 
-  HttpConnection(std::uint64_t id, io::Socket socket, HttpHost& host);
+  HttpConnection(std::uint64_t id, io::Socket socket, const io::PeerAddress& peer, HttpHost& host);
   ~HttpConnection() override;
   HttpConnection(const HttpConnection&) = delete;
   HttpConnection& operator=(const HttpConnection&) = delete;
@@ -64,12 +64,13 @@ class HttpConnection final : public io::EventHandler, public io::TimerTarget {
   /// Begins to read. Unlike the constructor it may end in `retire`.
   void start();
   [[nodiscard]] std::uint64_t id() const { return id_; }
-  [[nodiscard]] const io::Socket& socket() const { return socket_; }
+  [[nodiscard]] const io::PeerAddress& peer() const { return peer_; }
 
   /// Answers the request that `route` got.
   void respond(StaticResponse response, Then then = Then::KeepAlive);
   /// Gives the socket away, with `response` to be sent once the room agrees; this connection is over.
-  [[nodiscard]] session::Upgraded hand_over(std::string response);
+  /// `watched`: whether the event loop goes on watching it, for a session that stays on this shard.
+  [[nodiscard]] session::Upgraded hand_over(std::string response, session::Watched watched);
   /// After the answer under way, or at once when idle, the connection ends.
   void drain();
   void drop();
@@ -93,6 +94,7 @@ class HttpConnection final : public io::EventHandler, public io::TimerTarget {
   std::uint64_t id_;
   HttpHost& host_;
   io::Socket socket_;
+  io::PeerAddress peer_;
   http::RequestParser parser_;
   std::string unread_;       ///< Received and, from `unread_at_` on, not parsed.
   std::size_t unread_at_ = 0;

@@ -101,7 +101,7 @@ class Shard final : public LoopOwner,
   void route(HttpConnection& connection, const http::Request& request) override;
   void retire(HttpConnection& connection) override;
   // AcceptHost
-  void accepted(io::Socket socket) override;
+  void accepted(io::Socket socket, const io::PeerAddress& peer) override;
 
  private:
   enum class Phase : std::uint8_t {

@@ -31,7 +31,7 @@ HttpConnection::Then to_then(Answer::Then then) {
 
 void Shard::listen(const io::Listener& listener) { acceptor_ = std::make_unique<Acceptor>(listener, *this); }
 
-void Shard::accepted(io::Socket socket) {
+void Shard::accepted(io::Socket socket, const io::PeerAddress& peer) {
   if (shared_.connection_count.fetch_add(1, std::memory_order_relaxed) >= shared_.settings.connections_max) {
     shared_.connection_count.fetch_sub(1, std::memory_order_relaxed);
     counters_.add(Counter::ConnectionsRefused);
@@ -43,14 +43,14 @@ void Shard::accepted(io::Socket socket) {
     return;
   }
   const std::uint64_t id = ++last_connection_;
-  auto connection = std::make_unique<HttpConnection>(id, std::move(socket), *this);
+  auto connection = std::make_unique<HttpConnection>(id, std::move(socket), peer, *this);
   HttpConnection& started = *connection;
   connections_.emplace(id, std::move(connection));
   started.start();
 }
 
 void Shard::route(HttpConnection& connection, const http::Request& request) {
-  Decision decision = decide(request, io::peer_address(connection.socket()), shared_.settings, shared_.files);
+  Decision decision = decide(request, connection.peer().text(), shared_.settings, shared_.files);
   std::visit(
       Overloaded{
           [&](Answer& answer) { connection.respond(std::move(answer.response), to_then(answer.then)); },
@@ -60,7 +60,8 @@ void Shard::route(HttpConnection& connection, const http::Request& request) {
             // The connection's place goes on to its session.
             shared_.connection_count.fetch_add(1, std::memory_order_relaxed);
             Shard& owner = owner_of(join.room_id);
-            session::Upgraded upgraded = connection.hand_over(std::move(join.response));
+            session::Upgraded upgraded = connection.hand_over(
+                std::move(join.response), &owner == this ? session::Watched::Yes : session::Watched::No);
             if (&owner == this) {
               this->join(join.room_id, std::move(upgraded), std::move(join.info));
               return;

@@ -18,13 +18,14 @@ ClientSession::ClientSession(Upgraded upgraded, SessionHost& host)
       socket_(std::move(upgraded.socket)),
       handshake_(std::make_unique<Handshake>(std::move(upgraded.response), std::move(upgraded.unread))),
       last_seen_(host.tick()),
-      last_ping_(host.tick()) {}
-
-ClientSession::~ClientSession() {
+      last_ping_(host.tick()),
+      watched_(upgraded.watched == Watched::Yes) {
   if (watched_) {
-    host_.loop().remove(socket_);
+    watch();
   }
 }
+
+ClientSession::~ClientSession() = default;
 
 void ClientSession::join(room::Room& room, std::unique_ptr<service::ConnectInfo> info) {
   room_ = &room;
@@ -41,7 +42,10 @@ void ClientSession::admitted() {
   if (handshake_->unread.empty()) {
     handshake_.reset();
   }
-  watch();
+  if (!watched_ || reading_paused_) {
+    reading_paused_ = false;
+    watch();
+  }
   mark_touched();
 }
 
@@ -136,11 +140,7 @@ void ClientSession::drop() {
   leave_room();
   state_ = State::Gone;
   deadline_.reset();
-  if (watched_) {
-    watched_ = false;
-    host_.loop().remove(socket_);
-  }
-  socket_.close();
+  socket_.close();  // The event loop forgets it with that.
   host_.retire(*this);
 }
 
@@ -184,7 +184,8 @@ void ClientSession::read() {
     discard_input();
     return;
   }
-  if (room_ != nullptr && room_->inbox_is_full()) {
+  if (state_ == State::Joining || (room_ != nullptr && room_->inbox_is_full())) {
+    // What it sent waits in the kernel until the room has decided, or has caught up.
     reading_paused_ = true;
     watch();
     return;

@@ -67,11 +67,15 @@ class SessionHost {
   virtual void retire(ClientSession& session) = 0;
 };
 
+/// Whether the session's event loop watches the socket, perhaps for somebody else.
+enum class Watched : std::uint8_t { No, Yes };
+
 /// A socket whose upgrade request was found good, on its way to its room.
 struct Upgraded {
   io::Socket socket;
   std::string response;   ///< The 101, to be sent once the room lets the client in.
   std::string unread;     ///< What the client sent behind the request.
+  Watched watched = Watched::No;
 };
 
 class ClientSession final : public io::EventHandler, public room::ClientLink, public io::TimerTarget {
@@ -143,9 +147,9 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   Tick last_seen_;
   Tick last_ping_;
   State state_ = State::Joining;
+  bool watched_ : 1;                ///< In the event loop.
   bool touched_ : 1 = false;
   bool overflowed_ : 1 = false;
-  bool watched_ : 1 = false;        ///< In the event loop.
   bool reading_paused_ : 1 = false;
   bool wants_writable_ : 1 = false;
   bool write_ended_ : 1 = false;
