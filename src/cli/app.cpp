@@ -88,13 +88,15 @@ int parse_failed(const CLI::App& whole, const CLI::ParseError& error) {
   }
   if (!app.get_subcommands(nullptr).empty()) {
     note(app.help());
-    return complain(fmt::format("'{}' needs a command: {}", path, CLI::detail::join(command_names(app), ", ")), kExitUsage);
+    return complain(fmt::format("'{}' needs a command: {}", path, CLI::detail::join(command_names(app), ", ")),
+                    kExitUsage);
   }
   // The parser's own words count arguments; the flag they begin with is what helps.
   const std::string_view words = error.what();
-  const bool lacks_value = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ArgumentMismatch) && words.starts_with('-');
-  const std::string what = lacks_value ? fmt::format("{} needs a value", words.substr(0, words.find(':')))
-                                       : escape_for_log(words, 200);
+  const bool lacks_value =
+      error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ArgumentMismatch) && words.starts_with('-');
+  const std::string what =
+      lacks_value ? fmt::format("{} needs a value", words.substr(0, words.find(':'))) : escape_for_log(words, 200);
   return complain(fmt::format("{}; see '{} --help'", what, path), kExitUsage);
 }
 

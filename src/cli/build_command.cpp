@@ -38,7 +38,9 @@ int run(const State& state) {
 Command add_build(CLI::App& whole) {
   auto state = std::make_shared<State>();
   CLI::App* app = whole.add_subcommand("build", "Builds the service of a folder to a module and prints its path");
-  app->add_option("DIR", state->folder, "The folder, with a jamsocket.toml if it has one")->type_name("")->capture_default_str();
+  app->add_option("DIR", state->folder, "The folder, with a jamsocket.toml if it has one")
+      ->type_name("")
+      ->capture_default_str();
   app->add_option("-o,--output", state->output, "The module's file [DIR/.jamsocket/NAME.wasm]")->type_name("FILE");
   return {.app = app, .run = [state] { return run(*state); }};
 }

@@ -66,7 +66,8 @@ void print_text(const wasm::ModuleFacts& facts) {
     say(fmt::format("export:   {} {}{}", shown(fact.name), shown(fact.type), fact.used ? "" : "  (not used)"));
   }
   for (const wasm::ImportFact& fact : facts.imports) {
-    say(fmt::format("import:   {}.{} {}{}", shown(fact.module), shown(fact.name), shown(fact.type), fact.known ? "" : "  (unknown)"));
+    say(fmt::format("import:   {}.{} {}{}", shown(fact.module), shown(fact.name), shown(fact.type),
+                    fact.known ? "" : "  (unknown)"));
   }
   for (const std::string& advice : facts.advice) {
     say(fmt::format("advice:   {}", shown(advice)));
@@ -117,7 +118,8 @@ int run(const State& state) {
 
 Command add_check(CLI::App& whole) {
   auto state = std::make_shared<State>();
-  CLI::App* app = whole.add_subcommand("check", "Says which ABI a module speaks, what it exports and imports, and what is wrong with it");
+  CLI::App* app = whole.add_subcommand(
+      "check", "Says which ABI a module speaks, what it exports and imports, and what is wrong with it");
   app->add_option("MODULE.wasm", state->module, "The module")->type_name("")->required();
   app->add_flag("--json", state->json, "Prints JSON");
   return {.app = app, .run = [state] { return run(*state); }};

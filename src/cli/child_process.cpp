@@ -22,6 +22,7 @@ constexpr std::size_t kOutputBytesMax = std::size_t{64} << 10U;
 
 std::vector<char*> pointers_to(std::vector<std::string>& words) {
   std::vector<char*> pointers;
+  pointers.reserve(words.size() + 1);
   for (std::string& word : words) {
     pointers.push_back(word.data());
   }
@@ -33,8 +34,9 @@ std::vector<std::string> environment_with(const std::vector<std::pair<std::strin
   std::vector<std::string> all;
   for (char** variable = environ; *variable != nullptr; ++variable) {
     const std::string_view text = *variable;
-    const bool replaced = std::ranges::any_of(
-        added, [text](const auto& one) { return text.starts_with(one.first) && text.substr(one.first.size()).starts_with('='); });
+    const bool replaced = std::ranges::any_of(added, [text](const auto& one) {
+      return text.starts_with(one.first) && text.substr(one.first.size()).starts_with('=');
+    });
     if (!replaced) {
       all.emplace_back(text);
     }

@@ -53,7 +53,9 @@ int run(const State& state) {
 Command add_dev(CLI::App& whole) {
   auto state = std::make_shared<State>();
   CLI::App* app = whole.add_subcommand("dev", "Builds the service of a folder and serves it with its static files");
-  app->add_option("DIR", state->folder, "The folder, with a jamsocket.toml if it has one")->type_name("")->capture_default_str();
+  app->add_option("DIR", state->folder, "The folder, with a jamsocket.toml if it has one")
+      ->type_name("")
+      ->capture_default_str();
   state->flags.add_to(*app);
   return {.app = app, .run = [state] { return run(*state); }};
 }

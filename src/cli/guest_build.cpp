@@ -35,6 +35,8 @@ bool is_cpp(const fs::path& file) {
   return extension == ".cpp" || extension == ".cc" || extension == ".cxx";
 }
 
+bool is_source(const fs::path& file) { return is_cpp(file) || file.extension() == ".rs"; }
+
 // "counter" of "examples/counter/", "." and "counter.cpp".
 std::string name_of(const fs::path& path) {
   std::error_code error;
@@ -43,15 +45,22 @@ std::string name_of(const fs::path& path) {
   return whole.stem().empty() ? "service" : whole.stem().string();
 }
 
-std::vector<fs::path> cpp_files_in(const fs::path& folder) {
+std::vector<fs::path> files_in(const fs::path& folder, bool (*wanted)(const fs::path&)) {
   std::vector<fs::path> files;
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
-    if (is_cpp(entry.path())) {
+    if (wanted(entry.path())) {
       files.push_back(entry.path());
     }
   }
   return files;
+}
+
+GuestSource source_of_file(const fs::path& file) {
+  return {.language = is_cpp(file) ? GuestLanguage::Cpp : GuestLanguage::Rust,
+          .folder = file.parent_path(),
+          .file = file,
+          .name = name_of(file)};
 }
 
 Result<GuestSource> find_in_folder(const fs::path& folder) {
@@ -59,15 +68,16 @@ Result<GuestSource> find_in_folder(const fs::path& folder) {
     return GuestSource{.language = GuestLanguage::Rust, .folder = folder, .file = {}, .name = name_of(folder)};
   }
   if (is_there(folder / "package.json")) {
-    return GuestSource{.language = GuestLanguage::AssemblyScript, .folder = folder, .file = {}, .name = name_of(folder)};
+    return GuestSource{
+        .language = GuestLanguage::AssemblyScript, .folder = folder, .file = {}, .name = name_of(folder)};
   }
-  const std::vector<fs::path> files = cpp_files_in(folder);
+  const std::vector<fs::path> files = files_in(folder, is_source);
   if (files.size() == 1) {
-    return GuestSource{.language = GuestLanguage::Cpp, .folder = folder, .file = files[0], .name = name_of(files[0])};
+    return source_of_file(files[0]);
   }
   return fail(ErrorCode::InvalidArgument,
-              fmt::format("{} has {} C++ sources, no Cargo.toml and no package.json; allowed: one of these; or name the "
-                          "source in jamsocket.toml: [service] source = \"NAME.cpp\"",
+              fmt::format("{} has {} C++ or Rust sources, no Cargo.toml and no package.json; allowed: one of these; or "
+                          "name the source in jamsocket.toml: [service] source = \"NAME.cpp\"",
                           shown(folder), files.size()));
 }
 
@@ -75,21 +85,21 @@ Result<GuestSource> find_in_folder(const fs::path& folder) {
 Result<fs::path> public_headers() {
   std::error_code error;
   const fs::path program = fs::read_symlink("/proc/self/exe", error);
-  for (const fs::path& candidate :
-       {program.parent_path().parent_path() / "include", fs::path(kSourceTreeIncludes)}) {
+  for (const fs::path& candidate : {program.parent_path().parent_path() / "include", fs::path(kSourceTreeIncludes)}) {
     if (is_there(candidate / "jamsocket" / "service.hpp")) {
       return candidate;
     }
   }
-  return fail(ErrorCode::NotFound, fmt::format("the headers are missing: neither {} nor {} has jamsocket/service.hpp",
-                                               shown(program.parent_path().parent_path() / "include"),
-                                               shown(kSourceTreeIncludes)));
+  return fail(ErrorCode::NotFound,
+              fmt::format("the headers are missing: neither {} nor {} has jamsocket/service.hpp",
+                          shown(program.parent_path().parent_path() / "include"), shown(kSourceTreeIncludes)));
 }
 
 Result<void> build_cpp(const GuestSource& source, const fs::path& output) {
   if (find_program(kCppCompiler).empty() || find_program("wasm-ld-19").empty() || !is_there(kCppLibraryHeaders)) {
-    return fail(ErrorCode::NotFound,
-                fmt::format("the compiler for modules in C++ is not there; on Debian: apt-get install {}", kCppPackages));
+    return fail(
+        ErrorCode::NotFound,
+        fmt::format("the compiler for modules in C++ is not there; on Debian: apt-get install {}", kCppPackages));
   }
   const fs::path headers = JAM_TRY(public_headers());
   ChildCommand command{.words = {std::string(kCppCompiler)}, .folder = {}, .environment = {}};
@@ -99,9 +109,24 @@ Result<void> build_cpp(const GuestSource& source, const fs::path& output) {
   return run_child(command);
 }
 
+Result<fs::path> assemblyscript_entry(const fs::path& folder) {
+  const fs::path assembly = folder / "assembly";
+  const auto is_script = [](const fs::path& file) { return file.extension() == ".ts"; };
+  const std::vector<fs::path> scripts = files_in(assembly, is_script);
+  if (is_there(assembly / "index.ts")) {
+    return assembly / "index.ts";
+  }
+  if (scripts.size() != 1) {
+    return fail(ErrorCode::InvalidArgument, fmt::format("{} has {} scripts and no index.ts; allowed: index.ts, or one",
+                                                        shown(assembly), scripts.size()));
+  }
+  return scripts[0];
+}
+
 Result<void> build_assemblyscript(const GuestSource& source, const fs::path& output) {
   if (find_program("node").empty() || find_program("npm").empty()) {
-    return fail(ErrorCode::NotFound, "Node is not there, which AssemblyScript needs; on Debian: apt-get install nodejs npm");
+    return fail(ErrorCode::NotFound,
+                "Node is not there, which AssemblyScript needs; on Debian: apt-get install nodejs npm");
   }
   const fs::path compiler = source.folder / "node_modules" / ".bin" / "asc";
   if (!is_there(compiler)) {
@@ -115,15 +140,17 @@ Result<void> build_assemblyscript(const GuestSource& source, const fs::path& out
                 fmt::format("{} does not name the package assemblyscript, whose compiler is needed",
                             shown(source.folder / "package.json")));
   }
+  const fs::path entry = JAM_TRY(assemblyscript_entry(source.folder));
   std::error_code error;
-  ChildCommand command{.words = {fs::absolute(compiler, error).string(), "assembly/index.ts", "--outFile",
-                                 fs::absolute(output, error).string()},
-                       .folder = source.folder.string(),
-                       .environment = {}};
+  ChildCommand command{
+      .words = {fs::absolute(compiler, error).string(), entry.lexically_relative(source.folder).string(), "--outFile",
+                fs::absolute(output, error).string()},
+      .folder = source.folder.string(),
+      .environment = {}};
   if (is_there(source.folder / "asconfig.json")) {
     command.words.insert(command.words.end(), {"--target", "release"});
   } else {
-    command.words.insert(command.words.end(), {"--optimize", "--use", "abort="});
+    command.words.insert(command.words.end(), {"--optimize", "--debug"});  // With names, for backtraces.
   }
   return run_child(command);
 }
@@ -138,11 +165,8 @@ Result<GuestSource> find_guest_source(const fs::path& package) {
   if (!fs::exists(package, error)) {
     return fail(ErrorCode::NotFound, fmt::format("there is no service at {}: no such file or folder", shown(package)));
   }
-  if (is_cpp(package) || package.extension() == ".rs") {
-    return GuestSource{.language = is_cpp(package) ? GuestLanguage::Cpp : GuestLanguage::Rust,
-                       .folder = package.parent_path(),
-                       .file = package,
-                       .name = name_of(package)};
+  if (is_source(package)) {
+    return source_of_file(package);
   }
   return fail(ErrorCode::InvalidArgument,
               fmt::format("{} cannot be built; allowed: a .cpp or .rs file, or a folder{}", shown(package),

@@ -21,7 +21,7 @@ struct GuestSource {
 };
 
 /// What a package is, by what is there: a .cpp or .rs file; or a folder with a Cargo.toml, a
-/// package.json, or exactly one .cpp file.
+/// package.json, or exactly one .cpp or .rs file.
 /// @error NotFound         there is nothing at `package`
 /// @error InvalidArgument  nothing in it can be built, or it is not clear what
 [[nodiscard]] Result<GuestSource> find_guest_source(const std::filesystem::path& package);

@@ -1,6 +1,7 @@
 #include "cli/guest_build_rust.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -18,16 +19,18 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kAdvice =
-    "on Debian: apt-get install rustc libstd-rust-dev-wasm32 lld-14; with rustup: rustup target add wasm32-unknown-unknown";
+    "on Debian: apt-get install rustc libstd-rust-dev-wasm32 lld-14 wasi-libc; with rustup: rustup target add "
+    "wasm32-wasip1";
 
-// The first needs nothing of WASI; the last two are one target's new and old name.
-constexpr std::array<std::string_view, 3> kTargets{"wasm32-unknown-unknown", "wasm32-wasip1", "wasm32-wasi"};
+// Of WASI first (the new name, then the old one): the host gives it a clock and random bytes.
+constexpr std::array<std::string_view, 3> kTargets{"wasm32-wasip1", "wasm32-wasi", "wasm32-unknown-unknown"};
 constexpr std::array<std::string_view, 3> kLinkers{"wasm-ld-14", "wasm-ld-19", "wasm-ld"};
 
 struct RustCompiler {
   std::string program;
   std::string target;
   std::string linker;  ///< Empty: it brings its own.
+  std::vector<std::string> flags;
 };
 
 bool is_there(const fs::path& path) {
@@ -41,17 +44,25 @@ std::optional<RustCompiler> usable(const std::string& program) {
     return std::nullopt;
   }
   const fs::path libraries = fs::path(*sysroot) / "lib" / "rustlib";
-  const auto target =
-      std::ranges::find_if(kTargets, [&libraries](std::string_view name) { return is_there(libraries / name / "lib"); });
+  const auto target = std::ranges::find_if(
+      kTargets, [&libraries](std::string_view name) { return is_there(libraries / name / "lib"); });
   if (target == kTargets.end()) {
     return std::nullopt;
   }
-  RustCompiler compiler{.program = program, .target = std::string(*target), .linker = {}};
+  RustCompiler compiler{.program = program, .target = std::string(*target), .linker = {}, .flags = {}};
+  compiler.flags = {"-C", "link-arg=--strip-debug"};
+  if (target->starts_with("wasm32-wasi")) {
+    // A reactor. Without it the linker wraps every export to set the libraries up and down around each call.
+    const fs::path start = libraries / *target / "lib" / "self-contained" / "crt1-reactor.o";
+    compiler.flags.insert(compiler.flags.end(),
+                          {"-C", "link-arg=" + start.string(), "-C", "link-arg=--export=_initialize"});
+  }
   const auto host = output_of_child({.words = {program, "-vV"}, .folder = {}, .environment = {}});
   const std::size_t at = host ? host->find("host: ") : std::string::npos;
   const std::string triple = at == std::string::npos ? "" : host->substr(at + 6, host->find('\n', at) - at - 6);
   if (!is_there(libraries / triple / "bin" / "rust-lld")) {
-    const auto linker = std::ranges::find_if(kLinkers, [](std::string_view name) { return !find_program(name).empty(); });
+    const auto linker =
+        std::ranges::find_if(kLinkers, [](std::string_view name) { return !find_program(name).empty(); });
     if (linker == kLinkers.end()) {
       return std::nullopt;
     }
@@ -100,26 +111,35 @@ Manifest read_manifest(const fs::path& path) {
 Result<void> build_with_rustc(const RustCompiler& compiler, const fs::path& file, const std::string& edition,
                               const fs::path& output) {
   ChildCommand command{.words = {compiler.program, "--crate-type", "cdylib", "--edition", edition, "--target",
-                                 compiler.target, "-C", "opt-level=2", "-C", "strip=debuginfo", "-o", output.string()},
+                                 compiler.target, "-C", "opt-level=2", "-C", "panic=abort"},
                        .folder = {},
                        .environment = {}};
+  command.words.insert(command.words.end(), compiler.flags.begin(), compiler.flags.end());
   if (!compiler.linker.empty()) {
     command.words.insert(command.words.end(), {"-C", "linker=" + compiler.linker});
   }
-  command.words.push_back(file.string());
+  command.words.insert(command.words.end(), {"-o", output.string(), file.string()});
   return run_child(command);
+}
+
+// Cargo's own form of RUSTFLAGS: spaces in a path do no harm.
+std::string encoded_flags(const std::vector<std::string>& flags) {
+  constexpr std::string_view kSeparator = "\x1f";
+  return fmt::format("{}", fmt::join(flags, kSeparator));
 }
 
 Result<void> build_with_cargo(const RustCompiler& compiler, const fs::path& folder, const fs::path& output) {
   if (find_program("cargo").empty()) {
-    return fail(ErrorCode::NotFound, "cargo is not there, which a package with dependencies needs; on Debian: apt-get "
-                                     "install cargo");
+    return fail(ErrorCode::NotFound,
+                "cargo is not there, which a package with dependencies needs; on Debian: apt-get "
+                "install cargo");
   }
   std::error_code error;
   const fs::path target_folder = fs::absolute(output, error).parent_path() / "rust";
-  ChildCommand command{.words = {"cargo", "build", "--release", "--target", compiler.target, "--target-dir", target_folder.string()},
-                       .folder = folder.string(),
-                       .environment = {{"RUSTC", compiler.program}}};
+  ChildCommand command{
+      .words = {"cargo", "build", "--release", "--target", compiler.target, "--target-dir", target_folder.string()},
+      .folder = folder.string(),
+      .environment = {{"RUSTC", compiler.program}, {"CARGO_ENCODED_RUSTFLAGS", encoded_flags(compiler.flags)}}};
   if (!compiler.linker.empty()) {
     std::string variable = fmt::format("CARGO_TARGET_{}_LINKER", compiler.target);
     std::ranges::transform(variable, variable.begin(), [](char c) {
@@ -136,7 +156,8 @@ Result<void> build_with_cargo(const RustCompiler& compiler, const fs::path& fold
   }
   if (modules.size() != 1) {
     return fail(ErrorCode::InvalidArgument,
-                fmt::format("cargo made {} modules; allowed: one, of a library with crate-type = [\"cdylib\"]", modules.size()));
+                fmt::format("cargo made {} modules; allowed: one, of a library with crate-type = [\"cdylib\"]",
+                            modules.size()));
   }
   fs::copy_file(modules[0], output, fs::copy_options::overwrite_existing, error);
   return error ? Result<void>(fail(ErrorCode::Io, fmt::format("the module cannot be copied: {}", error.message())))
@@ -156,8 +177,9 @@ Result<void> build_rust(const GuestSource& source, const fs::path& output) {
   }
   const Manifest manifest = read_manifest(source.folder / "Cargo.toml");
   const fs::path library = source.folder / "src" / "lib.rs";
-  return manifest.has_dependencies || !is_there(library) ? build_with_cargo(*compiler, source.folder, output)
-                                                       : build_with_rustc(*compiler, library, manifest.edition, output);
+  return manifest.has_dependencies || !is_there(library)
+             ? build_with_cargo(*compiler, source.folder, output)
+             : build_with_rustc(*compiler, library, manifest.edition, output);
 }
 
 }  // namespace jamsocket::cli

@@ -38,7 +38,7 @@ std::expected<fs::path, int> build_project(const Project& project, const std::st
   if (!source) {
     return std::unexpected(complain(source.error().message));
   }
-  const fs::path module =
+  fs::path module =
       output.empty() ? (project.folder / ".jamsocket" / (source->name + ".wasm")).lexically_normal() : fs::path(output);
   note(fmt::format("building {}", module.string()));
   if (const Result<void> built = build_guest(*source, module); !built) {

@@ -25,6 +25,7 @@ struct Project {
 /// Builds the project's service; what [service] module names is not built.
 /// @param output  where to; empty: FOLDER/.jamsocket/NAME.wasm.
 /// @return the module's file, or the exit code: what was wrong has been said.
-[[nodiscard]] std::expected<std::filesystem::path, int> build_project(const Project& project, const std::string& output);
+[[nodiscard]] std::expected<std::filesystem::path, int> build_project(const Project& project,
+                                                                      const std::string& output);
 
 }  // namespace jamsocket::cli

@@ -24,7 +24,8 @@ int run(const State& state) {
   }
   const std::string& module = state.module.empty() ? loaded->settings.service.module : state.module;
   if (module.empty()) {
-    return complain("which module? 'jamsocket serve MODULE.wasm', or a --config whose [service] names a module", kExitUsage);
+    return complain("which module? 'jamsocket serve MODULE.wasm', or a --config whose [service] names a module",
+                    kExitUsage);
   }
   return serve_module(module, loaded->settings, [](std::uint16_t) {});
 }

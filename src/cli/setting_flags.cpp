@@ -60,7 +60,9 @@ void SettingFlags::add_to(CLI::App& app) {
       ->expected(1)
       ->allow_extra_args(false)
       ->take_all();
-  app.add_option("--config", config_file_, "Reads the settings of this jamsocket.toml")->type_name("FILE")->group("Settings");
+  app.add_option("--config", config_file_, "Reads the settings of this jamsocket.toml")
+      ->type_name("FILE")
+      ->group("Settings");
 }
 
 std::expected<config::Loaded, std::vector<std::string>> SettingFlags::load(const std::string& file) const {

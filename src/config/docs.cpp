@@ -41,8 +41,10 @@ constexpr std::array<Section, 5> kSections{{
     {"server", "The process: where it listens, its threads, its log."},
     {"service",
      "What rooms are. `jamsocket dev` and `build` make a module of `package` or of `source`: with clang for C++, with "
-     "Rust's compiler for a `Cargo.toml`, with AssemblyScript's for a `package.json`. At most one of `package`, `source` "
-     "and `module` may be set; without any, the folder itself is the package. `serve` is given its module and reads the "
+     "Rust's compiler for a `Cargo.toml`, with AssemblyScript's for a `package.json`. At most one of `package`, "
+     "`source` "
+     "and `module` may be set; without any, the folder itself is the package. `serve` is given its module and reads "
+     "the "
      "other keys."},
     {"client", "What browsers get at `/client`."},
     {"limits", "What each limit does when it is reached. Every hit is counted."},

@@ -223,7 +223,8 @@ FileContents whole_file_problem(std::string text) { return {.keys = {}, .problem
 
 FileContents apply_toml(std::string_view text, const std::string& folder, Settings& settings) {
   if (text.starts_with("\xEF\xBB\xBF") || text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF")) {
-    return {.keys = {}, .problems = {{Place{1, 1}, "the file begins with a byte order mark; allowed: UTF-8 without one"}}};
+    return {.keys = {},
+            .problems = {{Place{1, 1}, "the file begins with a byte order mark; allowed: UTF-8 without one"}}};
   }
   const toml::parse_result parsed = toml::parse(text);
   if (!parsed) {
@@ -241,7 +242,8 @@ FileContents apply_file(const std::string& path, Settings& settings) {
   }
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"), std::fclose);
   if (!file) {
-    return whole_file_problem(fmt::format("cannot be read: {}", std::strerror(errno)));  // NOLINT(concurrency-mt-unsafe)
+    return whole_file_problem(
+        fmt::format("cannot be read: {}", std::strerror(errno)));  // NOLINT(concurrency-mt-unsafe)
   }
   std::string text(kFileBytesMax + 1, '\0');
   text.resize(std::fread(text.data(), 1, text.size(), file.get()));

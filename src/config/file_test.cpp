@@ -85,8 +85,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"[server]\nprot = 1\n", "2:1: unknown key 'prot' in [server]; did you mean 'port'?\n"},
         Refusal{"[server]\nheartbeat_interval = 1\n",
                 "2:1: unknown key 'heartbeat_interval' in [server]; did you mean 'heartbeat_interval_seconds'?\n"},
-        Refusal{"[client]\nzzz = 1\n",
-                "2:1: unknown key 'zzz' in [client]; allowed: package, optimization_level\n"},
+        Refusal{"[client]\nzzz = 1\n", "2:1: unknown key 'zzz' in [client]; allowed: package, optimization_level\n"},
         Refusal{"port = 1\n", "1:1: unknown key 'port' at the top level; it belongs in [server]\n"},
         Refusal{"[server]\nstatic_files = \"x\"\n",
                 "2:1: unknown key 'static_files' in [server]; it belongs at the top level\n"},
@@ -114,8 +113,9 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"[server]\nport = true", "2:8: server.port is true or false; allowed: 0 to 65535, a whole number\n"},
         Refusal{"[server]\nport = 2026-01-01",
                 "2:8: server.port is a date or time; allowed: 0 to 65535, a whole number\n"},
-        Refusal{"[server]\nport = [1]", "2:8: server.port is a list of something else than texts; allowed: 0 to 65535, "
-                                        "a whole number\n"},
+        Refusal{"[server]\nport = [1]",
+                "2:8: server.port is a list of something else than texts; allowed: 0 to 65535, "
+                "a whole number\n"},
         Refusal{"[server]\nheartbeat_interval_seconds = 0",
                 "2:30: server.heartbeat_interval_seconds is 0; allowed: 1 to 86400, a whole number of seconds\n"},
         Refusal{"[server]\nheartbeat_interval_seconds = \"5m\"",
@@ -130,9 +130,10 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"[server]\nhost = \"\"", "2:8: server.host is ''; allowed: an IP address or a host name\n"},
         Refusal{"[service]\nroom_strategy = \"short2\"",
                 "2:17: service.room_strategy is 'short2'; allowed: implicit, api, uuid, short, or short3 to short12\n"},
-        Refusal{"[service]\nshutdown_policy = \"0.5sec\"",
-                "2:19: service.shutdown_policy is '0.5sec'; allowed: never, immediate, or <n>sec with a whole number n, "
-                "like 300sec\n"},
+        Refusal{
+            "[service]\nshutdown_policy = \"0.5sec\"",
+            "2:19: service.shutdown_policy is '0.5sec'; allowed: never, immediate, or <n>sec with a whole number n, "
+            "like 300sec\n"},
         Refusal{"[service]\nclient_headers = [\"a b\"]",
                 "2:18: service.client_headers has 'a b'; allowed: a list of names of HTTP headers\n"},
         Refusal{"[service]\nclient_headers = \"origin\"",
@@ -148,18 +149,18 @@ INSTANTIATE_TEST_SUITE_P(
 
 INSTANTIATE_TEST_SUITE_P(
     Syntax, Refused,
-    testing::Values(
-        Refusal{"[server]\nport = 1\nport = 2\n", "3:8: server.port is set twice; allowed: once\n"},
-        Refusal{"\xEF\xBB\xBF[server]\n",
-                "1:1: the file begins with a byte order mark; allowed: UTF-8 without one\n"},
-        Refusal{std::string_view("\xFF\xFE[\0", 4),
-                "1:1: the file begins with a byte order mark; allowed: UTF-8 without one\n"}));
+    testing::Values(Refusal{"[server]\nport = 1\nport = 2\n", "3:8: server.port is set twice; allowed: once\n"},
+                    Refusal{"\xEF\xBB\xBF[server]\n",
+                            "1:1: the file begins with a byte order mark; allowed: UTF-8 without one\n"},
+                    Refusal{std::string_view("\xFF\xFE[\0", 4),
+                            "1:1: the file begins with a byte order mark; allowed: UTF-8 without one\n"}));
 
 // Goal: what the TOML parser itself refuses still says where, and what the key allows.
 TEST(File, SyntaxErrorsNameThePlaceAndWhatTheKeyAllows) {
   const std::string unit = problems_of("[server]\nheartbeat_interval_seconds = 10 s\n");
   EXPECT_TRUE(unit.starts_with("2:33: ")) << unit;
-  EXPECT_TRUE(unit.ends_with("; allowed for server.heartbeat_interval_seconds: 1 to 86400, a whole number of seconds\n"))
+  EXPECT_TRUE(
+      unit.ends_with("; allowed for server.heartbeat_interval_seconds: 1 to 86400, a whole number of seconds\n"))
       << unit;
   const std::string minutes = problems_of("[server]\nheartbeat_interval_seconds = 5m");
   EXPECT_TRUE(minutes.starts_with("2:31: ")) << minutes;
@@ -171,10 +172,10 @@ TEST(File, SyntaxErrorsNameThePlaceAndWhatTheKeyAllows) {
 // Goal: any bytes give one problem, on one line. Method: bytes that are no TOML in many ways.
 TEST(File, AnyBytesGiveProblemsOfOneLine) {
   const std::string deep_list = "x = " + std::string(10'000, '[');
-  for (const std::string& text : {std::string("\0\0\0", 3), std::string("\x80"), std::string("a"), std::string("="),
-                                  std::string("[server"), std::string("[server]]"), std::string("x = \"\n\""),
-                                  std::string("x = '\x1b[2J'"), std::string("[server]\n[server]\n"), deep_list,
-                                  std::string("x = \"\"\""), std::string("\xED\xA0\x80 = 1")}) {
+  for (const std::string& text :
+       {std::string("\0\0\0", 3), std::string("\x80"), std::string("a"), std::string("="), std::string("[server"),
+        std::string("[server]]"), std::string("x = \"\n\""), std::string("x = '\x1b[2J'"),
+        std::string("[server]\n[server]\n"), deep_list, std::string("x = \"\"\""), std::string("\xED\xA0\x80 = 1")}) {
     const std::string lines = problems_of(text);
     EXPECT_EQ(std::ranges::count(lines, '\n'), 1) << lines;
     EXPECT_EQ(lines.find('\x1b'), std::string::npos);

@@ -55,18 +55,19 @@ class Loader {
       return;
     }
     const std::string timeout_origin = origin("server.heartbeat_timeout_seconds");
-    problems_.push_back(fmt::format(
-        "{}: heartbeat_timeout_seconds is {}; allowed: more than heartbeat_interval_seconds, which is {}",
-        timeout_origin == "default" ? origin("server.heartbeat_interval_seconds") : timeout_origin,
-        server.heartbeat_timeout.count() / 1000, server.heartbeat_interval.count() / 1000));
+    problems_.push_back(
+        fmt::format("{}: heartbeat_timeout_seconds is {}; allowed: more than heartbeat_interval_seconds, which is {}",
+                    timeout_origin == "default" ? origin("server.heartbeat_interval_seconds") : timeout_origin,
+                    server.heartbeat_timeout.count() / 1000, server.heartbeat_interval.count() / 1000));
   }
 
   void check_service() {
     const ServiceSettings& service = loaded_.settings.service;
     std::vector<std::string_view> given;
-    for (const auto& [key, value] : {std::pair<std::string_view, const std::string&>{"service.package", service.package},
-                                     {"service.source", service.source},
-                                     {"service.module", service.module}}) {
+    for (const auto& [key, value] :
+         {std::pair<std::string_view, const std::string&>{"service.package", service.package},
+          {"service.source", service.source},
+          {"service.module", service.module}}) {
       if (!value.empty()) {
         given.push_back(key);
       }
@@ -141,7 +142,8 @@ std::expected<Flag, std::string> parse_set_flag(std::string_view key_and_value) 
                                        near.empty() ? "allowed: the keys that 'jamsocket config example' lists"
                                                     : fmt::format("did you mean '{}'?", near)));
   }
-  return Flag{.entry = entry, .spelling = fmt::format("--set {}", key), .value = std::string(key_and_value.substr(equals + 1))};
+  return Flag{
+      .entry = entry, .spelling = fmt::format("--set {}", key), .value = std::string(key_and_value.substr(equals + 1))};
 }
 
 }  // namespace jamsocket::config

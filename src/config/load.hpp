@@ -24,7 +24,7 @@ struct Flag {
 struct Sources {
   std::optional<std::string> file;  ///< Path of a jamsocket.toml; a file that is named must exist.
   std::function<std::optional<std::string>(std::string_view name)> environment;  ///< An empty value counts as unset.
-  std::vector<Flag> flags;          ///< The last one of an entry wins.
+  std::vector<Flag> flags;                                                       ///< The last one of an entry wins.
 };
 
 struct Loaded {

@@ -90,20 +90,20 @@ TEST_F(LoadTest, BadFlagsAreNamedAsTheyWereSpelled) {
   Sources sources;
   sources.flags = {flag("server.port", "-p", "-1"), flag("limits.rooms_max", "--set limits.rooms_max", "1e9"),
                    flag("service.shutdown_policy", "--shutdown-policy", "10")};
-  EXPECT_THAT(load(sources).error(),
-              testing::ElementsAre("-p: server.port is '-1'; allowed: 0 to 65535, a whole number",
-                                   "--set limits.rooms_max: limits.rooms_max is '1e9'; allowed: 1 to 100000000, a whole "
-                                   "number",
-                                   "--shutdown-policy: service.shutdown_policy is '10'; allowed: never, immediate, or "
-                                   "<n>sec with a whole number n, like 300sec"));
+  EXPECT_THAT(
+      load(sources).error(),
+      testing::ElementsAre("-p: server.port is '-1'; allowed: 0 to 65535, a whole number",
+                           "--set limits.rooms_max: limits.rooms_max is '1e9'; allowed: 1 to 100000000, a whole "
+                           "number",
+                           "--shutdown-policy: service.shutdown_policy is '10'; allowed: never, immediate, or "
+                           "<n>sec with a whole number n, like 300sec"));
 }
 
 TEST_F(LoadTest, TheTimeoutMustBeLongerThanTheInterval) {
   Sources sources;
   sources.flags = {flag("server.heartbeat_interval_seconds", "-i", "60")};
-  EXPECT_THAT(load(sources).error(),
-              testing::ElementsAre("-i: heartbeat_timeout_seconds is 60; allowed: more than "
-                                   "heartbeat_interval_seconds, which is 60"));
+  EXPECT_THAT(load(sources).error(), testing::ElementsAre("-i: heartbeat_timeout_seconds is 60; allowed: more than "
+                                                          "heartbeat_interval_seconds, which is 60"));
   sources.flags.push_back(flag("server.heartbeat_timeout_seconds", "-t", "61"));
   EXPECT_TRUE(load(sources));
 }
@@ -111,9 +111,10 @@ TEST_F(LoadTest, TheTimeoutMustBeLongerThanTheInterval) {
 TEST_F(LoadTest, AServiceIsNamedInOneWay) {
   Sources sources;
   sources.file = write("[service]\nmodule = \"a.wasm\"\nsource = \"a.cpp\"\n");
-  EXPECT_THAT(load(sources).error(),
-              testing::ElementsAre(*sources.file + ":2:10: service.module is set besides service.source; allowed: one of "
-                                                   "package, source and module"));
+  EXPECT_THAT(
+      load(sources).error(),
+      testing::ElementsAre(*sources.file + ":2:10: service.module is set besides service.source; allowed: one of "
+                                           "package, source and module"));
 }
 
 TEST_F(LoadTest, FilesThatAreNoneAreRefusedInOneLine) {
@@ -150,7 +151,8 @@ TEST_F(LoadTest, TheExampleFileUncommentedMeansTheDefaults) {
   std::string text;
   std::istringstream lines(example_toml());
   for (std::string line; std::getline(lines, line);) {
-    const bool sets = line.starts_with("# ") && line.find(" = ") != std::string::npos && line.find(". ") == std::string::npos;
+    const bool sets =
+        line.starts_with("# ") && line.find(" = ") != std::string::npos && line.find(". ") == std::string::npos;
     text += (sets && !line.ends_with("\"\"") ? line.substr(2) : line) + "\n";
   }
   Sources sources;

@@ -12,10 +12,8 @@ struct SizeUnit {
   std::string_view suffix;
   std::uint64_t bytes;
 };
-constexpr std::array<SizeUnit, 4> kSizeUnits{{{"GiB", std::uint64_t{1} << 30U},
-                                              {"MiB", std::uint64_t{1} << 20U},
-                                              {"KiB", std::uint64_t{1} << 10U},
-                                              {"B", 1}}};
+constexpr std::array<SizeUnit, 4> kSizeUnits{
+    {{"GiB", std::uint64_t{1} << 30U}, {"MiB", std::uint64_t{1} << 20U}, {"KiB", std::uint64_t{1} << 10U}, {"B", 1}}};
 
 // The C library's classification follows the locale; these do not.
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -58,7 +56,9 @@ bool is_host(std::string_view text) {
 bool is_header_name(std::string_view text) {
   constexpr std::size_t kNameBytesMax = 128;
   constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
-  const auto is_token_char = [kMarks](char c) { return is_alphanumeric(c) || kMarks.find(c) != std::string_view::npos; };
+  const auto is_token_char = [kMarks](char c) {
+    return is_alphanumeric(c) || kMarks.find(c) != std::string_view::npos;
+  };
   return !text.empty() && text.size() <= kNameBytesMax && std::ranges::all_of(text, is_token_char);
 }
 

@@ -105,8 +105,7 @@ constexpr std::array kEntries{
     Entry{"server.shards", "--shards", "", "Event loops, each a thread; 0 for one a core",
           count<JAM_FIELD(server.shards)>(0, 256)},
     Entry{"server.heartbeat_interval_seconds", "-i,--heartbeat-interval", "",
-          "Every client is pinged this often (seconds)",
-          seconds<JAM_FIELD(server.heartbeat_interval)>(1, kDaySeconds)},
+          "Every client is pinged this often (seconds)", seconds<JAM_FIELD(server.heartbeat_interval)>(1, kDaySeconds)},
     Entry{"server.heartbeat_timeout_seconds", "-t,--heartbeat-timeout", "",
           "A client that was silent for so long is gone (seconds); more than the interval",
           seconds<JAM_FIELD(server.heartbeat_timeout)>(1, kDaySeconds)},
@@ -120,7 +119,7 @@ constexpr std::array kEntries{
           text<JAM_TEXT_FIELD(log_format)>("auto, text or json", is_log_format)},
 
     Entry{"service.package", "", "",
-          "The folder of the service to build: with one C++ source, a Cargo.toml, or a package.json (AssemblyScript)",
+          "The folder of the service to build: with one source file, a Cargo.toml, or a package.json (AssemblyScript)",
           path<JAM_TEXT_FIELD(service.package)>(PathKind::Path)},
     Entry{"service.source", "", "", "The service to build, when it is one C++ or Rust file",
           path<JAM_TEXT_FIELD(service.source)>(PathKind::Path)},

@@ -22,9 +22,9 @@ namespace jamsocket::config {
 
 /// What `jamsocket dev` and `build` make a module of; see docs/configuration.md, section [service].
 struct ServiceSettings {
-  std::string package;  ///< A folder with one C++ source, a Cargo.toml or a package.json.
-  std::string source;   ///< One C++ or Rust source file.
-  std::string module;   ///< A built module.
+  std::string package;       ///< A folder with one source file, a Cargo.toml or a package.json.
+  std::string source;        ///< One C++ or Rust source file.
+  std::string module;        ///< A built module.
   std::string module_cache;  ///< Folder of compiled modules; empty: default_module_cache().
 };
 

@@ -115,8 +115,8 @@ int detail::serve_until_signalled(ServerOptions options, NativeServiceFactory fa
   if (!server) {
     return complain(server.error().message);
   }
-  const Result<void> ran = server::run_until_signalled(
-      **server, [&options](std::uint16_t port) { server::announce(options.host, port); });
+  const Result<void> ran =
+      server::run_until_signalled(**server, [&options](std::uint16_t port) { server::announce(options.host, port); });
   return ran ? 0 : complain(ran.error().message);
 }
 

@@ -29,7 +29,7 @@ sigset_t stop_signals() {
 }
 
 void ignore_broken_pipes() {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &action, nullptr);
 }

@@ -3,13 +3,23 @@
 import json
 import os
 import shutil
+import subprocess
 import unittest
 
 from command import EXAMPLES, SOURCE, CommandTest, clean_environment, jamsocket
 
 HAS_CPP = shutil.which("clang++-19") is not None
-NO_SOURCE = "C++ sources, no Cargo.toml and no package.json; allowed: one of these; or name the source in jamsocket.toml: " \
-            '[service] source = "NAME.cpp"'
+NO_SOURCE = "C++ or Rust sources, no Cargo.toml and no package.json; allowed: one of these; or name the source in " \
+            'jamsocket.toml: [service] source = "NAME.cpp"'
+
+
+def has_rust():
+    """Debian's compiler with a WebAssembly target, and a linker for it."""
+    try:
+        root = subprocess.run(["/usr/bin/rustc", "--print", "sysroot"], capture_output=True, text=True).stdout.strip()
+    except OSError:
+        return False
+    return bool(root) and os.path.isdir(f"{root}/lib/rustlib/wasm32-wasi/lib") and shutil.which("wasm-ld-14") is not None
 
 
 class Build(CommandTest):
@@ -38,6 +48,34 @@ class Build(CommandTest):
         self.assertEqual((ended.returncode, ended.stdout), (0, f"{module}\n"), ended.stderr)
         self.assertEqual(module.read_bytes()[:4], b"\0asm")
         self.assertIn("it can be served\n", jamsocket("check", module).stdout)
+
+    @unittest.skipUnless(has_rust(), "rustc with wasm32-wasi and wasm-ld-14 are not installed")
+    def test_a_source_in_rust_becomes_a_module(self):
+        rust = self.folder / "rust"
+        shutil.copytree(SOURCE / "sdk" / "rust" / "counter", rust)
+        self.built_and_serveable(rust, "counter.wasm")
+        # The same as a package, without dependencies.
+        shutil.copytree(rust, self.folder / "crate" / "src")
+        (self.folder / "crate" / "src" / "counter.rs").rename(self.folder / "crate" / "src" / "lib.rs")
+        self.write("crate/Cargo.toml", '[package]\nname = "x"\nversion = "0.1.0"\nedition = "2021"\n[dependencies]\n')
+        self.built_and_serveable(self.folder / "crate", "crate.wasm")
+
+    @unittest.skipUnless(shutil.which("npm"), "npm is not installed")
+    def test_a_package_in_assemblyscript_becomes_a_module(self):
+        package = self.folder / "script"
+        shutil.copytree(SOURCE / "sdk" / "assemblyscript" / "counter", package)
+        installed = EXAMPLES.parent / "sdk" / "assemblyscript" / "node_modules"
+        if not installed.exists():
+            self.skipTest("the AssemblyScript counter was not built: its compiler is not there")
+        os.symlink(installed, package / "node_modules")
+        self.built_and_serveable(package, "script.wasm")
+
+    def built_and_serveable(self, folder, name):
+        ended = jamsocket("build", folder)
+        module = folder / ".jamsocket" / name
+        self.assertEqual((ended.returncode, ended.stdout), (0, f"{module}\n"), ended.stderr)
+        facts = json.loads(jamsocket("check", "--json", module).stdout)
+        self.assertEqual((facts["ok"], facts["abi"], facts["problems"], facts["advice"]), (True, "Jamsocket", [], []))
 
     @unittest.skipUnless(HAS_CPP, "clang++-19 is not installed")
     def test_the_compilers_errors_are_shown(self):

@@ -35,7 +35,8 @@ std::string answer_to(std::uint16_t port, const std::string& request) {
   if (connect(fd, &generic, sizeof(generic)) == 0 &&
       write(fd, request.data(), request.size()) == static_cast<ssize_t>(request.size())) {
     std::array<char, 4096> buffer{};
-    for (ssize_t count = read(fd, buffer.data(), buffer.size()); count > 0; count = read(fd, buffer.data(), buffer.size())) {
+    for (ssize_t count = read(fd, buffer.data(), buffer.size()); count > 0;
+         count = read(fd, buffer.data(), buffer.size())) {
       answer.append(buffer.data(), static_cast<std::size_t>(count));
     }
   }
@@ -61,7 +62,8 @@ int main() {
   if (const auto started = server.start(); !started) {
     return complain("not started: " + started.error());
   }
-  const std::string answer = answer_to(server.port(), "GET /status HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+  const std::string answer =
+      answer_to(server.port(), "GET /status HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
   if (!answer.starts_with("HTTP/1.1 200 ") || !answer.ends_with("\r\n\r\nok")) {
     return complain("not the status that was expected: " + answer);
   }
