@@ -160,10 +160,12 @@ class Shard final : public LoopOwner,
   std::vector<std::unique_ptr<HttpConnection>> retired_connections_;
 
   // The turn.
+  std::span<const epoll_event> ready_;  ///< Of the last wait; looked at up to `next_ready_`.
+  std::size_t next_ready_ = 0;
   std::deque<room::Room*> runnable_;
-  std::unique_ptr<room::ServiceCall> call_;                      ///< On the loop.
-  std::vector<std::unique_ptr<room::ServiceCall>> slow_calls_;   ///< On slow threads.
-  std::deque<room::Room*> waiting_for_slow_;                     ///< Slow rooms that found all slow threads taken.
+  std::unique_ptr<room::ServiceCall> call_;                     ///< On the loop.
+  std::vector<std::unique_ptr<room::ServiceCall>> slow_calls_;  ///< On slow threads.
+  std::deque<room::Room*> waiting_for_slow_;                    ///< Slow rooms that found all slow threads taken.
   std::uint32_t events_left_for_room_ = 0;
   std::uint32_t events_left_for_turn_ = 0;
   std::vector<session::ClientSession*> touched_;
