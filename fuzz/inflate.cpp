@@ -43,7 +43,7 @@ std::vector<Seen> read(const std::vector<std::string_view>& pieces, std::size_t 
 
 void inflate_twice(std::string_view bytes, std::size_t bytes_max, const DeflateAgreement& agreement) {
   Inflater used;
-  (void)used.inflate("\xf2\x48\xcd\xc9\xc9", bytes_max, {});
+  JAM_CHECK(!used.inflate("\xf2\x48\xcd\xc9\xc9", 100, {}).has_value());  // Left in the middle of a block.
   DeflateAgreement alone = agreement;
   alone.client_takeover = ContextTakeover::No;
   const auto again = used.inflate(bytes, bytes_max, alone);

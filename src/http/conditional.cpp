@@ -77,14 +77,14 @@ struct DateParts {
 };
 
 std::optional<std::int64_t> seconds_of(const DateParts& parts) {
-  using namespace std::chrono;
+  namespace chrono = std::chrono;
   std::string_view clock = parts.time;
   const auto day_number = whole_number<unsigned>(parts.day);
   const auto month_number = month_of(parts.month);
   auto year_number = whole_number<int>(parts.year);
-  const auto hour = whole_number<unsigned>(take_word(clock, ':'));
-  const auto minute = whole_number<unsigned>(take_word(clock, ':'));
-  const auto second = whole_number<unsigned>(clock);
+  const auto hour = whole_number<std::int64_t>(take_word(clock, ':'));
+  const auto minute = whole_number<std::int64_t>(take_word(clock, ':'));
+  const auto second = whole_number<std::int64_t>(clock);
   if (!day_number || !month_number || !year_number || !hour || !minute || !second || *hour > 23 || *minute > 59 ||
       *second > 60 || *year_number > 9999) {
     return std::nullopt;
@@ -92,12 +92,12 @@ std::optional<std::int64_t> seconds_of(const DateParts& parts) {
   if (parts.year.size() == 2) {
     *year_number += *year_number < 70 ? 2000 : 1900;
   }
-  const year_month_day date{year(*year_number), month(*month_number), std::chrono::day(*day_number)};
+  const chrono::year_month_day date{chrono::year(*year_number), chrono::month(*month_number), chrono::day(*day_number)};
   if (!date.ok()) {
     return std::nullopt;
   }
-  const auto days_since_epoch = sys_days(date).time_since_epoch();
-  return duration_cast<seconds>(days_since_epoch).count() + *hour * 3600 + *minute * 60 + *second;
+  const auto days_since_epoch = chrono::sys_days(date).time_since_epoch();
+  return chrono::duration_cast<chrono::seconds>(days_since_epoch).count() + *hour * 3600 + *minute * 60 + *second;
 }
 
 // The one range of "bytes=...", or nullopt if there are several or it is no range.

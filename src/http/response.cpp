@@ -108,15 +108,15 @@ std::string serialise_head(const Response& response, std::uint64_t body_bytes, c
 }
 
 std::string http_date(std::int64_t unix_s) {
-  using namespace std::chrono;
+  namespace chrono = std::chrono;
   constexpr std::array<std::string_view, 7> kDays{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
   constexpr std::array<std::string_view, 12> kMonths{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                                      "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  const sys_seconds time{seconds(unix_s)};
-  const auto day = floor<days>(time);
-  const year_month_day date(day);
-  const hh_mm_ss<seconds> clock(time - day);
-  return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT", kDays[weekday(day).c_encoding()],
+  const chrono::sys_seconds time{chrono::seconds(unix_s)};
+  const auto day = chrono::floor<chrono::days>(time);
+  const chrono::year_month_day date(day);
+  const chrono::hh_mm_ss<chrono::seconds> clock(time - day);
+  return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT", kDays[chrono::weekday(day).c_encoding()],
                      static_cast<unsigned>(date.day()), kMonths[static_cast<unsigned>(date.month()) - 1],
                      static_cast<int>(date.year()), clock.hours().count(), clock.minutes().count(),
                      clock.seconds().count());

@@ -63,7 +63,7 @@ const std::vector<std::string> kGood = {
     "\xF0\x90\x80\x80",  // U+10000.
     "\xF4\x8F\xBF\xBF",  // U+10FFFF.
     "\xEF\xBB\xBF",      // A byte order mark.
-    "a\u20acb\U0001f600c\u0000d",
+    "a\u20acb\U0001f600c\0d"s,
 };
 
 TEST(Utf8Stream, RefusesAtTheFirstImpossibleByte) {
