@@ -24,6 +24,8 @@ constexpr std::size_t kKeptAccessibleBytes = std::size_t{2} << 20U;
 struct MemorySlots::Block {
   std::byte* start = nullptr;
   std::array<MemorySlot, kSlotsPerBlock> slots;
+  std::vector<MemorySlot*> free;  // Handed out from the back.
+  [[nodiscard]] bool is_unused() const { return free.size() == kSlotsPerBlock; }
 };
 
 MemorySlots::MemorySlots(const Shape& shape) : shape_(shape) {
@@ -48,12 +50,13 @@ Result<void> MemorySlots::add_block() {
   }
   auto block = std::make_unique<Block>();
   block->start = static_cast<std::byte*>(start);
-  // Handed out from the back of the free list: lowest address first.
-  for (std::size_t i = kSlotsPerBlock; i-- > 0;) {
+  block->free.reserve(kSlotsPerBlock);
+  for (std::size_t i = kSlotsPerBlock; i-- > 0;) {  // Lowest address first.
     block->slots[i].pool = this;
     block->slots[i].base = block->start + i * stride();
-    free_.push_back(&block->slots[i]);
+    block->free.push_back(&block->slots[i]);
   }
+  with_free_.push_back(block.get());
   const auto after = std::ranges::upper_bound(blocks_, block->start, {}, [](const auto& each) { return each->start; });
   blocks_.insert(after, std::move(block));
   return {};
@@ -67,11 +70,18 @@ Result<MemorySlot*> MemorySlots::take(std::size_t size_bytes) {
   MemorySlot* slot = nullptr;
   {
     const std::lock_guard lock(mutex_);
-    if (free_.empty()) {
+    if (with_free_.empty()) {
       JAM_TRY_VOID(add_block());
     }
-    slot = free_.back();
-    free_.pop_back();
+    Block& block = *with_free_.back();
+    if (&block == unused_) {
+      unused_ = nullptr;
+    }
+    slot = block.free.back();
+    block.free.pop_back();
+    if (block.free.empty()) {
+      with_free_.pop_back();
+    }
     ++in_use_;
   }
   slot->size_bytes = 0;
@@ -117,22 +127,48 @@ void MemorySlots::give_back(MemorySlot& slot) {
   }
   slot.size_bytes = 0;
   const std::lock_guard lock(mutex_);
-  free_.push_back(&slot);
   --in_use_;
+  Block& block = *block_of(slot.base);
+  block.free.push_back(&slot);
+  if (block.free.size() == 1) {
+    with_free_.push_back(&block);
+  }
+  if (block.is_unused()) {
+    keep_or_unmap(block);
+  }
+}
+
+// One unused block is kept, so that rooms that come and go at a block's edge do not map and unmap it;
+// it stands first in `with_free_`, which is where slots are taken from last.
+void MemorySlots::keep_or_unmap(Block& block) {
+  const auto at = std::ranges::find(with_free_, &block);
+  if (unused_ == nullptr) {
+    unused_ = &block;
+    std::swap(*at, with_free_.front());
+    return;
+  }
+  with_free_.erase(at);
+  JAM_CHECK(::munmap(block.start, stride() * kSlotsPerBlock) == 0);
+  std::erase_if(blocks_, [&block](const auto& each) { return each.get() == &block; });
+}
+
+// The last block that starts at or before `address`; null if there is none.
+MemorySlots::Block* MemorySlots::block_of(const std::byte* address) {
+  const auto after =
+      std::ranges::upper_bound(blocks_, address, {}, [](const auto& each) -> const std::byte* { return each->start; });
+  return after == blocks_.begin() ? nullptr : std::prev(after)->get();
 }
 
 MemorySlot* MemorySlots::find(const void* base) {
   const auto* const address = static_cast<const std::byte*>(base);
   const std::lock_guard lock(mutex_);
-  const auto after =
-      std::ranges::upper_bound(blocks_, address, {}, [](const auto& each) -> const std::byte* { return each->start; });
-  if (after == blocks_.begin()) {
+  Block* const block = block_of(address);
+  if (block == nullptr) {
     return nullptr;
   }
-  Block& block = **std::prev(after);
-  const auto offset = static_cast<std::size_t>(address - block.start);
+  const auto offset = static_cast<std::size_t>(address - block->start);
   const std::size_t index = offset / stride();
-  return index < kSlotsPerBlock && offset % stride() == 0 ? &block.slots[index] : nullptr;
+  return index < kSlotsPerBlock && offset % stride() == 0 ? &block->slots[index] : nullptr;
 }
 
 std::size_t MemorySlots::in_use() {

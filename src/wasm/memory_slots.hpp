@@ -53,7 +53,7 @@ class MemorySlots {
   [[nodiscard]] Result<MemorySlot*> take(std::size_t size_bytes);
   /// @return false, and notes it in the slot, when that is beyond its limit or the system refuses.
   [[nodiscard]] static bool grow(MemorySlot& slot, std::size_t size_bytes);
-  /// The slot's content is gone when this returns.
+  /// The slot's content is gone when this returns, and so may be the slot.
   void give_back(MemorySlot& slot);
   /// The slot whose memory starts at `base`, or null.
   [[nodiscard]] MemorySlot* find(const void* base);
@@ -66,12 +66,15 @@ class MemorySlots {
   struct Block;
 
   [[nodiscard]] Result<void> add_block();
+  [[nodiscard]] Block* block_of(const std::byte* address);
+  void keep_or_unmap(Block& block);
   [[nodiscard]] std::size_t stride() const { return shape_.reservation_bytes + shape_.guard_bytes; }
 
   Shape shape_;
-  std::mutex mutex_;  // Guards all that follows; held for a few instructions, or while a block is mapped.
+  std::mutex mutex_;  // Guards all that follows; held for a few instructions, or while a block is mapped or unmapped.
   std::vector<std::unique_ptr<Block>> blocks_;
-  std::vector<MemorySlot*> free_;
+  std::vector<Block*> with_free_;  // Blocks with free slots; the last is taken from.
+  Block* unused_ = nullptr;        // A block of which no slot is in use, if there is one: at most one is kept.
   std::size_t in_use_ = 0;
 };
 
