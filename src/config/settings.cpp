@@ -140,7 +140,7 @@ constexpr std::array kEntries{
                    .field = [](Settings& s) -> std::vector<std::string>& { return s.server.client_headers; }}},
 
     Entry{"client.package", "", "", "The folder of the built client package, served at /client",
-          path<JAM_TEXT_FIELD(client.package)>(PathKind::ExistingFolder)},
+          path<JAM_TEXT_FIELD(server.client_dir)>(PathKind::ExistingFolder)},
     Entry{"client.optimization_level", "", "",
           "Accepted for files of Jamsocket 0.1 and without effect: the package is served as it was built",
           text<JAM_TEXT_FIELD(client.optimization_level)>("none, 0 to 4, s or z", is_optimization_level)},

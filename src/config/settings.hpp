@@ -28,8 +28,8 @@ struct ServiceSettings {
   std::string module_cache;  ///< Folder of compiled modules; empty: default_module_cache().
 };
 
+/// Its `package` is ServerOptions::client_dir.
 struct ClientSettings {
-  std::string package;
   std::string optimization_level;
 };
 

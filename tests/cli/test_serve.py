@@ -98,11 +98,14 @@ class Serve(CommandTest):
     def test_a_module_named_in_the_file_is_served_with_its_settings(self):
         shutil.copy(COUNTER, self.folder / "it.wasm")
         self.write("public/index.html", "hello")
-        path = self.write("jamsocket.toml", 'static_files = "public"\n[server]\nport = 0\n[service]\nmodule = "it.wasm"\n')
+        self.write("pkg/client.js", "// client")
+        path = self.write("jamsocket.toml", 'static_files = "public"\n[server]\nport = 0\n[service]\nmodule = "it.wasm"\n'
+                                            '[client]\npackage = "pkg"\n')
         for words in (["serve", "--config", path], ["dev", self.folder]):
             with Running(*words, environment=self.environment()) as server:
                 self.assertIsNotNone(server.port, server.first_line)
                 self.assertEqual(get(server.port, "/"), (200, b"hello"))
+                self.assertEqual(get(server.port, "/client/client.js"), (200, b"// client"))
                 self.assertEqual(server.end(signal.SIGTERM), 0)
 
     @unittest.skipUnless(shutil.which("clang++-19"), "clang++-19 is not installed")
