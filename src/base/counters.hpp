@@ -41,6 +41,7 @@ namespace jamsocket {
   X(CallsCrowded, "calls_crowded", "slow calls ended because there were too many")        \
   X(CallsOverlong, "calls_overlong", "calls that held a loop for more than 50 ms")        \
   X(InboxFull, "inbox_full", "times a room's inbox was full and its clients not read")    \
+  X(DeflateContextBytes, "deflate_context_bytes", "memory of compression contexts, now")  \
   X(LoopTurns, "loop_turns", "turns of the event loops")
 
 enum class Counter : std::size_t {
@@ -57,6 +58,8 @@ class Counters {
     auto& value = values_[static_cast<std::size_t>(counter)];
     value.store(value.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
   }
+  /// For the few that count what is there now.
+  void subtract(Counter counter, std::uint64_t by) { add(counter, ~by + 1); }
   [[nodiscard]] std::uint64_t get(Counter counter) const {
     return values_[static_cast<std::size_t>(counter)].load(std::memory_order_relaxed);
   }

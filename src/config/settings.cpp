@@ -70,6 +70,7 @@ bool is_path(std::string_view text) { return !text.empty() && text.find('\0') ==
 bool is_log_level(std::string_view text) {
   return text == "debug" || text == "info" || text == "warn" || text == "error" || text == "off";
 }
+bool is_compression(std::string_view text) { return text == "off" || text == "message" || text == "context"; }
 bool is_log_format(std::string_view text) { return text == "auto" || text == "text" || text == "json"; }
 bool is_optimization_level(std::string_view text) {
   return text == "none" || text == "s" || text == "z" || (text.size() == 1 && text[0] >= '0' && text[0] <= '4');
@@ -112,6 +113,12 @@ constexpr std::array kEntries{
     Entry{"server.drain_timeout_seconds", "--drain-timeout", "",
           "When stopping, how long clients may take to leave (seconds)",
           seconds<JAM_FIELD(server.drain_timeout)>(0, kDaySeconds)},
+    Entry{"server.compression", "--compression", "",
+          "permessage-deflate (RFC 7692): message compresses each message alone, context refers to earlier ones at the "
+          "price of a window a client and direction",
+          text<JAM_TEXT_FIELD(server.compression)>("off, message or context", is_compression)},
+    Entry{"server.compression_window_bits", "", "", "How far back compressed messages may refer: 2^n bytes",
+          count<JAM_FIELD(server.compression_window_bits)>(9, 15)},
     Entry{"server.log_level", "--log-level", "LOG_LEVEL", "The least important lines to log",
           text<JAM_TEXT_FIELD(server.log_level)>("debug, info, warn, error or off", is_log_level)},
     Entry{"server.log_format", "--log-format", "",
@@ -138,6 +145,12 @@ constexpr std::array kEntries{
           TextList{.allowed = "names of HTTP headers",
                    .is_allowed = is_header_name,
                    .field = [](Settings& s) -> std::vector<std::string>& { return s.server.client_headers; }}},
+
+    Entry{"service.subprotocols", "", "",
+          "Subprotocols the service speaks: the first of the client's that is among them is accepted",
+          TextList{.allowed = "tokens of RFC 9110",
+                   .is_allowed = is_header_name,
+                   .field = [](Settings& s) -> std::vector<std::string>& { return s.server.subprotocols; }}},
 
     Entry{"client.package", "", "", "The folder of the built client package, served at /client",
           path<JAM_TEXT_FIELD(server.client_dir)>(PathKind::ExistingFolder)},

@@ -209,22 +209,19 @@ void Room::apply(const ServiceCall& call) {
 
 void Room::send(const Effect& effect, std::string_view payload) {
   const std::int64_t recipient = effect.recipient.code();
+  Message message(effect.kind == EffectKind::SendText ? MessageKind::Text : MessageKind::Binary, payload);
   if (recipient > 0) {
     if (const auto member = find(ClientId{static_cast<std::uint32_t>(recipient)}); member != members_.end()) {
-      member->link->push(host_.encode(effect.kind, payload));
+      member->link->push(message);
       host_.counters().add(Counter::MessagesOut);
     }
     return;
   }
   const ClientId except{static_cast<std::uint32_t>(-recipient)};
-  if (members_.empty()) {
-    return;
-  }
-  const io::Slice slice = host_.encode(effect.kind, payload);
   std::uint64_t copies = 0;
   for (const Member& member : members_) {
     if (member.client != except) {
-      member.link->push(slice);
+      member.link->push(message);
       ++copies;
     }
   }

@@ -19,9 +19,9 @@
 
 #include "base/counters.hpp"
 #include "base/log.hpp"
-#include "io/output.hpp"
 #include "io/timer_heap.hpp"
 #include "room/inbox.hpp"
+#include "room/message.hpp"
 #include "room/policy.hpp"
 #include "room/service_call.hpp"
 #include "service/service.hpp"
@@ -38,8 +38,8 @@ class ClientLink {
   virtual void refused(std::string_view reason) = 0;
   /// The room broke down, before or after the admission. The room has forgotten the client.
   virtual void room_failed() = 0;
-  /// A message, valid until the turn ends.
-  virtual void push(const io::Slice& slice) = 0;
+  /// A message; its payload is valid until this returns, its forms until the turn ends.
+  virtual void push(Message& message) = 0;
   /// The service closed the client. The room has forgotten it.
   virtual void close(std::uint16_t code, std::string_view reason) = 0;
   /// The room's inbox is no longer full.
@@ -54,8 +54,6 @@ class RoomHost {
   virtual void runnable(Room& room) = 0;
   /// The room is over. It must be destroyed, but not before the current turn ends.
   virtual void room_ended(Room& room) = 0;
-  /// A message ready for clients' sockets.
-  [[nodiscard]] virtual io::Slice encode(service::EffectKind kind, std::string_view payload) = 0;
   /// The turn's time; never goes back.
   [[nodiscard]] virtual SteadyTime steady_now() const = 0;
   /// The turn's time in Unix milliseconds.

@@ -67,10 +67,6 @@ class FakeHost final : public RoomHost, public SlowCallHost {
     queue.push_back(&room);
   }
   void room_ended(Room&) override { ++ended; }
-  io::Slice encode(service::EffectKind, std::string_view payload) override {
-    ++encoded;
-    return arena.append(payload, {});
-  }
   SteadyTime steady_now() const override { return clock.steady(); }
   std::int64_t unix_ms() const override { return clock.unix_ms(); }
   io::TimerHeap& timers() override { return timer_heap; }
@@ -98,28 +94,34 @@ class FakeHost final : public RoomHost, public SlowCallHost {
 
   ManualClock clock;
   io::TimerHeap timer_heap;
-  io::OutputArena arena;
   InboxPool pool;
   Counters counter_set;
   NullLogger log;
   ServiceCall call{service::EffectLimits{}, *this};
   std::vector<Room*> queue;
   int ended = 0;
-  int encoded = 0;
 };
 
 struct FakeClient final : ClientLink {
   void admitted() override { heard.emplace_back("<in>"); }
   void refused(std::string_view reason) override { heard.push_back("<refused " + std::string(reason) + ">"); }
   void room_failed() override { heard.emplace_back("<failed>"); }
-  void push(const io::Slice& slice) override { heard.emplace_back(slice.bytes()); }
+  void push(Message& message) override {
+    heard.emplace_back(message.payload);
+    (void)message.plain([this, &message] {
+      ++encoded;
+      return arena.append(message.payload, {});
+    });
+  }
   void close(std::uint16_t code, std::string_view reason) override {
     heard.push_back("<closed " + std::to_string(code) + " " + std::string(reason) + ">");
   }
   void resume_reading() override { ++resumed; }
 
   std::vector<std::string> heard;
+  io::OutputArena arena;
   int resumed = 0;
+  int encoded = 0;
 };
 
 using Heard = std::vector<std::string>;
@@ -163,9 +165,10 @@ TEST_F(RoomTest, ABroadcastIsEncodedOnce) {
   make("r");
   const ClientId a = join(alice);
   join(bob);
-  host.encoded = 0;
+  alice.encoded = 0;
+  bob.encoded = 0;
   say(a, "hello");
-  EXPECT_EQ(host.encoded, 1);
+  EXPECT_EQ(alice.encoded + bob.encoded, 1);
   EXPECT_EQ(alice.heard.back(), "hello");
   EXPECT_EQ(bob.heard.back(), "hello");
 }

@@ -52,7 +52,7 @@ session::Upgraded HttpConnection::hand_over(std::string response, session::Watch
   }
   state_ = State::Gone;
   deadline_.cancel();
-  session::Upgraded upgraded{std::move(socket_), std::move(response), unread_.substr(unread_at_), watched};
+  session::Upgraded upgraded{std::move(socket_), std::move(response), unread_.substr(unread_at_), watched, {}};
   host_.retire(*this);
   return upgraded;
 }

@@ -38,6 +38,12 @@ std::unique_ptr<service::ConnectInfo> connect_info(const http::Request& request,
   return info;
 }
 
+// The client's order is its preference (RFC 6455 section 4.1).
+std::string_view choose_protocol(const std::vector<std::string>& offered, const std::vector<std::string>& accepted) {
+  const auto chosen = std::ranges::find_first_of(offered, accepted);
+  return chosen == offered.end() ? std::string_view() : std::string_view(*chosen);
+}
+
 Decision decide_room(const http::Request& request, std::string_view encoded_id, const std::string& remote_address,
                      const Settings& settings) {
   const bool is_post = request.method == http::Method::Post;
@@ -58,9 +64,24 @@ Decision decide_room(const http::Request& request, std::string_view encoded_id, 
   if (!upgrade) {
     return Answer{whole_response(upgrade.error()), Answer::Then::Close};
   }
+  const auto deflate = ws::negotiate_deflate(upgrade->extensions, settings.deflate);
+  if (!deflate) {
+    return Answer{whole_text(400, deflate.error().message), Answer::Then::Close};
+  }
   const std::string accept = ws::accept_key(upgrade->key);
-  return JoinRoom{*std::move(id), http::upgrade_response({.accept = accept, .protocol = {}, .extensions = {}}),
-                  connect_info(request, remote_address, settings.client_headers)};
+  JoinRoom join{.room_id = *std::move(id),
+                .response = {},
+                .info = connect_info(request, remote_address, settings.client_headers),
+                .deflate = {}};
+  std::string_view extensions;
+  if (deflate->has_value()) {
+    join.deflate = (*deflate)->agreement;
+    extensions = (*deflate)->answer;
+  }
+  join.response = http::upgrade_response({.accept = accept,
+                                          .protocol = choose_protocol(upgrade->protocols, settings.subprotocols),
+                                          .extensions = extensions});
+  return join;
 }
 
 Decision decide_file(const http::Request& request, const StaticFiles* files, std::string_view encoded_path) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -13,6 +14,7 @@
 #include "server/settings.hpp"
 #include "server/static_files.hpp"
 #include "service/event.hpp"
+#include "ws/deflate_offer.hpp"
 
 namespace jamsocket::server {
 
@@ -28,6 +30,7 @@ struct JoinRoom {
   std::string room_id;
   std::string response;  ///< The 101.
   std::unique_ptr<service::ConnectInfo> info;
+  std::optional<ws::DeflateAgreement> deflate;
 };
 using Decision = std::variant<Answer, MakeRoom, GenerateRoom, JoinRoom>;
 

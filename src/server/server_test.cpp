@@ -10,6 +10,7 @@
 
 #include "server/testing.hpp"
 #include "service/native.hpp"
+#include "ws/deflate.hpp"
 
 namespace jamsocket::server {
 namespace {
@@ -23,6 +24,9 @@ class Counter {
     }
   }
   void message(ClientId, std::string_view text, Context& context) {
+    if (text.size() > 100) {
+      return context.send_message(broadcast, text);
+    }
     if (text == "throw") {
       throw std::runtime_error("as asked");
     }
@@ -137,6 +141,50 @@ TEST_P(ServerTest, StopsWithACloseFrameToEveryClient) {
     client->send(std::string("\x88\x82\0\0\0\0\x03\xf4", 8));
   }
   stopping.join();
+}
+
+TEST_P(ServerTest, AcceptsTheFirstSubprotocolThatItSpeaks) {
+  start({.subprotocols = {"chat.v1", "chat.v2"}});
+  TestClient alice(server_->port());
+  alice.upgrade("/ws/1", "Sec-WebSocket-Protocol: other, chat.v2, chat.v1\r\n");
+  EXPECT_NE(alice.read_until("\r\n\r\n").find("Sec-WebSocket-Protocol: chat.v2\r\n"), std::string::npos);
+  TestClient bob(server_->port());
+  bob.upgrade("/ws/1", "Sec-WebSocket-Protocol: other\r\n");
+  EXPECT_EQ(bob.read_until("\r\n\r\n").find("Sec-WebSocket-Protocol"), std::string::npos);
+}
+
+// Goal: each client gets a broadcast in the form it agreed to, and what it sends compressed arrives.
+// Method: one plain client, one for each kind of agreement; a long text, there and back.
+TEST_P(ServerTest, CompressesForThoseThatAgreed) {
+  start({.compression = "context"});
+  const std::string text(2000, 'a');
+  TestClient plain(server_->port());
+  plain.upgrade("/ws/echo");
+  EXPECT_EQ(plain.read_until("\r\n\r\n").find("permessage-deflate"), std::string::npos);
+  std::vector<std::unique_ptr<TestClient>> deflating;
+  for (const char* offer : {"permessage-deflate", "permessage-deflate; server_no_context_takeover",
+                            "permessage-deflate; server_max_window_bits=10; server_no_context_takeover"}) {
+    deflating.push_back(std::make_unique<TestClient>(server_->port()));
+    deflating.back()->upgrade("/ws/echo", std::string("Sec-WebSocket-Extensions: ") + offer + "\r\n");
+    EXPECT_NE(deflating.back()->read_until("\r\n\r\n").find("permessage-deflate"), std::string::npos) << offer;
+  }
+  ws::Deflater deflater;
+  const auto compressed = deflater.deflate(text, {});
+  ASSERT_TRUE(compressed.has_value());
+  std::string frame{static_cast<char>(0xC1), static_cast<char>(0x80 | compressed->size()), 0, 0, 0, 0};
+  frame += *compressed;
+  deflating[1]->send(frame);
+  EXPECT_NE(plain.read_until(text).find("\x81\x7e\x07\xd0" + text), std::string::npos);
+  for (const auto& client : deflating) {
+    ws::Inflater inflater;
+    (void)client->read_until("\xC1");
+    const std::string all = client->read_until_frame_end();
+    const std::size_t at = all.find("\r\n\r\n") + 4;
+    ASSERT_EQ(static_cast<unsigned char>(all[at]), 0xC1U) << "a compressed text frame";
+    const auto inflated = inflater.inflate(std::string_view(all).substr(at + 2), 10'000, {});
+    ASSERT_TRUE(inflated.has_value());
+    EXPECT_EQ(*inflated, text);
+  }
 }
 
 TEST_P(ServerTest, RefusesOptionsThatCannotBe) {

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <thread>
 
+#include "base/log.hpp"
+
 namespace jamsocket::server {
 namespace {
 
@@ -28,6 +30,24 @@ Result<void> check_range(std::string_view name, Milliseconds value, Milliseconds
                 fmt::format("{} is {} ms; allowed are {} to {} ms", name, value.count(), least.count(), most.count()));
   }
   return {};
+}
+
+Result<ws::DeflateOptions> deflate_options(const ServerOptions& options) {
+  ws::DeflateOptions deflate;
+  const auto bits = options.compression_window_bits;
+  if (bits < 9 || bits > 15) {
+    return fail(ErrorCode::InvalidArgument, fmt::format("compression_window_bits is {}; allowed are 9 to 15", bits));
+  }
+  deflate.server_window_bits = static_cast<std::uint8_t>(bits);
+  deflate.client_window_bits = static_cast<std::uint8_t>(bits);
+  deflate.enabled = options.compression != "off";
+  if (options.compression == "context") {
+    deflate.takeover = ws::ContextTakeover::Yes;
+  } else if (options.compression != "off" && options.compression != "message") {
+    return fail(ErrorCode::InvalidArgument, fmt::format("compression '{}' is not one of off, message, context",
+                                                        escape_for_log(options.compression, 40)));
+  }
+  return deflate;
 }
 
 Result<session::SessionSettings> session_settings(const ServerOptions& options) {
@@ -93,6 +113,8 @@ Result<Settings> Settings::from(const ServerOptions& options) {
       limits.connections_max != 0 ? limits.connections_max : connections_from_open_files_limit();
   settings.rooms_max = limits.rooms_max;
   settings.room_id_bytes_max = limits.room_id_bytes_max;
+  settings.deflate = JAM_TRY(deflate_options(options));
+  settings.subprotocols = options.subprotocols;
   settings.static_dir = options.static_dir;
   settings.client_dir = options.client_dir;
   for (std::string name : options.client_headers) {

@@ -42,6 +42,8 @@ struct Settings {
   std::string static_dir;
   std::string client_dir;
   std::vector<std::string> client_headers;  ///< Lower case.
+  std::vector<std::string> subprotocols;
+  ws::DeflateOptions deflate;
 
   /// @error InvalidArgument  an option out of range; the message names it and what is allowed.
   [[nodiscard]] static Result<Settings> from(const ServerOptions& options);

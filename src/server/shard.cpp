@@ -1,12 +1,10 @@
 #include "server/shard.hpp"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <utility>
 
 #include "base/check.hpp"
-#include "ws/frame.hpp"
 
 namespace jamsocket::server {
 namespace {
@@ -256,13 +254,6 @@ void Shard::runnable(room::Room& room) {
 }
 
 void Shard::room_ended(room::Room& room) { rooms_.retire(room); }
-
-io::Slice Shard::encode(service::EffectKind kind, std::string_view payload) {
-  std::array<char, ws::kServerHeaderBytesMax> header;
-  const auto opcode = kind == service::EffectKind::SendText ? ws::Opcode::Text : ws::Opcode::Binary;
-  const std::size_t header_bytes = ws::encode_frame_header(header.data(), opcode, payload.size());
-  return output_.append({header.data(), header_bytes}, payload);
-}
 
 void Shard::touched(session::ClientSession& session) { touched_.push_back(&session); }
 

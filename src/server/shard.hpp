@@ -81,7 +81,6 @@ class Shard final : public LoopOwner,
   // RoomHost
   void runnable(room::Room& room) override;
   void room_ended(room::Room& room) override;
-  [[nodiscard]] io::Slice encode(service::EffectKind kind, std::string_view payload) override;
   [[nodiscard]] SteadyTime steady_now() const override { return now_; }
   [[nodiscard]] std::int64_t unix_ms() const override { return unix_ms_; }
   [[nodiscard]] io::TimerHeap& timers() override { return timers_; }
@@ -95,6 +94,8 @@ class Shard final : public LoopOwner,
   [[nodiscard]] io::OutputArena& output() override { return output_; }
   [[nodiscard]] session::Tick tick() const override { return tick_; }
   void touched(session::ClientSession& session) override;
+  [[nodiscard]] ws::Inflater& inflater() override { return inflater_; }
+  [[nodiscard]] ws::Deflater& deflater() override { return deflater_; }
   void retire(session::ClientSession& session) override;
   // HttpHost
   [[nodiscard]] const HttpSettings& http_settings() const override { return shared_.settings.http; }
@@ -145,6 +146,8 @@ class Shard final : public LoopOwner,
   io::OutputArena output_;
   room::InboxPool inboxes_;
   Counters counters_;
+  ws::Inflater inflater_;
+  ws::Deflater deflater_;
   std::vector<char> receive_buffer_;
 
   SteadyTime now_;

@@ -62,6 +62,7 @@ void Shard::route(HttpConnection& connection, const http::Request& request) {
             Shard& owner = owner_of(join.room_id);
             session::Upgraded upgraded = connection.hand_over(
                 std::move(join.response), &owner == this ? session::Watched::Yes : session::Watched::No);
+            upgraded.deflate = join.deflate;
             if (&owner == this) {
               this->join(join.room_id, std::move(upgraded), std::move(join.info));
               return;

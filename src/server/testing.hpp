@@ -36,21 +36,26 @@ class TestClient {
   }
   // Reads until `text` has come, or the end, or the patience is over.
   std::string read_until(std::string_view text) {
-    while (received_.find(text) == std::string::npos) {
-      std::array<char, 4096> buffer;
-      const ssize_t n = ::recv(socket_.fd(), buffer.data(), buffer.size(), 0);
-      if (n <= 0) {
-        break;
-      }
-      received_.append(buffer.data(), static_cast<std::size_t>(n));
+    while (received_.find(text) == std::string::npos && read_some()) {
     }
     return received_;
   }
   std::string read_to_end() { return read_until(std::string("\0never\0", 7)); }
-  void upgrade(const std::string& target) {
+  // After the answer to the upgrade: until its first short frame is whole.
+  std::string read_until_frame_end() {
+    const std::size_t at = read_until("\r\n\r\n").find("\r\n\r\n") + 4;
+    while (received_.size() < at + 2 || received_.size() < at + 2 + (received_[at + 1] & 0x7F)) {
+      if (!read_some()) {
+        break;
+      }
+    }
+    return received_;
+  }
+  void upgrade(const std::string& target, const std::string& headers = {}) {
     send("GET " + target +
          " HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n");
+         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n" +
+         headers + "\r\n");
   }
   // A masked text frame, with a mask of zeros.
   static std::string text(std::string_view payload) {
@@ -59,6 +64,15 @@ class TestClient {
   }
 
  private:
+  bool read_some() {
+    std::array<char, 4096> buffer;
+    const ssize_t n = ::recv(socket_.fd(), buffer.data(), buffer.size(), 0);
+    if (n > 0) {
+      received_.append(buffer.data(), static_cast<std::size_t>(n));
+    }
+    return n > 0;
+  }
+
   io::Socket socket_;
   std::string received_;
 };

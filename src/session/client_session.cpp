@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <utility>
 
 #include "base/check.hpp"
@@ -17,15 +18,33 @@ ClientSession::ClientSession(Upgraded upgraded, SessionHost& host)
     : host_(host),
       socket_(std::move(upgraded.socket)),
       handshake_(std::make_unique<Handshake>(std::move(upgraded.response), std::move(upgraded.unread))),
+      deflate_(upgraded.deflate),
       last_seen_(host.tick()),
       last_ping_(host.tick()),
       watched_(upgraded.watched == Watched::Yes) {
   if (watched_) {
     watch();
   }
+  if (deflate_ && (deflate_->server_takeover == ws::ContextTakeover::Yes ||
+                   deflate_->client_takeover == ws::ContextTakeover::Yes)) {
+    contexts_ = std::make_unique<Contexts>();
+    if (deflate_->server_takeover == ws::ContextTakeover::Yes) {
+      contexts_->deflater.emplace();
+      contexts_->bytes += ws::deflater_bytes(*deflate_);
+    }
+    if (deflate_->client_takeover == ws::ContextTakeover::Yes) {
+      contexts_->inflater.emplace();
+      contexts_->bytes += ws::inflater_bytes(*deflate_);
+    }
+    host_.counters().add(Counter::DeflateContextBytes, contexts_->bytes);
+  }
 }
 
-ClientSession::~ClientSession() = default;
+ClientSession::~ClientSession() {
+  if (contexts_ != nullptr) {
+    host_.counters().subtract(Counter::DeflateContextBytes, contexts_->bytes);
+  }
+}
 
 void ClientSession::join(room::Room& room, std::unique_ptr<service::ConnectInfo> info) {
   room_ = &room;
@@ -63,10 +82,42 @@ void ClientSession::room_failed() {
   }
 }
 
-void ClientSession::push(const io::Slice& slice) {
+void ClientSession::push(room::Message& message) {
   if (state_ != State::Open || overflowed_) {
     return;
   }
+  if (!deflate_) [[likely]] {
+    push_slice(message.plain([&] { return encode(message, ws::Compressed::No, message.payload); }));
+  } else if (contexts_ != nullptr && contexts_->deflater) {
+    push_slice(encode_deflated(message, *contexts_->deflater));
+  } else {
+    push_slice(message.in_form(deflate_->server_window_bits,
+                               [&] { return encode_deflated(message, host_.deflater()); }));
+  }
+}
+
+io::Slice ClientSession::encode(const room::Message& message, ws::Compressed compressed, std::string_view payload) {
+  std::array<char, ws::kServerHeaderBytesMax> header;
+  const auto opcode = message.kind == room::MessageKind::Text ? ws::Opcode::Text : ws::Opcode::Binary;
+  const std::size_t header_bytes = ws::encode_frame_header(header.data(), opcode, payload.size(), compressed);
+  return host_.output().append({header.data(), header_bytes}, payload);
+}
+
+io::Slice ClientSession::encode_deflated(const room::Message& message, ws::Deflater& deflater) {
+  const auto compressed = deflater.deflate(message.payload, *deflate_);
+  return compressed ? encode(message, ws::Compressed::Yes, *compressed)
+                    : encode(message, ws::Compressed::No, message.payload);
+}
+
+ws::Inflation ClientSession::inflation() {
+  if (!deflate_) [[likely]] {
+    return {};
+  }
+  const bool has_own = contexts_ != nullptr && contexts_->inflater;
+  return {.inflater = has_own ? &*contexts_->inflater : &host_.inflater(), .agreement = *deflate_};
+}
+
+void ClientSession::push_slice(const io::Slice& slice) {
   mark_touched();
   const OutboxLimits& limits = host_.session_settings().outbox;
   if (outbox_.push(slice, limits) == Outbox::Push::Queued) [[likely]] {
@@ -120,7 +171,7 @@ void ClientSession::heartbeat(Tick now) {
   }
   if (silent_for >= settings.ping_after && now - last_ping_ >= settings.ping_after && !outbox_.is_blocked()) {
     last_ping_ = now;
-    push(host_.output().append(ws::encode_frame(ws::Opcode::Ping, {}), {}));
+    push_slice(host_.output().append(ws::encode_frame(ws::Opcode::Ping, {}), {}));
   }
 }
 
@@ -216,8 +267,9 @@ void ClientSession::discard_input() {
 
 void ClientSession::consume(std::span<char> input) {
   const ws::ReaderLimits& limits = host_.session_settings().reader;
+  const ws::Inflation inflating = inflation();
   for (;;) {
-    const ws::ReadStep step = reader_.next(input, limits);
+    const ws::ReadStep step = reader_.next(input, limits, inflating);
     switch (step.kind) {
       case ws::StepKind::Text:
       case ws::StepKind::Binary:
@@ -254,7 +306,7 @@ void ClientSession::answer_ping(std::string_view payload) {
   if (outbox_.is_blocked()) {
     outbox_.set_pending_pong(std::move(pong));
   } else {
-    push(host_.output().append(pong, {}));
+    push_slice(host_.output().append(pong, {}));
   }
 }
 

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,6 +28,7 @@
 #include "io/timer_heap.hpp"
 #include "room/room.hpp"
 #include "session/outbox.hpp"
+#include "ws/deflate.hpp"
 #include "ws/message_reader.hpp"
 
 namespace jamsocket::session {
@@ -63,6 +65,9 @@ class SessionHost {
   [[nodiscard]] virtual Tick tick() const = 0;
   /// `end_turn` of this session is to be called before the turn ends; asked at most once a turn.
   virtual void touched(ClientSession& session) = 0;
+  /// For the messages of all sessions without context takeover.
+  [[nodiscard]] virtual ws::Inflater& inflater() = 0;
+  [[nodiscard]] virtual ws::Deflater& deflater() = 0;
   /// To be destroyed, but not before the turn ends.
   virtual void retire(ClientSession& session) = 0;
 };
@@ -76,6 +81,7 @@ struct Upgraded {
   std::string response;   ///< The 101, to be sent once the room lets the client in.
   std::string unread;     ///< What the client sent behind the request.
   Watched watched = Watched::No;
+  std::optional<ws::DeflateAgreement> deflate{};
 };
 
 class ClientSession final : public io::EventHandler, public room::ClientLink, public io::TimerTarget {
@@ -106,7 +112,7 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   void admitted() override;
   void refused(std::string_view reason) override;
   void room_failed() override;
-  void push(const io::Slice& slice) override;
+  void push(room::Message& message) override;
   void close(std::uint16_t code, std::string_view reason) override;
   void resume_reading() override;
   // TimerTarget
@@ -116,11 +122,21 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
 
  private:
   enum class State : std::uint8_t { Joining, Open, Closing, Lingering, Gone };
+  /// What remembers earlier messages, in either direction.
+  struct Contexts {
+    std::optional<ws::Inflater> inflater;
+    std::optional<ws::Deflater> deflater;
+    std::size_t bytes = 0;  ///< As counted.
+  };
   struct Handshake {
     std::string response;
     std::string unread;
   };
 
+  void push_slice(const io::Slice& slice);
+  [[nodiscard]] io::Slice encode(const room::Message& message, ws::Compressed compressed, std::string_view payload);
+  [[nodiscard]] io::Slice encode_deflated(const room::Message& message, ws::Deflater& deflater);
+  [[nodiscard]] ws::Inflation inflation();
   void read();
   void discard_input();
   void consume(std::span<char> input);
@@ -143,6 +159,8 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   ws::MessageReader reader_;
   Outbox outbox_;
   std::unique_ptr<Handshake> handshake_;     ///< While Joining, and until its unread bytes are consumed.
+  std::unique_ptr<Contexts> contexts_;       ///< With context takeover only.
+  std::optional<ws::DeflateAgreement> deflate_;
   std::unique_ptr<io::TimerNode> deadline_;  ///< Of the state, or of an incomplete message.
   Tick last_seen_;
   Tick last_ping_;
