@@ -8,8 +8,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   jamsocket::config::Settings settings;
-  const auto contents =
-      jamsocket::config::apply_toml({reinterpret_cast<const char*>(data), size}, "/folder", settings);
+  const auto contents = jamsocket::config::apply_toml({reinterpret_cast<const char*>(data), size}, "/folder", settings);
   for (const auto& problem : contents.problems) {
     JAM_CHECK(!problem.text.empty() && !problem.text.contains('\n'));
   }
