@@ -1,8 +1,8 @@
 #include "server/server.hpp"
 
 #include <atomic>
+#include <cstring>
 #include <latch>
-#include <random>
 #include <utility>
 #include <vector>
 
@@ -10,6 +10,7 @@
 #include "server/settings.hpp"
 #include "server/shard.hpp"
 #include "server/static_files.hpp"
+#include "service/random.hpp"
 
 namespace jamsocket::server {
 namespace {
@@ -22,8 +23,10 @@ Result<std::unique_ptr<const StaticFiles>> open_files(const std::string& directo
 }
 
 std::uint64_t random_secret() {
-  std::random_device device;
-  return (std::uint64_t{device()} << 32U) | device();
+  const service::Seed bytes = service::random_seed();
+  std::uint64_t secret = 0;
+  std::memcpy(&secret, bytes.data(), sizeof secret);
+  return secret;
 }
 
 class RunningServer final : public Server {
