@@ -66,7 +66,7 @@ TEST(TimerHeap, ATimerThatIsAlwaysDueRunsOnceACall) {
 TEST(TimerHeap, AgreesWithASortedList) {
   constexpr unsigned kSeed = 20240607;
   SCOPED_TRACE(kSeed);
-  std::mt19937 generator(kSeed);
+  std::minstd_rand generator(kSeed);
   std::vector<int> fired;
   TimerHeap heap;
   std::vector<std::unique_ptr<Recorder>> timers;
