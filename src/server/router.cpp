@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "http/target.hpp"
 #include "http/upgrade.hpp"
@@ -98,6 +99,13 @@ Decision decide_file(const http::Request& request, const StaticFiles* files, std
   return Answer{files->get(request, *path)};
 }
 
+// Relative links of a page at /client would lead out of it.
+StaticResponse to_client_folder(const http::Request& request) {
+  http::Response response = http::text_response(308, "The client is at /client/.");
+  response.add("Location", request.query.empty() ? "/client/" : "/client/?" + request.query);
+  return whole_response(std::move(response));
+}
+
 }  // namespace
 
 Decision decide(const http::Request& request, const std::string& remote_address, const Settings& settings,
@@ -118,7 +126,8 @@ Decision decide(const http::Request& request, const std::string& remote_address,
     case http::RouteKind::Room:
       return decide_room(request, route.rest, remote_address, settings);
     case http::RouteKind::Client:
-      return decide_file(request, files.client, route.rest.empty() ? std::string_view("/") : route.rest);
+      return route.rest.empty() && files.client != nullptr ? Answer{to_client_folder(request)}
+                                                           : decide_file(request, files.client, route.rest);
     case http::RouteKind::Static:
       return decide_file(request, files.site, route.rest);
   }

@@ -143,6 +143,13 @@ TEST_P(ServerTest, StopsWithACloseFrameToEveryClient) {
   stopping.join();
 }
 
+TEST_P(ServerTest, SendsAClientPackagesVisitorIntoItsFolder) {
+  start({.client_dir = testing::TempDir()});
+  const std::string answer = ask("GET /client?a=b");
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 308 ")) << answer;
+  EXPECT_NE(answer.find("Location: /client/?a=b\r\n"), std::string::npos) << answer;
+}
+
 TEST_P(ServerTest, AcceptsTheFirstSubprotocolThatItSpeaks) {
   start({.subprotocols = {"chat.v1", "chat.v2"}});
   TestClient alice(server_->port());
