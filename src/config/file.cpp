@@ -18,7 +18,6 @@
 
 #include "base/log.hpp"
 #include "config/assign.hpp"
-#include "config/bare_text.hpp"
 #include "config/patterns.hpp"
 #include "config/suggest.hpp"
 
@@ -226,11 +225,6 @@ FileContents apply_toml(std::string_view text, const std::string& folder, Settin
   if (text.starts_with("\xEF\xBB\xBF") || text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF")) {
     return {.keys = {},
             .problems = {{Place{1, 1}, "the file begins with a byte order mark; allowed: UTF-8 without one"}}};
-  }
-  if (const auto bare = find_bare_non_ascii(text)) {
-    return {.keys = {},
-            .problems = {
-                {Place{bare->line, bare->column}, "a character beyond ASCII; allowed: in quotes and in comments"}}};
   }
   const toml::parse_result parsed = toml::parse(text);
   if (!parsed) {

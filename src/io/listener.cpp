@@ -82,6 +82,7 @@ Accepted Listener::accept() const {
   }
   switch (errno) {
     case EAGAIN:
+    case EINVAL:  // It no longer listens.
       return {{}, Socket(), Accepted::Status::Nothing};
     case EMFILE:
     case ENFILE:
@@ -93,5 +94,7 @@ Accepted Listener::accept() const {
       return {{}, Socket(), Accepted::Status::Gone};
   }
 }
+
+void Listener::stop_listening() const { ::shutdown(socket_.fd(), SHUT_RDWR); }
 
 }  // namespace jamsocket::io

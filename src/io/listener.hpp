@@ -33,6 +33,9 @@ class Listener {
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] const Socket& socket() const { return socket_; }
   [[nodiscard]] Accepted accept() const;
+  /// From here on connections are refused, those that wait in the queue are reset, and `accept` finds
+  /// nothing. Any thread: the descriptor stays open, others may be using it.
+  void stop_listening() const;
   void close() { socket_.close(); }
 
  private:

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <cerrno>
 
 namespace jamsocket::io {
 namespace {
@@ -44,6 +45,21 @@ TEST(Listener, SaysPlainlyThatAPortIsTaken) {
   const auto second = Listener::open("127.0.0.1", first->port());
   ASSERT_FALSE(second.has_value());
   EXPECT_NE(second.error().message.find("is taken by another program"), std::string::npos) << second.error().message;
+}
+
+TEST(Listener, RefusesConnectionsOnceItStops) {
+  const auto listener = Listener::open("127.0.0.1", 0);
+  ASSERT_TRUE(listener.has_value());
+  const Socket queued = dial(listener->port());
+  listener->stop_listening();
+  EXPECT_EQ(listener->accept().status, Accepted::Status::Nothing);
+  const Socket late(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(listener->port());
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  EXPECT_NE(::connect(late.fd(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  EXPECT_EQ(errno, ECONNREFUSED);
 }
 
 TEST(Listener, RefusesAHostThatIsNotOne) {

@@ -11,14 +11,19 @@ constexpr Milliseconds kRest{100};
 
 Acceptor::Acceptor(const io::Listener& listener, AcceptHost& host) : listener_(listener), host_(host) { watch(); }
 
-Acceptor::~Acceptor() {
+Acceptor::~Acceptor() { stop(); }
+
+void Acceptor::stop() {
+  stopped_ = true;
+  rested_.node().cancel();
   if (watched_) {
+    watched_ = false;
     host_.loop().remove(listener_.socket());
   }
 }
 
 void Acceptor::on_ready(std::uint32_t) {
-  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+  for (int i = 0; i < kAcceptsPerTurn && !stopped_; ++i) {
     io::Accepted next = listener_.accept();
     switch (next.status) {
       case io::Accepted::Status::Connection:

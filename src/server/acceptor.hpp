@@ -36,6 +36,9 @@ class Acceptor final : public io::EventHandler {
 
   void on_ready(std::uint32_t events) override;
 
+  /// Accepts no more. Not the same as destroying it: an event for it may be among those of this turn.
+  void stop();
+
  private:
   void watch();
   void rest();
@@ -43,6 +46,7 @@ class Acceptor final : public io::EventHandler {
   const io::Listener& listener_;
   AcceptHost& host_;
   bool watched_ = false;
+  bool stopped_ = false;
   io::CallbackTimer rested_{[this] { watch(); }};
 };
 

@@ -96,7 +96,9 @@ void HttpConnection::on_timer() {
   if (state_ == State::Reading) {
     host_.counters().add(Counter::HandshakeTimeouts);
   }
-  socket_.reset_on_close();
+  if (state_ != State::Lingering) {  // There, the answer is whole and the kernel delivers it at the reader's pace.
+    socket_.reset_on_close();
+  }
   drop();
 }
 

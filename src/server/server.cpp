@@ -1,8 +1,8 @@
 #include "server/server.hpp"
 
 #include <atomic>
-#include <cstring>
 #include <latch>
+#include <random>
 #include <utility>
 #include <vector>
 
@@ -10,7 +10,6 @@
 #include "server/settings.hpp"
 #include "server/shard.hpp"
 #include "server/static_files.hpp"
-#include "service/random.hpp"
 
 namespace jamsocket::server {
 namespace {
@@ -23,10 +22,8 @@ Result<std::unique_ptr<const StaticFiles>> open_files(const std::string& directo
 }
 
 std::uint64_t random_secret() {
-  const service::Seed bytes = service::random_seed();
-  std::uint64_t secret = 0;
-  std::memcpy(&secret, bytes.data(), sizeof secret);
-  return secret;
+  std::random_device device;
+  return (std::uint64_t{device()} << 32U) | device();
 }
 
 class RunningServer final : public Server {
@@ -79,6 +76,9 @@ class RunningServer final : public Server {
     if (stopping_.exchange(true)) {
       end_shards();
       return;
+    }
+    if (listener_) {
+      listener_->stop_listening();
     }
     for (const auto& shard : shards_) {
       shard->post([](Shard& self) { self.drain(); });

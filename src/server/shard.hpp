@@ -136,6 +136,7 @@ class Shard final : public LoopOwner,
   [[nodiscard]] http::Response make_room(const std::string& room_id);
   void make_room_for(std::uint64_t connection, std::string room_id);
   void generate_room_for(std::uint64_t connection, unsigned attempts_left);
+  void stop_accepting();
   void close_some_clients();
   void check_drained();
 

@@ -31,6 +31,12 @@ HttpConnection::Then to_then(Answer::Then then) {
 
 void Shard::listen(const io::Listener& listener) { acceptor_ = std::make_unique<Acceptor>(listener, *this); }
 
+void Shard::stop_accepting() {
+  if (acceptor_ != nullptr) {
+    acceptor_->stop();
+  }
+}
+
 void Shard::accepted(io::Socket socket, const io::PeerAddress& peer) {
   if (shared_.connection_count.fetch_add(1, std::memory_order_relaxed) >= shared_.settings.connections_max) {
     shared_.connection_count.fetch_sub(1, std::memory_order_relaxed);
@@ -163,7 +169,7 @@ void Shard::drain() {
     return;
   }
   phase_ = Phase::Draining;
-  acceptor_.reset();
+  stop_accepting();
   std::vector<HttpConnection*> connections;
   for (const auto& [id, connection] : connections_) {
     connections.push_back(connection.get());
@@ -207,7 +213,7 @@ void Shard::end() {
   if (phase_ == Phase::Ended) {
     return;
   }
-  acceptor_.reset();
+  stop_accepting();
   while (!sessions_.empty()) {
     sessions_.back()->drop();
   }

@@ -8,7 +8,6 @@
 #include "wasm/engine.hpp"
 #include "wasm/host_functions.hpp"
 #include "wasm/module.hpp"
-#include "wasm/rewrite.hpp"
 
 namespace jamsocket::wasm {
 namespace {
@@ -230,17 +229,10 @@ std::string_view to_string(Abi abi) {
   return "unknown";
 }
 
-ModuleFacts inspect(std::string_view bytes, const ModuleLayout& layout) {
+ModuleFacts inspect(const ModuleLayout& layout, std::size_t size_bytes) {
   ModuleFacts facts;
-  facts.size_bytes = bytes.size();
+  facts.size_bytes = size_bytes;
   Inspector(layout, facts).run();
-  auto obstacles = obstacles_to_capture(bytes, layout);
-  if (obstacles) {
-    facts.obstacles_to_capture = std::move(*obstacles);
-  } else {
-    // Before the others: of a module whose code cannot be read, nothing else is worth a sentence.
-    facts.problems.insert(facts.problems.begin(), obstacles.error().message);
-  }
   return facts;
 }
 
@@ -252,7 +244,7 @@ ModuleFacts inspect(std::string_view bytes) {
     facts.problems.push_back(layout.error().message);
     return facts;
   }
-  return inspect(bytes, *layout);
+  return inspect(*layout, bytes.size());
 }
 
 ModuleFacts inspect_running(const Engine& engine, std::string_view bytes) {
