@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.cases import END, Alive, Close, Status, Watch, tcp
+from harness.cases import END, Alive, Close, Maybe, Status, Watch, tcp
 from harness.server import KINDS, Server
 from harness.wire import KEY, frame, random_bytes, request, upgrade_headers
 
@@ -104,7 +104,8 @@ CASES = [
     tcp("H-11 Content-Length +5", request(add=[("Content-Length", "+5")], body=b"hello"), 400),
     tcp("H-11 Content-Length 5, 5", request(add=[("Content-Length", "5, 5")], body=b"hello"), 400),
     tcp("H-11 Content-Length twice", request(add=[("Content-Length", "5"), ("Content-Length", "5")], body=b"hello"), 400),
-    tcp("H-11 Content-Length 2^64", request(add=[("Content-Length", str(1 << 64))]), 413),
+    tcp("H-11 Content-Length 2^63", request(add=[("Content-Length", str(1 << 63))]), 413),
+    tcp("H-11 Content-Length 2^64", request(add=[("Content-Length", str(1 << 64))]), 400),
     tcp("H-11 Transfer-Encoding: gzip", request(add=[("Transfer-Encoding", "gzip")]), 501),
     tcp("H-12 bare LF", request().replace(b"\r\n", b"\n"), 400),
     tcp("H-12 one bare LF", request().replace(b"\r\nUpgrade", b"\nUpgrade"), 400),
@@ -129,7 +130,7 @@ CASES = [
     tcp("H-14 target with 0xFF", request(b"/ws/\xff"), 400),
     tcp("H-15 a second request behind the upgrade", request() + request(), 101, HELLO, Close(1002)),
     tcp("H-15 frames in the request's segment", request() + frame(1, b"early") + frame(1, b"bird"), 101, HELLO, "early", "bird", Alive()),
-    tcp("H-16 frames before the answer was read, then garbage", [request(), frame(1, b"early"), b"\xff\xff\xff\xff"], 101, HELLO, "early", Close(1002)),
+    tcp("H-16 frames before the answer was read, then garbage", [request(), frame(1, b"early"), b"\xff\xff\xff\xff"], 101, HELLO, Maybe("early"), Close(1002)),
     tcp("H-17 frames behind a refused upgrade", request(change={"Sec-WebSocket-Version": "8"}) + frame(1, b"x") * 10, 426),
     tcp("H-17 a request behind a refused upgrade", request(drop=["Sec-WebSocket-Key"]) + request("/status", drop=["Upgrade"]), 400),
     tcp("H-18 Expect: 100-continue", request(add=[("Expect", "100-continue")]), *OPEN),
@@ -146,12 +147,13 @@ CASES = [
     tcp("H-21 request line of 2,048 bytes", request_line_of_length(2048), *OPEN),
     tcp("H-21 request line of 2,049 bytes", request_line_of_length(2049), 414),
     tcp("H-21 request line of 1 MiB", request_line_of_length(1 << 20), 414),
-    tcp("H-22 1,000 subprotocols", request(add=[("Sec-WebSocket-Protocol", ",".join(f"p{n}" for n in range(1000)))]), *OPEN),
+    tcp("H-22 1,000 subprotocols", request(add=[("Sec-WebSocket-Protocol", ",".join(f"p{n}" for n in range(1000)))]), 400),
+    tcp("H-22 64 subprotocols", request(add=[("Sec-WebSocket-Protocol", ", ".join(f"p{n}" for n in range(64)))]), *OPEN),
     tcp("H-22 a subprotocol twice", request(add=[("Sec-WebSocket-Protocol", "a, a")]), 400),
-    tcp("H-22 an empty list of subprotocols", request(add=[("Sec-WebSocket-Protocol", ", ,")]), 400),
+    tcp("H-22 empty elements among subprotocols", request(add=[("Sec-WebSocket-Protocol", "a, ,b,")]), *OPEN),
     tcp("H-22 a subprotocol that is no token", request(add=[("Sec-WebSocket-Protocol", "a b")]), 400),
     tcp("H-23 7,000 spaces in subprotocols", request(add=[("Sec-WebSocket-Protocol", "b" + " " * 7000 + "x")]), 400),
-    tcp("H-23 7,000 spaces in extensions", request(add=[("Sec-WebSocket-Extensions", "b" + " " * 7000 + "x")]), *OPEN),
+    tcp("H-23 7,000 spaces in extensions", request(add=[("Sec-WebSocket-Extensions", "b" + " " * 7000 + "x")]), 400),
     tcp("H-23 7,000 spaces in cookies", request(add=[("Cookie", "b" + " " * 7000 + "x")]), *OPEN),
     tcp("H-23 7,000 spaces in the origin", request(add=[("Origin", "b" + " " * 7000 + "x")]), *OPEN),
     tcp("H-23 30,000 spaces", request(add=[("Sec-WebSocket-Protocol", "b" + " " * 30_000 + "x")]), 431),
@@ -159,7 +161,7 @@ CASES = [
     tcp("H-24 permessage-deflate a hundred times", request(add=[("Sec-WebSocket-Extensions", ", ".join(["permessage-deflate"] * 100))]), *OPEN),
     tcp("H-24 window bits of 7", request(add=[("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits=7")]), *OPEN),
     tcp("H-24 a parameter twice", request(add=[("Sec-WebSocket-Extensions", "permessage-deflate; server_no_context_takeover; server_no_context_takeover")]), *OPEN),
-    tcp("H-24 a quote that does not end", request(add=[("Sec-WebSocket-Extensions", 'permessage-deflate; client_max_window_bits="15')]), *OPEN),
+    tcp("H-24 a quote that does not end", request(add=[("Sec-WebSocket-Extensions", 'permessage-deflate; client_max_window_bits="15')]), 400),
     tcp("H-25 two Origin headers", request(add=[("Origin", "http://a"), ("Origin", "http://b")]), 400),
     tcp("H-26 a TLS hello", bytes.fromhex("16030100c8010000c40303") + random_bytes("tls", 197), 400),
     tcp("H-26 an SSH banner", b"SSH-2.0-OpenSSH_9.2\r\n", 400),

@@ -55,7 +55,8 @@ class Browser:
                 return lines if len(lines) == 2 else None
 
         port, path = until(address, 60, "Chromium did not start")
-        self._socket = connect(f"ws://127.0.0.1:{port}{path}", max_size=None, compression=None)
+        self._stack = contextlib.ExitStack()
+        self._socket = self._stack.enter_context(connect(f"ws://127.0.0.1:{port}{path}", max_size=None, compression=None))
         self._number = 0
 
     def __enter__(self):
@@ -65,7 +66,7 @@ class Browser:
         with contextlib.suppress(Exception):
             self.call("Browser.close", {})
         with contextlib.suppress(Exception):
-            self._socket.close()
+            self._stack.close()
         try:
             self._process.wait(20)
         except subprocess.TimeoutExpired:

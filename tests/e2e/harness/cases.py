@@ -1,7 +1,7 @@
 """A table of bad inputs: what is sent, the one answer that is right, and what must hold around it.
 
-Each case is played twice. The first time warms up (code is paged in, pools grow); across the second, the server must
-use what it used before: the same descriptors, at most 1 MiB more memory. Meanwhile a client in another room, the canary,
+Each case is played at least twice. The first time warms up (code is paged in, pools grow); across a later one, the server
+must use what it used before: the same descriptors, at most 1 MiB more memory. Meanwhile a client in another room, the canary,
 is answered as if nothing happened.
 """
 
@@ -10,7 +10,7 @@ import os
 import time
 from typing import Any
 
-from .wait import PATIENCE, until
+from .wait import PATIENCE
 from .wire import BINARY, PONG, Connection
 
 MEMORY_SLACK_BYTES = 1 << 20
@@ -37,6 +37,12 @@ class Status:
 class Close:
     """A close frame, and the end once it is answered."""
     code: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Maybe:
+    """A text that may still come, or be cut off by what follows it: both are right."""
+    text: str
 
 
 class Alive:
@@ -134,7 +140,10 @@ class Watch:
                     connection.send_and_listen(chunk)
             self.check_canary()
             for expected in case.expect:
-                judge(connection, expected)
+                if isinstance(expected, Maybe):
+                    connection.skip_text(expected.text)
+                else:
+                    judge(connection, expected)
         self.settle()
 
     def settle(self):
@@ -143,13 +152,23 @@ class Watch:
 
     def run(self, case):
         self.play(case)
-        memory = self.server.memory()
-        self.play(case)
-        if not os.environ.get("JAMSOCKET_SANITIZED"):  # A sanitizer keeps freed memory.
-            until(lambda: self.server.memory() <= memory + MEMORY_SLACK_BYTES, 2,
-                  lambda: f"memory went from {memory} to {self.server.memory()} bytes")
+        if os.environ.get("JAMSOCKET_SANITIZED"):  # A sanitizer keeps freed memory.
+            self.play(case)
+        else:
+            self.check_memory(case)
         assert self.server.alive()
         self.check_log()
+
+    def check_memory(self, case):
+        """What a play leaves behind is at most the slack. Pools may still grow in the first ones; a leak grows in each."""
+        growth = []
+        for _ in range(4):
+            before = self.server.memory()
+            self.play(case)
+            growth.append(self.server.memory() - before)
+            if growth[-1] <= MEMORY_SLACK_BYTES:
+                return
+        raise AssertionError(f"memory grew by {growth} bytes in plays of one case")
 
     def check_log(self):
         """Well-formed lines, and never a flood: at most one a reason and second (and one each side of the tick)."""
@@ -161,7 +180,7 @@ class Watch:
             seen[reason] = seen.get(reason, 0) + 1
         self.log_seen = size
         for reason, count in seen.items():
-            assert count <= 2 + 2, f"{count} log lines for {reason} in two plays of one case"
+            assert count <= 2 * 5, f"{count} log lines for {reason} in plays of one case"
 
     def done(self):
         """At the end of a table: nothing burns a processor, and the canary never noticed."""
