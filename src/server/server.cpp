@@ -6,10 +6,12 @@
 #include <utility>
 #include <vector>
 
+#include "base/check.hpp"
 #include "io/listener.hpp"
 #include "server/settings.hpp"
 #include "server/shard.hpp"
 #include "server/static_files.hpp"
+#include "ws/handshake.hpp"
 
 namespace jamsocket::server {
 namespace {
@@ -54,6 +56,9 @@ class RunningServer final : public Server {
     if (!shards_.empty()) {
       return fail(ErrorCode::InvalidArgument, "the server was started before");
     }
+    // RFC 6455's own example: a hash that fails shows here and not at the first client, which need not wait for
+    // the library's pages either.
+    JAM_CHECK(ws::accept_key("dGhlIHNhbXBsZSBub25jZQ==") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     site_ = JAM_TRY(open_files(settings_.static_dir));
     client_ = JAM_TRY(open_files(settings_.client_dir));
     shared_.files = {.site = site_.get(), .client = client_.get()};
@@ -67,7 +72,10 @@ class RunningServer final : public Server {
       threads_.start(*shard);
     }
     port_ = listener_->port();
-    surroundings_.logger.info("server.listening", {{"host", settings_.host}, {"port", std::uint32_t{port_.load()}}, {"shards", settings_.shards}, {"service", service_->name()}});
+    surroundings_.logger.info("server.listening", {{"host", settings_.host},
+                                                   {"port", std::uint32_t{port_.load()}},
+                                                   {"shards", settings_.shards},
+                                                   {"service", service_->name()}});
     return {};
   }
 

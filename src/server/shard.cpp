@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "base/heap.hpp"
 
 namespace jamsocket::server {
 namespace {
@@ -21,6 +22,8 @@ constexpr std::uint64_t kBytesForTurn = std::uint64_t{128} << 10U;
 constexpr std::uint32_t kSweepsPerHeartbeat = 4;
 constexpr std::uint32_t kSlicesPerSweep = 16;
 constexpr std::size_t kSlowCallsMax = 64;
+constexpr std::size_t kCrowd = 1000;
+constexpr Milliseconds kExodusPause{500};
 // A room whose call took long starts its calls on slow threads for this long, and then gets another chance.
 constexpr std::chrono::seconds kSlowFor{10};
 
@@ -246,6 +249,22 @@ void Shard::destroy_retired() {
   retired_sessions_.clear();
   retired_connections_.clear();
   rooms_.destroy_retired();
+  notice_exodus();
+}
+
+// The heap keeps what many rooms and clients have freed: given back once most of them have left, a
+// moment later, so that a crowd that comes and goes pays nothing.
+void Shard::notice_exodus() {
+  const std::size_t held = sessions_.size() + rooms_.size();
+  most_held_ = std::max(most_held_, held);
+  if (most_held_ >= kCrowd && held * 2 <= most_held_ && !exodus_timer_.node().is_scheduled()) {
+    timers_.schedule(exodus_timer_.node(), now_ + kExodusPause);
+  }
+}
+
+void Shard::give_memory_back() {
+  most_held_ = sessions_.size() + rooms_.size();
+  return_freed_memory();
 }
 
 void Shard::runnable(room::Room& room) {

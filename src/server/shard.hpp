@@ -128,6 +128,8 @@ class Shard final : public LoopOwner,
   void run_tasks();
   void sweep_heartbeats();
   void destroy_retired();
+  void notice_exodus();
+  void give_memory_back();
 
   // Connections and rooms.
   void answer(std::uint64_t connection, const http::Response& response);
@@ -177,6 +179,8 @@ class Shard final : public LoopOwner,
   SteadyTime next_sweep_;
 
   std::unique_ptr<Acceptor> acceptor_;
+  std::size_t most_held_ = 0;  ///< Rooms and sessions, since freed memory was last given back.
+  io::CallbackTimer exodus_timer_{[this] { give_memory_back(); }};
   io::CallbackTimer drain_timer_{[this] { close_some_clients(); }};
   io::CallbackTimer drain_deadline_{[this] { end(); }};
   Phase phase_ = Phase::Running;
