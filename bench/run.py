@@ -5,6 +5,7 @@ Builds nothing: `make bench` does that first. docs/benchmarks.md explains each r
 """
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -82,16 +83,18 @@ def main(arguments: list[str]) -> int:
                                options.realtime)
     if options.quick:
         settings = rounds.Settings(options.build, rounds=1, seconds=0.2, warmup=0.1, retries=0)
+    # Ended from outside, it ends the server it started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    names = [contender.name for contender in running]
     outcomes = []
     for work in chosen:
         print(f"{work.title} ...", file=sys.stderr, flush=True)
         outcomes.append(rounds.measure(running, work, settings))
-    names = [contender.name for contender in running]
+        table.write(options.out, outcomes, names, settings)  # What was measured is kept if the rest is not.
     print(table.table(outcomes, names))
     for outcome in outcomes:
         for contender, problem in outcome.problems:
             print(f"{outcome.work.id}, {contender}: {problem}")
-    table.write(options.out, outcomes, names, settings)
     print(f"\nfigures: {options.out}")
     if any(outcome.failures() for outcome in outcomes):
         return 1
