@@ -73,8 +73,7 @@ Result<Listener> Listener::open(const std::string& host, std::uint16_t port) {
 Accepted Listener::accept() const {
   sockaddr_in6 peer{};
   socklen_t length = sizeof peer;
-  Socket socket(
-      ::accept4(socket_.fd(), reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  Socket socket(::accept4(socket_.fd(), reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (socket.is_open()) {
     const int one = 1;
     ::setsockopt(socket.fd(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);

@@ -54,7 +54,8 @@ void Acceptor::watch() {
 
 void Acceptor::rest() {
   if (watched_) {
-    host_.logger().warn("server.accept_paused", {{"reason", "out of descriptors or memory"}, {"pause_ms", kRest.count()}});
+    host_.logger().warn("server.accept_paused",
+                        {{"reason", "out of descriptors or memory"}, {"pause_ms", kRest.count()}});
     watched_ = false;
     host_.loop().remove(listener_.socket());
   }

@@ -58,7 +58,8 @@ struct StaticResponse {
 }
 
 struct StaticFilesLimits {
-  std::uint64_t held_bytes_max = std::uint64_t{16} << 20U;  ///< Bigger bodies come as a FileSlice.
+  /// Bigger bodies come as a FileSlice. Low, because each reader, however slow, holds as much.
+  std::uint64_t held_bytes_max = std::uint64_t{256} << 10U;
 };
 
 class StaticFiles {
