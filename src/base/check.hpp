@@ -11,9 +11,9 @@ namespace jamsocket {
 
 }  // namespace jamsocket
 
-#define JAM_CHECK(condition)                                           \
-  do {                                                                 \
-    if (!(condition)) [[unlikely]] {                                   \
-      ::jamsocket::check_failed(__FILE__, __LINE__, #condition);       \
-    }                                                                  \
+#define JAM_CHECK(condition)                                     \
+  do {                                                           \
+    if (!(condition)) [[unlikely]] {                             \
+      ::jamsocket::check_failed(__FILE__, __LINE__, #condition); \
+    }                                                            \
   } while (false)

@@ -31,7 +31,8 @@ TEST(Log, WritesOneJsonLineWhateverAPeerSays) {
 }
 
 TEST(Log, TextQuotesOnlyWhatNeedsIt) {
-  const std::string line = stderr_of({}, [](Logger& log) { log.warn("a.b", {{"x", "y"}, {"z", "two words"}, {"e", ""}}); });
+  const std::string line =
+      stderr_of({}, [](Logger& log) { log.warn("a.b", {{"x", "y"}, {"z", "two words"}, {"e", ""}}); });
   EXPECT_NE(line.find("warn  a.b x=y z=\"two words\" e=\"\""), std::string::npos) << line;
 }
 

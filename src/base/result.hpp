@@ -14,12 +14,12 @@ enum class ErrorCode {
   InvalidArgument,  ///< A value outside what is allowed.
   NotFound,
   AlreadyExists,
-  Unsupported,      ///< A version, feature or format we do not speak.
-  Malformed,        ///< Bytes that are not what they claim to be.
+  Unsupported,  ///< A version, feature or format we do not speak.
+  Malformed,    ///< Bytes that are not what they claim to be.
   TooLarge,
-  LimitReached,     ///< A configured limit; trying later may work.
-  Io,               ///< The operating system said no; the message has its words.
-  GuestFault,       ///< The guest trapped or ran over a budget.
+  LimitReached,  ///< A configured limit; trying later may work.
+  Io,            ///< The operating system said no; the message has its words.
+  GuestFault,    ///< The guest trapped or ran over a budget.
 };
 
 /// A code to branch on, and one sentence for a person: what was wrong, what is allowed, where.
@@ -38,19 +38,19 @@ using Result = std::expected<T, Error>;
 }  // namespace jamsocket
 
 /// The value of a Result, or: returns its Error to our caller. Do not nest.
-#define JAM_TRY(expression)                                        \
-  __extension__({                                                  \
-    auto jam_try_result = (expression);                            \
-    if (!jam_try_result) {                                         \
-      return std::unexpected(std::move(jam_try_result).error());   \
-    }                                                              \
-    std::move(jam_try_result).value();                             \
+#define JAM_TRY(expression)                                      \
+  __extension__({                                                \
+    auto jam_try_result = (expression);                          \
+    if (!jam_try_result) {                                       \
+      return std::unexpected(std::move(jam_try_result).error()); \
+    }                                                            \
+    std::move(jam_try_result).value();                           \
   })
 
 /// For a Result<void>.
-#define JAM_TRY_VOID(expression)                                   \
-  do {                                                             \
-    if (auto jam_try_result = (expression); !jam_try_result) {     \
-      return std::unexpected(std::move(jam_try_result).error());   \
-    }                                                              \
+#define JAM_TRY_VOID(expression)                                 \
+  do {                                                           \
+    if (auto jam_try_result = (expression); !jam_try_result) {   \
+      return std::unexpected(std::move(jam_try_result).error()); \
+    }                                                            \
   } while (false)

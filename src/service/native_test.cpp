@@ -68,7 +68,8 @@ TEST(NativeService, NeedsOnlyAConstructor) {
   const auto service = make_native_service("empty", detail::native_service_factory<Empty>());
   Effects effects;
   auto instance = service->create({.room_id = "r"}, effects);
-  for (const EventKind kind : {EventKind::Connect, EventKind::Disconnect, EventKind::Text, EventKind::Binary, EventKind::Timer}) {
+  for (const EventKind kind :
+       {EventKind::Connect, EventKind::Disconnect, EventKind::Text, EventKind::Binary, EventKind::Timer}) {
     EXPECT_EQ((*instance)->handle({.kind = kind, .client = ClientId{1}}, effects), Outcome::Done);
   }
   EXPECT_TRUE(effects.empty());
@@ -79,7 +80,9 @@ TEST(NativeService, TellsWhoComesAndMayRefuse) {
   Effects effects;
   auto instance = service->create({.room_id = "r"}, effects);
   const ConnectInfo with_key{.query = "key=1", .remote_address = "127.0.0.1", .headers = {{"user-agent", "me"}}};
-  ASSERT_EQ((*instance)->handle({.kind = EventKind::Connect, .client = ClientId{1}, .connect_info = &with_key}, effects), Outcome::Done);
+  ASSERT_EQ(
+      (*instance)->handle({.kind = EventKind::Connect, .client = ClientId{1}, .connect_info = &with_key}, effects),
+      Outcome::Done);
   EXPECT_FALSE(effects.refused());
   EXPECT_EQ(effects.bytes_of(effects.list().at(0)), "me");
   effects.clear();
