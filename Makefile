@@ -67,7 +67,8 @@ test: .setup-test .engine ## Install what is missing, build four ways, run every
 	@for preset in $(TEST_BUILDS); do \
 	  printf '\n== building: %s\n' $$preset; \
 	  cmake --preset $$preset -Wno-dev --log-level=WARNING; \
-	  cmake --build build/$$preset --parallel $(JOBS); \
+	  target=all; if [[ $$preset == fuzz ]]; then target=fuzzers; fi; \
+	  cmake --build build/$$preset --parallel $(JOBS) --target $$target; \
 	done
 	$(call say,'running every test')
 	@ctest --test-dir build/all --output-on-failure --parallel $(JOBS) --no-tests=error --no-label-summary
@@ -82,7 +83,7 @@ check: .setup-test .engine ## The quick half of `make test`: the release build, 
 fuzz: FUZZ_SECONDS := 600
 fuzz: .setup-test .engine ## Run every fuzzer for ten minutes (or FUZZ_SECONDS)
 	@cmake --preset fuzz -Wno-dev --log-level=WARNING
-	@cmake --build build/fuzz --parallel $(JOBS)
+	@cmake --build build/fuzz --parallel $(JOBS) --target fuzzers
 	@ctest --test-dir build/fuzz -L fuzz --output-on-failure --parallel $(JOBS) --no-tests=error --no-label-summary
 
 # --- Looking after the code -------------------------------------------------------------------------------------------

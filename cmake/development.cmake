@@ -48,16 +48,20 @@ endfunction()
 #
 # Adds the fuzzer fuzz_NAME and a test that runs it for FUZZ_SECONDS of the environment (20) over the
 # corpus, from a seed that it prints. What it finds stays in the build folder, to be run again.
+# The target `fuzzers` builds all of them and nothing else.
+if(JAMSOCKET_FUZZ)
+  add_custom_target(fuzzers)
+endif()
 function(jamsocket_fuzzer name)
   cmake_parse_arguments(ARG "" "CORPUS" "SOURCES;LIBRARIES;OPTIONS" ${ARGN})
   add_executable(fuzz_${name} ${ARG_SOURCES})
   target_link_libraries(fuzz_${name} PRIVATE jamsocket_flags ${ARG_LIBRARIES})
   target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  add_dependencies(fuzzers fuzz_${name})
   set(corpus "")
   if(ARG_CORPUS)
-    set(corpus ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_CORPUS})
+    cmake_path(ABSOLUTE_PATH ARG_CORPUS BASE_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR} OUTPUT_VARIABLE corpus)
   endif()
-  enable_testing()
   jamsocket_test(fuzz.${name} LABELS fuzz TIMEOUT 3600
     COMMAND ${PROJECT_SOURCE_DIR}/tools/run-fuzzer.sh $<TARGET_FILE:fuzz_${name}>
       ${PROJECT_BINARY_DIR}/corpus/${name} "${corpus}" ${ARG_OPTIONS})
@@ -65,7 +69,6 @@ endfunction()
 
 # The linters, as tests of the release build.
 if(JAMSOCKET_TESTS AND NOT JAMSOCKET_SANITIZE)
-  enable_testing()
   jamsocket_test(lint.structure LABELS lint COMMAND ${PROJECT_SOURCE_DIR}/tools/check-structure.py)
   jamsocket_test(lint.structure_itself LABELS lint COMMAND ${PROJECT_SOURCE_DIR}/tools/check-structure.py --self-test)
   jamsocket_test(lint.format LABELS lint COMMAND ${PROJECT_SOURCE_DIR}/tools/lint format)

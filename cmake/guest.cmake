@@ -50,7 +50,7 @@ function(jamsocket_wat_guests target)
     add_custom_command(
       OUTPUT ${out}
       COMMAND ${CMAKE_COMMAND} -E make_directory ${PROJECT_BINARY_DIR}/tests/guests
-      COMMAND ${JAMSOCKET_WAT2WASM} --debug-names -o ${out} ${source}
+      COMMAND ${JAMSOCKET_WAT2WASM} --enable-tail-call --debug-names -o ${out} ${source}
       DEPENDS ${source} COMMENT "Assembling guest ${name}.wasm" VERBATIM)
     list(APPEND outputs ${out})
   endforeach()

@@ -14,5 +14,6 @@ mkdir -p "$work"
 folders=("$work")
 [[ -z $corpus ]] || folders+=("$corpus")
 
-exec "$program" -max_total_time="${FUZZ_SECONDS:-20}" -timeout=10 -rss_limit_mb=4096 -print_final_stats=1 \
+# A finding ends with 1: the default, 77, is what ctest takes for a skipped test.
+exec "$program" -max_total_time="${FUZZ_SECONDS:-20}" -timeout=10 -rss_limit_mb=4096 -print_final_stats=1 -error_exitcode=1 \
   -artifact_prefix="$work-crash-" "$@" "${folders[@]}"

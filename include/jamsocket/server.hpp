@@ -53,10 +53,10 @@ struct ServerOptions {
   std::string static_dir{};                         ///< Served at /; empty: nothing is.
   std::string client_dir{};                         ///< Served at /client; empty: nothing is.
   std::vector<std::string> client_headers{"origin", "user-agent", "accept-language"};  ///< See ClientInfo::header.
-  std::string compression = "off";            ///< permessage-deflate: off, message, context (more memory a client).
-  std::uint32_t compression_window_bits = 15; ///< 9 to 15: a message may refer 2^n bytes back.
-  std::vector<std::string> subprotocols{};    ///< The client's first that is among these is accepted.
-  std::string log_level = "info";  ///< debug, info, warn, error, off.
+  std::string compression = "off";             ///< permessage-deflate: off, message, context (more memory a client).
+  std::uint32_t compression_window_bits = 15;  ///< 9 to 15: a message may refer 2^n bytes back.
+  std::vector<std::string> subprotocols{};     ///< The client's first that is among these is accepted.
+  std::string log_level = "info";              ///< debug, info, warn, error, off.
   ServerLimits limits{};
 };
 

@@ -13,35 +13,35 @@
 namespace jamsocket {
 
 // name, help. Names are Prometheus names without the prefix jamsocket_ and the suffix _total.
-#define JAM_COUNTERS(X)                                                                   \
-  X(ConnectionsAccepted, "connections_accepted", "TCP connections accepted")              \
-  X(ConnectionsRefused, "connections_refused", "connections closed at the limit")         \
-  X(AcceptErrors, "accept_errors", "accept() failed: out of descriptors, aborted")        \
-  X(HandshakeTimeouts, "handshake_timeouts", "no whole request within the deadline")      \
-  X(HttpRequests, "http_requests", "HTTP requests parsed, upgrades included")             \
-  X(HttpErrors, "http_errors", "HTTP requests answered 4xx or 5xx")                       \
-  X(ClientsJoined, "clients_joined", "clients admitted to a room")                        \
-  X(ClientsRefused, "clients_refused", "clients a service refused at connect")            \
-  X(ClientsLeft, "clients_left", "clients that left a room, for whatever reason")         \
-  X(ClientsTimedOut, "clients_timed_out", "clients closed for silence")                   \
-  X(ClientsSlow, "clients_slow", "clients closed with 1013: their outbox was full")       \
-  X(ProtocolErrors, "protocol_errors", "clients closed with 1002, 1007, 1008 or 1009")    \
-  X(MessagesIn, "messages_in", "whole messages from clients")                             \
-  X(BytesIn, "bytes_in", "bytes read from clients")                                       \
-  X(MessagesOut, "messages_out", "messages queued to clients")                            \
-  X(BytesOut, "bytes_out", "bytes written to clients")                                    \
-  X(Sends, "sends", "send system calls to clients")                                       \
-  X(RoomsMade, "rooms_made", "rooms made")                                                \
-  X(RoomsEnded, "rooms_ended", "rooms ended, by their shutdown policy or a failure")                    \
-  X(RoomsFailed, "rooms_failed", "rooms that a trap or a limit broke")                      \
-  X(RoomsRefused, "rooms_refused", "rooms not made at the limit")                         \
-  X(EventsHandled, "events_handled", "service calls")                                     \
-  X(EventsFailed, "events_failed", "service calls ended by a trap or a limit")            \
-  X(CallsSlow, "calls_slow", "service calls that ended on a slow thread")                 \
-  X(CallsCrowded, "calls_crowded", "slow calls ended because there were too many")        \
-  X(CallsOverlong, "calls_overlong", "calls that held a loop for more than 50 ms")        \
-  X(InboxFull, "inbox_full", "times a room's inbox was full and its clients not read")    \
-  X(DeflateContextBytes, "deflate_context_bytes", "memory of compression contexts, now")  \
+#define JAM_COUNTERS(X)                                                                  \
+  X(ConnectionsAccepted, "connections_accepted", "TCP connections accepted")             \
+  X(ConnectionsRefused, "connections_refused", "connections closed at the limit")        \
+  X(AcceptErrors, "accept_errors", "accept() failed: out of descriptors, aborted")       \
+  X(HandshakeTimeouts, "handshake_timeouts", "no whole request within the deadline")     \
+  X(HttpRequests, "http_requests", "HTTP requests parsed, upgrades included")            \
+  X(HttpErrors, "http_errors", "HTTP requests answered 4xx or 5xx")                      \
+  X(ClientsJoined, "clients_joined", "clients admitted to a room")                       \
+  X(ClientsRefused, "clients_refused", "clients a service refused at connect")           \
+  X(ClientsLeft, "clients_left", "clients that left a room, for whatever reason")        \
+  X(ClientsTimedOut, "clients_timed_out", "clients closed for silence")                  \
+  X(ClientsSlow, "clients_slow", "clients closed with 1013: their outbox was full")      \
+  X(ProtocolErrors, "protocol_errors", "clients closed with 1002, 1007, 1008 or 1009")   \
+  X(MessagesIn, "messages_in", "whole messages from clients")                            \
+  X(BytesIn, "bytes_in", "bytes read from clients")                                      \
+  X(MessagesOut, "messages_out", "messages queued to clients")                           \
+  X(BytesOut, "bytes_out", "bytes written to clients")                                   \
+  X(Sends, "sends", "send system calls to clients")                                      \
+  X(RoomsMade, "rooms_made", "rooms made")                                               \
+  X(RoomsEnded, "rooms_ended", "rooms ended, by their shutdown policy or a failure")     \
+  X(RoomsFailed, "rooms_failed", "rooms that a trap or a limit broke")                   \
+  X(RoomsRefused, "rooms_refused", "rooms not made at the limit")                        \
+  X(EventsHandled, "events_handled", "service calls")                                    \
+  X(EventsFailed, "events_failed", "service calls ended by a trap or a limit")           \
+  X(CallsSlow, "calls_slow", "service calls that ended on a slow thread")                \
+  X(CallsCrowded, "calls_crowded", "slow calls ended because there were too many")       \
+  X(CallsOverlong, "calls_overlong", "calls that held a loop for more than 50 ms")       \
+  X(InboxFull, "inbox_full", "times a room's inbox was full and its clients not read")   \
+  X(DeflateContextBytes, "deflate_context_bytes", "memory of compression contexts, now") \
   X(LoopTurns, "loop_turns", "turns of the event loops")
 
 enum class Counter : std::size_t {

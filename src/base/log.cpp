@@ -62,9 +62,9 @@ class SpdLogger final : public Logger {
         logger_(std::make_shared<spdlog::async_logger>("jamsocket", std::make_shared<spdlog::sinks::stderr_sink_mt>(),
                                                        pool_, spdlog::async_overflow_policy::overrun_oldest)) {
     logger_->set_level(spdlog::level::trace);
-    logger_->set_pattern(options.format == LogFormat::Text ? "%H:%M:%S.%e %v" : "{\"time\":\"%Y-%m-%dT%H:%M:%S.%eZ\",%v",
-                         options.format == LogFormat::Text ? spdlog::pattern_time_type::local
-                                                           : spdlog::pattern_time_type::utc);
+    logger_->set_pattern(
+        options.format == LogFormat::Text ? "%H:%M:%S.%e %v" : "{\"time\":\"%Y-%m-%dT%H:%M:%S.%eZ\",%v",
+        options.format == LogFormat::Text ? spdlog::pattern_time_type::local : spdlog::pattern_time_type::utc);
     logger_->flush_on(spdlog::level::trace);
   }
 
@@ -88,10 +88,10 @@ class SpdLogger final : public Logger {
     }
     const std::size_t dropped = pool_->overrun_counter();
     if (dropped > dropped_reported_.exchange(dropped)) {
-      logger_->log(spdlog::level::warn, options_.format == LogFormat::Text
-                                            ? fmt::format("warn  log.lines_dropped total={}", dropped)
-                                            : fmt::format("\"level\":\"warn\",\"event\":\"log.lines_dropped\",\"total\":{}}}",
-                                                          dropped));
+      logger_->log(spdlog::level::warn,
+                   options_.format == LogFormat::Text
+                       ? fmt::format("warn  log.lines_dropped total={}", dropped)
+                       : fmt::format("\"level\":\"warn\",\"event\":\"log.lines_dropped\",\"total\":{}}}", dropped));
     }
     logger_->log(spdlog::level::info, spdlog::string_view_t(line.data(), line.size()));
   }

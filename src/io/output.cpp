@@ -21,9 +21,7 @@ void drop_reference(Chunk* chunk) {
   }
 }
 
-bool same(const Slice& a, const Slice& b) {
-  return a.chunk == b.chunk && a.begin == b.begin && a.end == b.end;
-}
+bool same(const Slice& a, const Slice& b) { return a.chunk == b.chunk && a.begin == b.begin && a.end == b.end; }
 
 Chunk* make_chunk(std::size_t capacity) {
   JAM_CHECK(capacity <= std::numeric_limits<std::uint32_t>::max());

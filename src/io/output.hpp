@@ -92,7 +92,7 @@ class OutputArena {
   std::vector<Chunk*> full_;  ///< Of this turn, besides the current one.
   std::vector<Chunk*> free_;  ///< To be used again: giving memory back each turn costs its page faults.
   Slice last_kept_from_;
-  Slice last_kept_as_;        ///< Holds a reference of its own until the turn ends.
+  Slice last_kept_as_;  ///< Holds a reference of its own until the turn ends.
 };
 
 }  // namespace jamsocket::io

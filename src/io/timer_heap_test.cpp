@@ -66,22 +66,22 @@ TEST(TimerHeap, ATimerThatIsAlwaysDueRunsOnceACall) {
 TEST(TimerHeap, AgreesWithASortedList) {
   constexpr unsigned kSeed = 20240607;
   SCOPED_TRACE(kSeed);
-  std::mt19937 random(kSeed);
+  std::minstd_rand generator(kSeed);
   std::vector<int> fired;
   TimerHeap heap;
   std::vector<std::unique_ptr<Recorder>> timers;
   std::vector<std::pair<int, int>> expected;  // deadline, name
   for (int i = 0; i < 2000; ++i) {
-    const int deadline = static_cast<int>(random() % 500);
+    const int deadline = static_cast<int>(generator() % 500);
     timers.push_back(std::make_unique<Recorder>(fired, i));
     heap.schedule(timers.back()->node, at(deadline));
-    const std::size_t victim = random() % timers.size();
-    switch (random() % 4) {
+    const std::size_t victim = generator() % timers.size();
+    switch (generator() % 4) {
       case 0:
         timers[victim]->node.cancel();
         break;
       case 1:
-        heap.schedule(timers[victim]->node, at(static_cast<int>(random() % 500)));
+        heap.schedule(timers[victim]->node, at(static_cast<int>(generator() % 500)));
         break;
       case 2:
         timers.erase(timers.begin() + static_cast<std::ptrdiff_t>(victim));

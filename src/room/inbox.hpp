@@ -64,7 +64,6 @@ class Inbox {
   [[nodiscard]] std::size_t capacity_bytes() const { return bytes_.capacity() + items_.capacity() * sizeof(Item); }
 
  private:
-
   std::vector<Item> items_;
   std::string bytes_;
   std::vector<std::unique_ptr<service::ConnectInfo>> infos_;

@@ -98,9 +98,10 @@ Result<ShutdownPolicy> ShutdownPolicy::parse(std::string_view text) {
       return ShutdownPolicy{.empty_for = std::chrono::seconds{*seconds}};
     }
   }
-  return fail(ErrorCode::InvalidArgument,
-              fmt::format("shutdown policy '{}' is not one of never, immediate, <n>sec with n a whole number from 0 to {}",
-                          escape_for_log(text, 40), kSecondsMax));
+  return fail(
+      ErrorCode::InvalidArgument,
+      fmt::format("shutdown policy '{}' is not one of never, immediate, <n>sec with n a whole number from 0 to {}",
+                  escape_for_log(text, 40), kSecondsMax));
 }
 
 }  // namespace jamsocket::room

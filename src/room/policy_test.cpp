@@ -28,7 +28,8 @@ TEST(RoomStrategy, GeneratesIdsOfTheRightShape) {
   std::set<std::string> seen;
   for (int i = 0; i < 200; ++i) {
     const std::string id = uuid.generate_id();
-    EXPECT_TRUE(std::regex_match(id, std::regex("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"))) << id;
+    EXPECT_TRUE(std::regex_match(id, std::regex("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")))
+        << id;
     EXPECT_TRUE(seen.insert(id).second);
     EXPECT_TRUE(std::regex_match(letters.generate_id(), std::regex("[A-Z]{12}")));
   }

@@ -28,8 +28,8 @@ class SlowCallHost {
 
 struct ServiceCall final : service::CallMonitor {
   enum class Place : std::uint8_t {
-    Loop,     ///< On the thread that runs the shard's loop.
-    Slow,     ///< On a slow thread: the loop goes on without it.
+    Loop,  ///< On the thread that runs the shard's loop.
+    Slow,  ///< On a slow thread: the loop goes on without it.
   };
 
   ServiceCall(const service::EffectLimits& limits, SlowCallHost& slow_host)
@@ -37,19 +37,19 @@ struct ServiceCall final : service::CallMonitor {
 
   Room* room = nullptr;
   service::Service* service = nullptr;
-  service::ServiceInstance* instance = nullptr;        ///< Null: `run` makes one first.
-  service::RoomStart start;                            ///< For that.
+  service::ServiceInstance* instance = nullptr;  ///< Null: `run` makes one first.
+  service::RoomStart start;                      ///< For that.
   service::Event event;
 
-  std::unique_ptr<service::ServiceInstance> created;   ///< What `run` made.
+  std::unique_ptr<service::ServiceInstance> created;  ///< What `run` made.
   service::Effects effects;
-  service::Effects start_effects;                      ///< Of the constructor.
+  service::Effects start_effects;  ///< Of the constructor.
   service::Outcome outcome = service::Outcome::Done;
-  service::Fault fault;                                ///< Where the outcome is not Done.
+  service::Fault fault;  ///< Where the outcome is not Done.
 
-  Place place = Place::Loop;                           ///< Written by the thread of the call only.
-  bool ran_long = false;                               ///< The same.
-  std::atomic<bool> must_end{false};                   ///< Set by the loop; looked at while the call runs long.
+  Place place = Place::Loop;          ///< Written by the thread of the call only.
+  bool ran_long = false;              ///< The same.
+  std::atomic<bool> must_end{false};  ///< Set by the loop; looked at while the call runs long.
 
   /// Makes the instance if there is none, and hands it the event.
   void run();

@@ -31,11 +31,11 @@ void HttpConnection::respond(StaticResponse response, Then then) {
     host_.counters().add(Counter::HttpErrors);
   }
   then_ = keep_alive_wanted_ && !draining_ ? then : Then::Close;
-  out_ = http::serialise_head(response.response, response.body_bytes,
-                              {.after = then_ == Then::KeepAlive ? http::AfterResponse::KeepAlive
-                                                                 : http::AfterResponse::Close,
-                               .body = head_only_ ? http::SendBody::No : http::SendBody::Yes,
-                               .unix_ms = host_.unix_ms()});
+  out_ = http::serialise_head(
+      response.response, response.body_bytes,
+      {.after = then_ == Then::KeepAlive ? http::AfterResponse::KeepAlive : http::AfterResponse::Close,
+       .body = head_only_ ? http::SendBody::No : http::SendBody::Yes,
+       .unix_ms = host_.unix_ms()});
   if (!head_only_) {
     out_ += response.response.body;
     file_ = std::move(response.file);

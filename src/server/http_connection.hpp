@@ -96,10 +96,10 @@ class HttpConnection final : public io::EventHandler, public io::TimerTarget {
   io::Socket socket_;
   io::PeerAddress peer_;
   http::RequestParser parser_;
-  std::string unread_;       ///< Received and, from `unread_at_` on, not parsed.
+  std::string unread_;  ///< Received and, from `unread_at_` on, not parsed.
   std::size_t unread_at_ = 0;
   std::string out_;
-  std::size_t written_ = 0;  ///< Of `out_`.
+  std::size_t written_ = 0;        ///< Of `out_`.
   std::optional<FileSlice> file_;  ///< What follows `out_`.
   io::TimerNode deadline_{*this};
   std::uint32_t watched_events_ = 0;

@@ -113,14 +113,14 @@ Decision decide(const http::Request& request, const std::string& remote_address,
   const http::Route route = http::route(request.path);
   switch (route.kind) {
     case http::RouteKind::Status:
-      return Answer{whole_response(is_read(request) ? http::text_response(200, "ok") : method_not_allowed("GET, HEAD"))};
+      return Answer{
+          whole_response(is_read(request) ? http::text_response(200, "ok") : method_not_allowed("GET, HEAD"))};
     case http::RouteKind::NewRoom:
       if (request.method != http::Method::Post) {
         return Answer{whole_response(method_not_allowed("POST"))};
       }
       if (!settings.strategy.generates_ids()) {
-        return Answer{
-            whole_text(400, "Room ID generation is disabled; rooms must be created with an explicit ID.")};
+        return Answer{whole_text(400, "Room ID generation is disabled; rooms must be created with an explicit ID.")};
       }
       return GenerateRoom{};
     case http::RouteKind::Room:
@@ -136,13 +136,11 @@ Decision decide(const http::Request& request, const std::string& remote_address,
 
 http::Response room_made(const std::string& room_id) { return http::text_response(200, room_id); }
 
-http::Response room_exists() {
-  return http::text_response(409, "Attempted to create a room that already exists.");
-}
+http::Response room_exists() { return http::text_response(409, "Attempted to create a room that already exists."); }
 
 http::Response too_many_rooms(std::uint32_t rooms_max) {
-  return http::text_response(
-      503, fmt::format("The server has as many rooms as it may have ({}); try later.", rooms_max));
+  return http::text_response(503,
+                             fmt::format("The server has as many rooms as it may have ({}); try later.", rooms_max));
 }
 
 }  // namespace jamsocket::server

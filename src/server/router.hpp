@@ -41,8 +41,8 @@ struct Files {
 };
 
 /// `remote_address`: the peer's, for the service's ClientInfo.
-[[nodiscard]] Decision decide(const http::Request& request, const std::string& remote_address,
-                              const Settings& settings, const Files& files);
+[[nodiscard]] Decision decide(const http::Request& request, const std::string& remote_address, const Settings& settings,
+                              const Files& files);
 
 /// One sentence as text/plain.
 [[nodiscard]] http::Response room_made(const std::string& room_id);

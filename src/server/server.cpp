@@ -1,8 +1,8 @@
 #include "server/server.hpp"
 
 #include <atomic>
+#include <cstring>
 #include <latch>
-#include <random>
 #include <utility>
 #include <vector>
 
@@ -11,6 +11,7 @@
 #include "server/settings.hpp"
 #include "server/shard.hpp"
 #include "server/static_files.hpp"
+#include "service/random.hpp"
 #include "ws/handshake.hpp"
 
 namespace jamsocket::server {
@@ -24,9 +25,10 @@ Result<std::unique_ptr<const StaticFiles>> open_files(const std::string& directo
 }
 
 std::uint64_t random_secret() {
-  // allow(rand): a secret of this process; no room's events depend on it.
-  std::random_device device;
-  return (std::uint64_t{device()} << 32U) | device();
+  const service::Seed bytes = service::random_seed();
+  std::uint64_t secret = 0;
+  std::memcpy(&secret, bytes.data(), sizeof secret);
+  return secret;
 }
 
 class RunningServer final : public Server {

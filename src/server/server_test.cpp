@@ -42,8 +42,9 @@ class ServerTest : public testing::TestWithParam<std::uint32_t> {
   void start(ServerOptions options = {}) {
     options.port = 0;
     options.shards = GetParam();
-    auto made = Server::create(options, service::make_native_service("counter", detail::native_service_factory<Counter>()),
-                               {.logger = log_, .clock = clock_});
+    auto made =
+        Server::create(options, service::make_native_service("counter", detail::native_service_factory<Counter>()),
+                       {.logger = log_, .clock = clock_});
     ASSERT_TRUE(made.has_value()) << made.error().message;
     server_ = std::move(*made);
     const auto started = server_->start();

@@ -20,7 +20,8 @@ std::uint32_t connections_from_open_files_limit() {
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {
     return 1'000'000;
   }
-  const rlim_t usable = limit.rlim_cur > 2 * kOtherDescriptors ? limit.rlim_cur - kOtherDescriptors : limit.rlim_cur / 2;
+  const rlim_t usable =
+      limit.rlim_cur > 2 * kOtherDescriptors ? limit.rlim_cur - kOtherDescriptors : limit.rlim_cur / 2;
   return static_cast<std::uint32_t>(std::min<rlim_t>(usable, 10'000'000));
 }
 
@@ -56,10 +57,11 @@ Result<session::SessionSettings> session_settings(const ServerOptions& options) 
   JAM_TRY_VOID(check_range("heartbeat_interval", options.heartbeat_interval, 100ms, 24h));
   JAM_TRY_VOID(check_range("heartbeat_timeout", options.heartbeat_timeout, 200ms, 48h));
   if (options.heartbeat_timeout <= options.heartbeat_interval) {
-    return fail(ErrorCode::InvalidArgument,
-                fmt::format("heartbeat_timeout ({} ms) must be longer than heartbeat_interval ({} ms), or a client that "
-                            "answers every ping would be closed",
-                            options.heartbeat_timeout.count(), options.heartbeat_interval.count()));
+    return fail(
+        ErrorCode::InvalidArgument,
+        fmt::format("heartbeat_timeout ({} ms) must be longer than heartbeat_interval ({} ms), or a client that "
+                    "answers every ping would be closed",
+                    options.heartbeat_timeout.count(), options.heartbeat_interval.count()));
   }
   JAM_TRY_VOID(check_range("message_timeout", limits.message_timeout, 1ms, 24h));
   JAM_TRY_VOID(check_range("handshake_timeout", limits.handshake_timeout, 1ms, 24h));
@@ -91,13 +93,14 @@ Result<Settings> Settings::from(const ServerOptions& options) {
     return fail(ErrorCode::InvalidArgument,
                 fmt::format("shards is {}; allowed are 0 (one a core) to {}", options.shards, kShardsMax));
   }
-  settings.shards = options.shards != 0 ? options.shards : std::clamp(std::thread::hardware_concurrency(), 1U, kShardsMax);
+  settings.shards =
+      options.shards != 0 ? options.shards : std::clamp(std::thread::hardware_concurrency(), 1U, kShardsMax);
   settings.strategy = JAM_TRY(room::RoomStrategy::parse(options.room_strategy));
   settings.room.shutdown_policy = JAM_TRY(room::ShutdownPolicy::parse(options.shutdown_policy));
   settings.room.inbox_bytes_max = limits.inbox_bytes_max;
   settings.room.clients_max = limits.clients_per_room_max;
   settings.room.after_failure = settings.strategy.joining_makes_rooms() ? room::RoomSettings::AfterFailure::End
-                                                                       : room::RoomSettings::AfterFailure::StartAfresh;
+                                                                        : room::RoomSettings::AfterFailure::StartAfresh;
   settings.session = JAM_TRY(session_settings(options));
   JAM_TRY_VOID(check_range("drain_timeout", options.drain_timeout, 0ms, 24h));
   settings.drain_timeout = options.drain_timeout;
@@ -109,8 +112,7 @@ Result<Settings> Settings::from(const ServerOptions& options) {
   settings.effects = {.sends_max = limits.sends_per_event_max,
                       .send_bytes_max = limits.send_bytes_per_event_max,
                       .log_bytes_max = limits.log_bytes_per_event_max};
-  settings.connections_max =
-      limits.connections_max != 0 ? limits.connections_max : connections_from_open_files_limit();
+  settings.connections_max = limits.connections_max != 0 ? limits.connections_max : connections_from_open_files_limit();
   settings.rooms_max = limits.rooms_max;
   settings.room_id_bytes_max = limits.room_id_bytes_max;
   settings.deflate = JAM_TRY(deflate_options(options));
@@ -118,7 +120,8 @@ Result<Settings> Settings::from(const ServerOptions& options) {
   settings.static_dir = options.static_dir;
   settings.client_dir = options.client_dir;
   for (std::string name : options.client_headers) {
-    std::ranges::transform(name, name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    std::ranges::transform(name, name.begin(),
+                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
     settings.client_headers.push_back(std::move(name));
   }
   return settings;

@@ -41,9 +41,9 @@ void Shard::accepted(io::Socket socket, const io::PeerAddress& peer) {
   if (shared_.connection_count.fetch_add(1, std::memory_order_relaxed) >= shared_.settings.connections_max) {
     shared_.connection_count.fetch_sub(1, std::memory_order_relaxed);
     counters_.add(Counter::ConnectionsRefused);
-    const std::string answer = http::serialise(
-        http::text_response(503, "The server has as many connections as it may have; try later."),
-        {.after = http::AfterResponse::Close});
+    const std::string answer =
+        http::serialise(http::text_response(503, "The server has as many connections as it may have; try later."),
+                        {.after = http::AfterResponse::Close});
     // Best effort: the request was not even read.
     (void)socket.write(answer);
     return;
@@ -57,28 +57,26 @@ void Shard::accepted(io::Socket socket, const io::PeerAddress& peer) {
 
 void Shard::route(HttpConnection& connection, const http::Request& request) {
   Decision decision = decide(request, connection.peer().text(), shared_.settings, shared_.files);
-  std::visit(
-      Overloaded{
-          [&](Answer& answer) { connection.respond(std::move(answer.response), to_then(answer.then)); },
-          [&](MakeRoom& make) { make_room_for(connection.id(), std::move(make.room_id)); },
-          [&](GenerateRoom&) { generate_room_for(connection.id(), kGenerateAttempts); },
-          [&](JoinRoom& join) {
-            // The connection's place goes on to its session.
-            shared_.connection_count.fetch_add(1, std::memory_order_relaxed);
-            Shard& owner = owner_of(join.room_id);
-            session::Upgraded upgraded = connection.hand_over(
-                std::move(join.response), &owner == this ? session::Watched::Yes : session::Watched::No);
-            upgraded.deflate = join.deflate;
-            if (&owner == this) {
-              this->join(join.room_id, std::move(upgraded), std::move(join.info));
-              return;
-            }
-            owner.post([room_id = std::move(join.room_id), upgraded = std::move(upgraded),
-                        info = std::move(join.info)](Shard& shard) mutable {
-              shard.join(room_id, std::move(upgraded), std::move(info));
-            });
-          }},
-      decision);
+  std::visit(Overloaded{[&](Answer& answer) { connection.respond(std::move(answer.response), to_then(answer.then)); },
+                        [&](MakeRoom& make) { make_room_for(connection.id(), std::move(make.room_id)); },
+                        [&](GenerateRoom&) { generate_room_for(connection.id(), kGenerateAttempts); },
+                        [&](JoinRoom& join) {
+                          // The connection's place goes on to its session.
+                          shared_.connection_count.fetch_add(1, std::memory_order_relaxed);
+                          Shard& owner = owner_of(join.room_id);
+                          session::Upgraded upgraded = connection.hand_over(
+                              std::move(join.response), &owner == this ? session::Watched::Yes : session::Watched::No);
+                          upgraded.deflate = join.deflate;
+                          if (&owner == this) {
+                            this->join(join.room_id, std::move(upgraded), std::move(join.info));
+                            return;
+                          }
+                          owner.post([room_id = std::move(join.room_id), upgraded = std::move(upgraded),
+                                      info = std::move(join.info)](Shard& shard) mutable {
+                            shard.join(room_id, std::move(upgraded), std::move(info));
+                          });
+                        }},
+             decision);
 }
 
 void Shard::answer(std::uint64_t connection, const http::Response& response) {

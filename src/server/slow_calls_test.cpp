@@ -91,10 +91,8 @@ class SlowCalls : public testing::Test {
     return client;
   }
   void await(const std::atomic<int>& count, int wanted) {
-    // allow(raw-clock): bounds how long a broken server can hang the test; nothing is timed by it.
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{20};
-    // allow(raw-clock): the same.
-    while (count != wanted && std::chrono::steady_clock::now() < deadline) {
+    const SteadyTime deadline = clock_.steady() + std::chrono::seconds{20};
+    while (count != wanted && clock_.steady() < deadline) {
       std::this_thread::yield();
     }
     ASSERT_EQ(count, wanted);

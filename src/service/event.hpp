@@ -39,19 +39,19 @@ class CallMonitor {
 
 /// What a service may learn of a client at `connect`.
 struct ConnectInfo {
-  std::string query;           ///< Without "?", as sent.
-  std::string remote_address;  ///< Without port.
+  std::string query;                                         ///< Without "?", as sent.
+  std::string remote_address;                                ///< Without port.
   std::vector<std::pair<std::string, std::string>> headers;  ///< Names in lower case; the configured ones.
 };
 
 struct Event {
   EventKind kind = EventKind::Timer;
-  ClientId client{};                            ///< Unset for Timer.
-  std::string_view payload{};                   ///< Text (valid UTF-8) or Binary; valid during the call.
-  const ConnectInfo* connect_info = nullptr;    ///< Set for Connect; valid during the call.
-  std::int64_t time_ms = 0;                     ///< Unix time; never goes back within a room.
-  std::uint64_t number = 0;                     ///< 1, 2, ... within the room; 0 is its start.
-  CallMonitor* monitor = nullptr;               ///< May be null; no part of what happened.
+  ClientId client{};                          ///< Unset for Timer.
+  std::string_view payload{};                 ///< Text (valid UTF-8) or Binary; valid during the call.
+  const ConnectInfo* connect_info = nullptr;  ///< Set for Connect; valid during the call.
+  std::int64_t time_ms = 0;                   ///< Unix time; never goes back within a room.
+  std::uint64_t number = 0;                   ///< 1, 2, ... within the room; 0 is its start.
+  CallMonitor* monitor = nullptr;             ///< May be null; no part of what happened.
 };
 
 /// A room's secret, from which its random bytes come.

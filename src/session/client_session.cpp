@@ -91,8 +91,8 @@ void ClientSession::push(room::Message& message) {
   } else if (contexts_ != nullptr && contexts_->deflater) {
     push_slice(encode_deflated(message, *contexts_->deflater));
   } else {
-    push_slice(message.in_form(deflate_->server_window_bits,
-                               [&] { return encode_deflated(message, host_.deflater()); }));
+    push_slice(
+        message.in_form(deflate_->server_window_bits, [&] { return encode_deflated(message, host_.deflater()); }));
   }
 }
 

@@ -42,8 +42,8 @@ inline constexpr Milliseconds kTickLength{100};
 struct SessionSettings {
   ws::ReaderLimits reader;
   OutboxLimits outbox;
-  Tick ping_after{250};      ///< Of silence.
-  Tick dead_after{600};      ///< Of silence.
+  Tick ping_after{250};  ///< Of silence.
+  Tick dead_after{600};  ///< Of silence.
   Milliseconds join_timeout{10'000};
   Milliseconds message_timeout{30'000};
   Milliseconds close_timeout{2'000};
@@ -78,8 +78,8 @@ enum class Watched : std::uint8_t { No, Yes };
 /// A socket whose upgrade request was found good, on its way to its room.
 struct Upgraded {
   io::Socket socket;
-  std::string response;   ///< The 101, to be sent once the room lets the client in.
-  std::string unread;     ///< What the client sent behind the request.
+  std::string response;  ///< The 101, to be sent once the room lets the client in.
+  std::string unread;    ///< What the client sent behind the request.
   Watched watched = Watched::No;
   std::optional<ws::DeflateAgreement> deflate{};
 };
@@ -158,14 +158,14 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   ClientId client_{};
   ws::MessageReader reader_;
   Outbox outbox_;
-  std::unique_ptr<Handshake> handshake_;     ///< While Joining, and until its unread bytes are consumed.
-  std::unique_ptr<Contexts> contexts_;       ///< With context takeover only.
+  std::unique_ptr<Handshake> handshake_;  ///< While Joining, and until its unread bytes are consumed.
+  std::unique_ptr<Contexts> contexts_;    ///< With context takeover only.
   std::optional<ws::DeflateAgreement> deflate_;
   std::unique_ptr<io::TimerNode> deadline_;  ///< Of the state, or of an incomplete message.
   Tick last_seen_;
   Tick last_ping_;
   State state_ = State::Joining;
-  bool watched_ : 1;                ///< In the event loop.
+  bool watched_ : 1;  ///< In the event loop.
   bool touched_ : 1 = false;
   bool overflowed_ : 1 = false;
   bool reading_paused_ : 1 = false;

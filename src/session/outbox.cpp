@@ -12,11 +12,11 @@ constexpr std::size_t kPartsPerWrite = 64;
 }  // namespace
 
 struct Outbox::Kept {
-  std::deque<io::KeptSlice> slices;     // Of earlier turns; these go first.
-  std::size_t front_sent_bytes = 0;     // Of the first of them.
-  std::size_t bytes = 0;                // Of `slices`, not sent.
-  std::size_t messages = 0;             // Of `slices`, a partly sent one included.
-  std::vector<io::Slice> turn;          // Of this turn, behind `turn_`.
+  std::deque<io::KeptSlice> slices;  // Of earlier turns; these go first.
+  std::size_t front_sent_bytes = 0;  // Of the first of them.
+  std::size_t bytes = 0;             // Of `slices`, not sent.
+  std::size_t messages = 0;          // Of `slices`, a partly sent one included.
+  std::vector<io::Slice> turn;       // Of this turn, behind `turn_`.
   std::size_t turn_bytes = 0;
   std::size_t turn_messages = 0;
   std::string pong;

@@ -113,22 +113,31 @@ std::optional<wasmtime_func_t> Guest::function(std::string_view name) {
   return found;
 }
 
-std::optional<std::uint32_t> Guest::read_constant(std::string_view name) {
+std::optional<std::uint32_t> Guest::read_global(std::string_view name) {
   wasmtime_extern_t item;
   if (!wasmtime_instance_export_get(context_, &instance_, name.data(), name.size(), &item)) {
     return std::nullopt;
   }
   std::optional<std::uint32_t> value;
   if (item.kind == WASMTIME_EXTERN_GLOBAL) {
-    wasmtime_val_t address;
-    wasmtime_global_get(context_, &item.of.global, &address);
-    const std::byte* const at =
-        address.kind == WASMTIME_I32 ? memory().range(static_cast<std::uint32_t>(address.of.i32), 4) : nullptr;
-    if (at != nullptr) {
-      std::memcpy(&value.emplace(), at, sizeof(std::uint32_t));
+    wasmtime_val_t content;
+    wasmtime_global_get(context_, &item.of.global, &content);
+    if (content.kind == WASMTIME_I32) {
+      value = static_cast<std::uint32_t>(content.of.i32);
     }
   }
   wasmtime_extern_delete(&item);
+  return value;
+}
+
+std::optional<std::uint32_t> Guest::read_constant(std::string_view name) {
+  const auto address = read_global(name);
+  const std::byte* const at = address ? memory().range(*address, sizeof(std::uint32_t)) : nullptr;
+  if (at == nullptr) {
+    return std::nullopt;
+  }
+  std::uint32_t value = 0;
+  std::memcpy(&value, at, sizeof value);
   return value;
 }
 

@@ -38,6 +38,9 @@ class Guest {
   /// The i32 in memory at the address that an exported i32 global holds.
   [[nodiscard]] std::optional<std::uint32_t> read_constant(std::string_view name);
 
+  /// The value of an exported i32 global.
+  [[nodiscard]] std::optional<std::uint32_t> read_global(std::string_view name);
+
   /// Budgets start here; what host functions ask for goes to `effects` until `end_event`.
   void begin_event(const service::Event& event, service::Effects& effects);
   /// The same for the room's start, which counts as event number 0.

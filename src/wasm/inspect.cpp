@@ -8,6 +8,7 @@
 #include "wasm/engine.hpp"
 #include "wasm/host_functions.hpp"
 #include "wasm/module.hpp"
+#include "wasm/rewrite.hpp"
 
 namespace jamsocket::wasm {
 namespace {
@@ -229,10 +230,17 @@ std::string_view to_string(Abi abi) {
   return "unknown";
 }
 
-ModuleFacts inspect(const ModuleLayout& layout, std::size_t size_bytes) {
+ModuleFacts inspect(std::string_view bytes, const ModuleLayout& layout) {
   ModuleFacts facts;
-  facts.size_bytes = size_bytes;
+  facts.size_bytes = bytes.size();
   Inspector(layout, facts).run();
+  auto obstacles = obstacles_to_capture(bytes, layout);
+  if (obstacles) {
+    facts.obstacles_to_capture = std::move(*obstacles);
+  } else {
+    // Before the others: of a module whose code cannot be read, nothing else is worth a sentence.
+    facts.problems.insert(facts.problems.begin(), obstacles.error().message);
+  }
   return facts;
 }
 
@@ -244,7 +252,7 @@ ModuleFacts inspect(std::string_view bytes) {
     facts.problems.push_back(layout.error().message);
     return facts;
   }
-  return inspect(*layout, bytes.size());
+  return inspect(bytes, *layout);
 }
 
 ModuleFacts inspect_running(const Engine& engine, std::string_view bytes) {

@@ -55,12 +55,15 @@ struct ModuleFacts {
   std::vector<ExportFact> exports;
   std::uint64_t memory_pages_min = 0;  ///< Of 64 KiB.
   std::optional<std::uint64_t> memory_pages_max;
-  bool has_names = false;             ///< Backtraces show function names.
+  bool has_names = false;  ///< Backtraces show function names.
+  /// Why a room of it cannot be taken and put back (and so not be durable), one sentence each.
+  std::vector<std::string> obstacles_to_capture;
   std::vector<std::string> problems;  ///< One sentence each; any of them means it cannot be served.
   std::vector<std::string> advice;    ///< One sentence each; it runs, but could do better.
 };
 
-[[nodiscard]] ModuleFacts inspect(const ModuleLayout& layout, std::size_t size_bytes);
+/// @param bytes, layout  a module and what `read_layout` said of it.
+[[nodiscard]] ModuleFacts inspect(std::string_view bytes, const ModuleLayout& layout);
 
 /// The facts of any bytes; what keeps them from being read at all becomes a problem.
 [[nodiscard]] ModuleFacts inspect(std::string_view bytes);

@@ -189,7 +189,6 @@ class LayoutReader {
       case 0x7c:
       case 0x7b:
       case 0x70:
-      case 0x6f:
         return static_cast<ValueType>(byte);
       default:
         if (!in.ok()) {
@@ -404,8 +403,6 @@ std::string_view to_string(ValueType type) {
       return "v128";
     case ValueType::FuncRef:
       return "funcref";
-    case ValueType::ExternRef:
-      return "externref";
   }
   return "unknown";
 }

@@ -19,15 +19,8 @@ namespace jamsocket::wasm {
 /// Larger files are refused.
 inline constexpr std::size_t kModuleBytesMax = std::size_t{32} << 20U;
 
-enum class ValueType : std::uint8_t {
-  I32 = 0x7f,
-  I64 = 0x7e,
-  F32 = 0x7d,
-  F64 = 0x7c,
-  V128 = 0x7b,
-  FuncRef = 0x70,
-  ExternRef = 0x6f
-};
+/// References to the host's values (externref) are not supported.
+enum class ValueType : std::uint8_t { I32 = 0x7f, I64 = 0x7e, F32 = 0x7d, F64 = 0x7c, V128 = 0x7b, FuncRef = 0x70 };
 enum class ExternKind : std::uint8_t { Function = 0, Table = 1, Memory = 2, Global = 3 };
 
 /// "i32", ...

@@ -9,6 +9,7 @@
 #include "wasm/guest.hpp"
 #include "wasm/layout.hpp"
 #include "wasm/module_compiled.hpp"
+#include "wasm/rewrite.hpp"
 
 namespace jamsocket::wasm {
 namespace {
@@ -97,7 +98,8 @@ Module::~Module() = default;
 Result<std::shared_ptr<const Module>> Module::load(const Engine& engine, std::string_view bytes,
                                                    const std::filesystem::path& cache_dir) {
   const ModuleLayout layout = JAM_TRY(read_layout(bytes));
-  ModuleFacts facts = inspect(layout, bytes.size());
+  JAM_TRY_VOID(obstacles_to_capture(bytes, layout));  // For its errors: code that cannot be read.
+  ModuleFacts facts = inspect(bytes, layout);
   if (!facts.problems.empty()) {
     return fail(ErrorCode::InvalidArgument, facts.problems.front());
   }
@@ -109,7 +111,9 @@ Result<std::shared_ptr<const Module>> Module::load(const Engine& engine, std::st
   }
   // make_shared cannot reach the constructor.
   const std::shared_ptr<Module> module(new Module(engine, std::move(facts), sha256_hex({bytes})));
-  module->compiled_->module = JAM_TRY(compile_or_load(engine.impl(), bytes, cache_dir));
+  RewrittenModule rewritten = JAM_TRY(export_mutable_globals(bytes, layout));
+  module->compiled_->module = JAM_TRY(compile_or_load(engine.impl(), rewritten.bytes, cache_dir));
+  module->capturable_globals_ = std::move(rewritten.globals);
   wasmtime_instance_pre_t* instance_pre = nullptr;
   const ErrorHandle error(
       wasmtime_linker_instantiate_pre(engine.impl().linker.get(), module->compiled_->module.get(), &instance_pre));

@@ -8,9 +8,11 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 #include "wasm/inspect.hpp"
+#include "wasm/rewrite.hpp"
 
 namespace jamsocket::wasm {
 
@@ -31,6 +33,10 @@ class Module {
   [[nodiscard]] const std::string& hash() const { return hash_; }
   [[nodiscard]] const Engine& engine() const { return engine_; }
 
+  /// The mutable globals, by the names under which instances export them: with the memory, all of a
+  /// room's state, unless facts().obstacles_to_capture says otherwise.
+  [[nodiscard]] const std::vector<CapturableGlobal>& capturable_globals() const { return capturable_globals_; }
+
   struct Compiled;
   /// For the other files of this folder.
   [[nodiscard]] const Compiled& compiled() const { return *compiled_; }
@@ -41,6 +47,7 @@ class Module {
   const Engine& engine_;
   ModuleFacts facts_;
   std::string hash_;
+  std::vector<CapturableGlobal> capturable_globals_;
   std::unique_ptr<Compiled> compiled_;
 };
 
