@@ -37,7 +37,7 @@ ClientId Room::join(ClientLink& link, std::unique_ptr<service::ConnectInfo> info
   JAM_CHECK(!ended_);
   JAM_CHECK(last_client_ < static_cast<std::uint32_t>(std::numeric_limits<std::int32_t>::max()));
   const ClientId client{++last_client_};
-  members_.push_back({client, &link});
+  members_.push_back({.client = client, .link = &link});
   had_client_ = true;
   shutdown_timer_.cancel();
   waiting().add_connect(client, std::move(info));
@@ -46,9 +46,16 @@ ClientId Room::join(ClientLink& link, std::unique_ptr<service::ConnectInfo> info
 }
 
 void Room::leave(ClientId client) {
-  if (forget(client) != nullptr) {
+  if (const auto gone = forget(client); gone && !gone->leaving) {
     add_event(EventKind::Disconnect, client, {});
   }
+}
+
+void Room::leave_in_order(ClientId client) {
+  const auto member = find(client);
+  JAM_CHECK(member != members_.end() && !member->leaving);
+  member->leaving = true;
+  add_event(EventKind::Disconnect, client, {});
 }
 
 void Room::message(EventKind kind, ClientId client, std::string_view payload) { add_event(kind, client, payload); }
@@ -81,6 +88,12 @@ bool Room::begin_call(ServiceCall& call) {
   call.service = &service_;
   call.instance = instance_.get();
   call.event = running_->take();
+  if (call.event.kind == EventKind::Disconnect) {
+    // One that left in order was a member until here.
+    if (const auto gone = forget(call.event.client)) {
+      gone->link->left();
+    }
+  }
   call.event.time_ms = last_time_ms_;
   call.event.number = ++last_event_;
   call.event.monitor = &call;
@@ -143,14 +156,14 @@ std::vector<Room::Member>::iterator Room::find(ClientId client) {
   return at != members_.end() && at->client == client ? at : members_.end();
 }
 
-ClientLink* Room::forget(ClientId client) {
+std::optional<Room::Member> Room::forget(ClientId client) {
   const auto member = find(client);
   if (member == members_.end()) {
-    return nullptr;
+    return std::nullopt;
   }
-  ClientLink* link = member->link;
+  const Member gone = *member;
   members_.erase(member);
-  return link;
+  return gone;
 }
 
 // What a constructor sends reaches nobody; its timer and its log lines count.
@@ -167,12 +180,12 @@ void Room::apply_start(const service::Effects& effects) {
 void Room::admit(const ServiceCall& call) {
   if (call.effects.refused()) {
     // Forgotten first, so that what `connect` sent to it goes nowhere.
-    ClientLink* link = forget(call.event.client);
+    const auto gone = forget(call.event.client);
     host_.counters().add(Counter::ClientsRefused);
     apply(call);
-    if (link != nullptr) {
+    if (gone) {
       const auto refusal = std::ranges::find(call.effects.list(), EffectKind::Refuse, &Effect::kind);
-      link->refused(call.effects.bytes_of(*refusal));
+      gone->link->refused(call.effects.bytes_of(*refusal));
     }
     return;
   }
@@ -238,9 +251,11 @@ void Room::set_timer(const Effect& effect) {
 
 void Room::close_client(const Effect& effect, std::string_view reason) {
   const ClientId client{static_cast<std::uint32_t>(effect.recipient.code())};
-  if (ClientLink* link = forget(client); link != nullptr) {
-    link->close(effect.close_code, reason);
-    add_event(EventKind::Disconnect, client, {});
+  if (const auto gone = forget(client)) {
+    gone->link->close(effect.close_code, reason);
+    if (!gone->leaving) {
+      add_event(EventKind::Disconnect, client, {});
+    }
   }
 }
 

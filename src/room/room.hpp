@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,6 +43,8 @@ class ClientLink {
   virtual void push(Message& message) = 0;
   /// The service closed the client. The room has forgotten it.
   virtual void close(std::uint16_t code, std::string_view reason) = 0;
+  /// After `leave_in_order`: all that the client said was heard. The room has forgotten the client.
+  virtual void left() = 0;
   /// The room's inbox is no longer full.
   virtual void resume_reading() = 0;
 };
@@ -91,6 +94,9 @@ class Room {
   ClientId join(ClientLink& link, std::unique_ptr<service::ConnectInfo> info);
   /// The client is gone; `link` is not used from here on.
   void leave(ClientId client);
+  /// The client goes once everything it said before has been handled: until then it is a member and
+  /// hears answers. Ends with `left`, unless the room forgets the client for another reason first.
+  void leave_in_order(ClientId client);
   /// `kind`: Text (valid UTF-8) or Binary.
   void message(service::EventKind kind, ClientId client, std::string_view payload);
   /// Begins to count towards the shutdown policy, for a room that was made without a client.
@@ -113,6 +119,7 @@ class Room {
   struct Member {
     ClientId client;
     ClientLink* link;
+    bool leaving = false;  ///< Its Disconnect event waits already.
   };
   class ServiceTimer final : public io::TimerTarget {
    public:
@@ -136,7 +143,7 @@ class Room {
   void became_runnable();
   [[nodiscard]] bool has_events() const;
   std::vector<Member>::iterator find(ClientId client);
-  ClientLink* forget(ClientId client);
+  std::optional<Member> forget(ClientId client);
 
   void apply_start(const service::Effects& effects);
   void admit(const ServiceCall& call);

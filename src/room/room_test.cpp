@@ -116,6 +116,7 @@ struct FakeClient final : ClientLink {
   void close(std::uint16_t code, std::string_view reason) override {
     heard.push_back("<closed " + std::to_string(code) + " " + std::string(reason) + ">");
   }
+  void left() override { heard.emplace_back("<left>"); }
   void resume_reading() override { ++resumed; }
 
   std::vector<std::string> heard;
@@ -213,6 +214,36 @@ TEST_F(RoomTest, CloseLetsWhatCameBeforeThroughAndTellsTheService) {
   say(a, "close me");
   EXPECT_EQ(alice.heard, (Heard{"bye", "<closed 4000 as asked>"}));
   EXPECT_EQ(bob.heard, (Heard{"left 1"}));
+}
+
+TEST_F(RoomTest, WhoLeavesInOrderIsAnsweredFirst) {
+  make("r");
+  const ClientId a = join(alice);
+  join(bob);
+  alice.heard.clear();
+  room->message(EventKind::Text, a, "last words");
+  room->leave_in_order(a);
+  room->message(EventKind::Text, ClientId{2}, "later");
+  host.run();
+  EXPECT_EQ(alice.heard, (Heard{"last words", "<left>"}));
+  EXPECT_EQ(bob.heard, (Heard{"<in>", "welcome", "last words", "left 1", "later"}));
+}
+
+TEST_F(RoomTest, TheServiceIsToldOnceOfWhoLeavesTwice) {
+  make("r");
+  const ClientId a = join(alice);
+  join(bob);
+  bob.heard.clear();
+  room->message(EventKind::Text, a, "close me");
+  room->leave_in_order(a);
+  host.run();
+  EXPECT_EQ(bob.heard, (Heard{"left 1"}));
+  const ClientId c = join(alice);
+  bob.heard.clear();
+  room->leave_in_order(c);
+  room->leave(c);
+  host.run();
+  EXPECT_EQ(bob.heard, (Heard{"left 3"}));
 }
 
 TEST_F(RoomTest, OneTimerThatIsReplacedAndCancelled) {

@@ -93,6 +93,22 @@ TEST_P(ServerTest, DeliversWhatCameWithTheUpgrade) {
   EXPECT_NE(alice.read_until("new value: 1").find("new value: 1"), std::string::npos);
 }
 
+TEST_P(ServerTest, AnswersWhatCameBeforeAnErrorOrACloseInTheSameRead) {
+  start();
+  TestClient alice(server_->port());
+  alice.upgrade("/ws/1");
+  (void)alice.read_until("\r\n\r\n");
+  alice.send(TestClient::text("increment") + std::string("\x83\x80\0\0\0\0", 6));
+  const std::string after_error = alice.read_to_end();
+  EXPECT_NE(after_error.find("new value: 1\x88"), std::string::npos) << after_error;
+  EXPECT_NE(after_error.find("\x03\xea"), std::string::npos) << "1002";
+  TestClient bob(server_->port());
+  bob.upgrade("/ws/1");
+  (void)bob.read_until("\r\n\r\n");
+  bob.send(TestClient::text("increment") + std::string("\x88\x82\0\0\0\0\x03\xe8", 8));
+  EXPECT_TRUE(bob.read_to_end().ends_with("new value: 2\x88\x02\x03\xe8"));
+}
+
 TEST_P(ServerTest, ARefusalIsA403InsteadOfAnUpgrade) {
   start();
   TestClient alice(server_->port());

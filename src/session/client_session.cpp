@@ -79,11 +79,13 @@ void ClientSession::room_failed() {
     reject(500, "The room could not take the client in: its service failed. The server's log says why.");
   } else if (state_ == State::Open) {
     start_close(close_code::kInternalError, "the room failed");
+  } else if (state_ == State::Leaving) {
+    say_last_and_linger();
   }
 }
 
 void ClientSession::push(room::Message& message) {
-  if (state_ != State::Open || overflowed_) {
+  if ((state_ != State::Open && state_ != State::Leaving) || overflowed_) {
     return;
   }
   if (!deflate_) [[likely]] {
@@ -133,6 +135,16 @@ void ClientSession::close(std::uint16_t code, std::string_view reason) {
   room_ = nullptr;
   if (state_ == State::Open) {
     start_close(code, reason);
+  } else if (state_ == State::Leaving) {
+    say_last_and_linger();
+  }
+}
+
+void ClientSession::left() {
+  host_.counters().add(Counter::ClientsLeft);
+  room_ = nullptr;
+  if (state_ == State::Leaving) {
+    say_last_and_linger();
   }
 }
 
@@ -149,7 +161,7 @@ void ClientSession::end_turn() {
     const std::unique_ptr<Handshake> handshake = std::move(handshake_);
     consume(handshake->unread);
   }
-  if (overflowed_ && state_ == State::Open) {
+  if (overflowed_ && (state_ == State::Open || state_ == State::Leaving)) {
     host_.counters().add(Counter::ClientsSlow);
     leave_and_close(close_code::kTryLater, "too slow: too much is waiting to be read");
   }
@@ -179,6 +191,8 @@ void ClientSession::leave_and_close(std::uint16_t code, std::string_view reason)
   leave_room();
   if (state_ == State::Open) {
     start_close(code, reason);
+  } else if (state_ == State::Leaving) {
+    say_last_and_linger();
   } else if (state_ == State::Joining) {
     reject(503, reason);
   }
@@ -219,6 +233,10 @@ void ClientSession::on_timer() {
       host_.counters().add(Counter::ProtocolErrors);
       leave_and_close(close_code::kPolicy, "the message took too long to complete");
       return;
+    case State::Leaving:
+      leave_room();
+      say_last_and_linger();
+      return;
     case State::Closing:
     case State::Lingering:
       // The peer had its time: what it has not read is dropped.
@@ -231,7 +249,7 @@ void ClientSession::on_timer() {
 }
 
 void ClientSession::read() {
-  if (state_ == State::Lingering) {
+  if (state_ == State::Lingering || state_ == State::Leaving) {
     discard_input();
     return;
   }
@@ -317,9 +335,7 @@ void ClientSession::peer_closed(const ws::ReadStep& step) {
   }
   const std::string answer =
       ws::encode_close_frame(step.code == 0 ? std::nullopt : std::optional<std::uint16_t>(step.code));
-  leave_room();
-  outbox_.push_last(host_.output().append(answer, {}));
-  linger();
+  leave_with(answer);
 }
 
 void ClientSession::protocol_failure(const ws::ReadStep& step) {
@@ -329,8 +345,25 @@ void ClientSession::protocol_failure(const ws::ReadStep& step) {
   }
   host_.counters().add(Counter::ProtocolErrors);
   host_.logger().debug("session.protocol_error", {{"close_code", step.code}, {"reason", step.payload}});
-  leave_room();
-  outbox_.push_last(host_.output().append(ws::encode_close_frame(step.code, step.payload), {}));
+  leave_with(ws::encode_close_frame(step.code, step.payload));
+}
+
+// What the peer said before it closed or broke the rules is answered before our last frame.
+void ClientSession::leave_with(std::string last_frame) {
+  state_ = State::Leaving;
+  last_frame_ = std::make_unique<std::string>(std::move(last_frame));
+  if (room_ == nullptr) {
+    say_last_and_linger();
+    return;
+  }
+  set_deadline(host_.session_settings().close_timeout);
+  resume_reading();
+  room_->leave_in_order(client_);
+}
+
+void ClientSession::say_last_and_linger() {
+  outbox_.push_last(host_.output().append(*last_frame_, {}));
+  last_frame_.reset();
   linger();
 }
 

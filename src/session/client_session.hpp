@@ -4,6 +4,7 @@
 //
 //   Joining    its room decides; nothing was answered, nothing is read
 //   Open       messages both ways
+//   Leaving    the peer closed or broke the rules; what it said before is still being answered
 //   Closing    our Close frame is out, the peer's is awaited; what else comes is ignored
 //   Lingering  nothing more to say: the peer reads to the end, then the socket closes
 //   Gone       the socket is closed; destroyed when the turn ends
@@ -114,6 +115,7 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   void room_failed() override;
   void push(room::Message& message) override;
   void close(std::uint16_t code, std::string_view reason) override;
+  void left() override;
   void resume_reading() override;
   // TimerTarget
   void on_timer() override;
@@ -121,7 +123,7 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   std::uint32_t index = 0;  ///< In the shard's list of sessions; the shard's own.
 
  private:
-  enum class State : std::uint8_t { Joining, Open, Closing, Lingering, Gone };
+  enum class State : std::uint8_t { Joining, Open, Leaving, Closing, Lingering, Gone };
   /// What remembers earlier messages, in either direction.
   struct Contexts {
     std::optional<ws::Inflater> inflater;
@@ -144,6 +146,8 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   void peer_closed(const ws::ReadStep& step);
   void protocol_failure(const ws::ReadStep& step);
   void start_close(std::uint16_t code, std::string_view reason);
+  void leave_with(std::string last_frame);
+  void say_last_and_linger();
   void linger();
   void leave_room();
   void flush(Outbox::Writable writable);
@@ -158,8 +162,9 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   ClientId client_{};
   ws::MessageReader reader_;
   Outbox outbox_;
-  std::unique_ptr<Handshake> handshake_;  ///< While Joining, and until its unread bytes are consumed.
-  std::unique_ptr<Contexts> contexts_;    ///< With context takeover only.
+  std::unique_ptr<Handshake> handshake_;     ///< While Joining, and until its unread bytes are consumed.
+  std::unique_ptr<std::string> last_frame_;  ///< While Leaving.
+  std::unique_ptr<Contexts> contexts_;       ///< With context takeover only.
   std::optional<ws::DeflateAgreement> deflate_;
   std::unique_ptr<io::TimerNode> deadline_;  ///< Of the state, or of an incomplete message.
   Tick last_seen_;
