@@ -71,13 +71,13 @@ test: .setup-test .engine ## Install what is missing, build four ways, run every
 	  cmake --build build/$$preset --parallel $(JOBS) --target $$target; \
 	done
 	$(call say,'running every test')
-	@ctest --test-dir build/all --output-on-failure --parallel $(JOBS) --no-tests=error --no-label-summary
+	@ctest --test-dir build/all -LE slow --output-on-failure --parallel $(JOBS) --no-tests=error --no-label-summary
 
 .PHONY: check
 check: .setup-test .engine ## The quick half of `make test`: the release build, its tests and the linters
 	@cmake --preset release -Wno-dev --log-level=WARNING
 	@cmake --build build/release --parallel $(JOBS)
-	@ctest --test-dir build/release --output-on-failure --parallel $(JOBS) --no-tests=error --no-label-summary
+	@ctest --test-dir build/release -LE slow --output-on-failure --parallel $(JOBS) --no-tests=error --no-label-summary
 
 .PHONY: fuzz
 fuzz: FUZZ_SECONDS := 600

@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.hpp"
 #include "service/effects.hpp"
 #include "service/event.hpp"
 #include "service/random.hpp"
@@ -52,8 +53,7 @@ class GuestMemory {
 /// tick has cost no system call.
 class CallWatch {
  public:
-  explicit CallWatch(const ModuleLimits& limits)
-      : cpu_max_(limits.cpu_per_event), ticks_max_(limits.wall_per_event.count()) {}
+  explicit CallWatch(const ModuleLimits& limits) : cpu_max_(limits.cpu_per_event), wall_max_(limits.wall_per_event) {}
 
   void start() { ticks_ = 0; }
   /// A tick passed while the guest ran. @return whether the call may go on.
@@ -67,9 +67,11 @@ class CallWatch {
   static constexpr std::int64_t kLongTicks = 2;
 
   std::chrono::nanoseconds cpu_max_;
-  std::int64_t ticks_max_;
+  std::chrono::milliseconds wall_max_;
   std::int64_t ticks_ = 0;
   std::chrono::nanoseconds cpu_at_first_tick_{};
+  SteadyTime first_tick_{};
+  bool wall_is_over_ = false;
 };
 
 /// Text that a guest writes to standard output or error, cut into lines.

@@ -47,7 +47,8 @@ def test_a_thousand_rooms(kind):
         assert SANITIZED or cost < ROOMS * 200_000, f"{cost / ROOMS:.0f} bytes a room"
         server.wait_for_descriptors(idle["descriptors"])
         until(lambda: server.mappings() <= idle["mappings"] + 64, 10, lambda: f"{server.mappings()} mappings, {idle} when idle")
-        assert server.threads() <= idle["threads"]
+        # A few that ended slow calls on a busy machine may wait for the next; not one a room.
+        assert server.threads() <= idle["threads"] + 10
         # What the allocator keeps for the next thousand is kept once.
         after_first = server.memory()
         assert SANITIZED or after_first <= idle["memory"] + (8 << 20), f"{after_first - idle['memory']} bytes more than when idle"
