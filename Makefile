@@ -39,11 +39,13 @@ build: .configure-release ## Build build/release/bin/jamsocket and build/release
 .configure-release: .setup-run .engine
 	@if [[ ! -f build/release/build.ninja ]]; then cmake --preset run; fi
 
-.PHONY: .setup-run .setup-test .engine
+.PHONY: .setup-run .setup-test .setup-peers .engine
 .setup-run:
 	@tools/setup.sh run
 .setup-test:
 	@tools/setup.sh test
+.setup-peers:
+	@tools/setup.sh peers
 .engine:
 	@tools/build-wasmtime.sh >/dev/null
 
@@ -108,7 +110,7 @@ bench: .setup-test .engine ## Measure against the floor and print a table of rat
 	@bench/run.py --build build/release $(BENCH)
 
 .PHONY: bench-peers
-bench-peers: .setup-test .engine ## Measure Boost.Beast, libwebsockets and Node's ws beside ours
+bench-peers: .setup-peers .engine ## Measure Boost.Beast, libwebsockets and Node's ws beside ours
 	@cmake --preset release -Wno-dev --log-level=WARNING
 	@cmake --build build/release --parallel $(JOBS) --target all bench_peers
 	@npm ci --prefix bench/peers --no-audit --no-fund --loglevel=error

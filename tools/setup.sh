@@ -3,6 +3,7 @@
 #
 #   tools/setup.sh run    what builds the server and C++ services   (make run, make build)
 #   tools/setup.sh test   that, and what the tests, the linters and the fuzzers need (make test)
+#   tools/setup.sh peers  that, and the libraries of the servers that ours is compared with (make bench-peers)
 #
 # Changes nothing and takes a fraction of a second when everything is there. Needs root or sudo only
 # when something is missing. JAMSOCKET_SKIP_SETUP=1 skips it: for systems that bring their own packages.
@@ -26,6 +27,7 @@ test_packages=(
   libwebsockets-dev  # make bench-peers
   chromium curl python3 python3-venv
 )
+peers_packages=(libwebsockets-dev)
 
 say() { printf 'setup: %s\n' "$*"; }
 die() {
@@ -150,10 +152,11 @@ node_environment() {
 }
 
 set_name=${1:-}
-[[ $set_name == run || $set_name == test ]] || die "usage: tools/setup.sh run|test"
+[[ $set_name == run || $set_name == test || $set_name == peers ]] || die "usage: tools/setup.sh run|test|peers"
 
 packages=("${run_packages[@]}")
 [[ $set_name == run ]] || packages+=("${test_packages[@]}")
+[[ $set_name != peers ]] || packages+=("${peers_packages[@]}")
 
 if [[ -z ${JAMSOCKET_SKIP_SETUP:-} ]]; then
   command -v dpkg-query >/dev/null || require_debian_12 "${packages[@]}"
@@ -167,7 +170,7 @@ if [[ -z ${JAMSOCKET_SKIP_SETUP:-} ]]; then
     fi
     missing+=(rustc-web cargo-web)
   fi
-  if [[ $set_name == test ]]; then
+  if [[ $set_name != run ]]; then
     mapfile -t -O "${#missing[@]}" missing < <(node_packages; rust_guest_packages)
   fi
   if [[ ${#missing[@]} -gt 0 ]]; then
@@ -176,7 +179,7 @@ if [[ -z ${JAMSOCKET_SKIP_SETUP:-} ]]; then
   fi
 fi
 
-if [[ $set_name == test ]]; then
+if [[ $set_name != run ]]; then
   python_environment
   node_environment
 fi
