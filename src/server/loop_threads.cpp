@@ -72,29 +72,42 @@ void LoopThreads::join() {
   ending_ = true;
   standby_.notify_all();
   slow_.notify_all();
-  ended_.wait(lock, [this] { return threads_ == 0; });
+  ended_.wait(lock, [this] { return threads_.size() == finished_.size(); });
   ending_ = false;
+  lock.unlock();
+  join_finished();
 }
 
 bool LoopThreads::spawn(Work main) {
-  {
-    const std::scoped_lock lock(mutex_);
-    ++threads_;
-  }
+  join_finished();
+  const std::scoped_lock lock(mutex_);
+  const auto place = threads_.emplace(threads_.end());
   try {
-    std::thread([this, main = std::move(main)]() mutable {
+    *place = std::thread([this, place, main = std::move(main)]() mutable {
       main();
       main = nullptr;
-      const std::scoped_lock lock(mutex_);
-      --threads_;
+      const std::scoped_lock end_lock(mutex_);
+      finished_.push_back(place);
       ended_.notify_all();
-    }).detach();
+    });
     return true;
   } catch (const std::system_error& error) {
     logger_.error("server.no_thread", {{"reason", error.what()}});
-    const std::scoped_lock lock(mutex_);
-    --threads_;
+    threads_.erase(place);
     return false;
+  }
+}
+
+void LoopThreads::join_finished() {
+  std::list<std::thread> done;
+  {
+    const std::scoped_lock lock(mutex_);
+    for (const auto& thread : std::exchange(finished_, {})) {
+      done.splice(done.end(), threads_, thread);
+    }
+  }
+  for (std::thread& thread : done) {
+    thread.join();
   }
 }
 

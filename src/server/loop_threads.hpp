@@ -14,7 +14,10 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <list>
 #include <mutex>
+#include <thread>
+#include <vector>
 
 #include "base/log.hpp"
 
@@ -58,6 +61,7 @@ class LoopThreads {
   using Work = std::move_only_function<void()>;
 
   bool spawn(Work main);
+  void join_finished();
   void ensure_standby();
   void run_loop(LoopOwner& owner);
   void stand_by();
@@ -71,7 +75,8 @@ class LoopThreads {
   std::deque<LoopOwner*> orphaned_;
   std::deque<Work> slow_work_;
   std::size_t slow_running_ = 0;
-  std::size_t threads_ = 0;
+  std::list<std::thread> threads_;
+  std::vector<std::list<std::thread>::iterator> finished_;  ///< To be joined: their last instructions may still run.
   std::size_t standing_by_ = 0;
   std::size_t slow_idle_ = 0;
   std::size_t loops_ = 0;

@@ -19,7 +19,9 @@ TEST(StateroomCodec, WritesEvents) {
 }
 
 TEST(StateroomCodec, ReadsMessages) {
-  const auto to_all = decode_command("\0\0\0\0\0\0\0\0\1\0\0\0\2\0\0\0\0\0\0\0hi"s);
+  // A command's payload points into what was decoded.
+  const std::string to_all_bytes = "\0\0\0\0\0\0\0\0\1\0\0\0\2\0\0\0\0\0\0\0hi"s;
+  const auto to_all = decode_command(to_all_bytes);
   ASSERT_TRUE(to_all.has_value());
   EXPECT_EQ(to_all->kind, Command::Kind::Message);
   EXPECT_TRUE(to_all->is_text);
