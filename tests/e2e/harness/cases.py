@@ -55,6 +55,7 @@ class Case:
     send: Any                      # Bytes, a list of them (a segment each), or a function of the connection.
     expect: list
     on: str = "websocket"          # "tcp": nothing was said before. "websocket": after the opening handshake.
+    upgrade: Any = Connection.upgrade  # How the opening handshake is done: a function of the connection and the target.
     seconds: float = 10.0
     settings: dict = dataclasses.field(default_factory=dict)
 
@@ -131,7 +132,7 @@ class Watch:
     def play(self, case):
         with Connection(self.server.port, seconds=case.seconds) as connection:
             if case.on == "websocket":
-                connection.upgrade("/ws/attack")
+                case.upgrade(connection, "/ws/attack")
                 connection.next_text()  # The probe's greeting.
             if callable(case.send):
                 case.send(connection)

@@ -108,6 +108,7 @@ class Connection:
         self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.inflate = None  # Set by who agreed on compression: from a message's payload to its bytes.
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.seconds = seconds
         self.socket.settimeout(seconds * PATIENCE)
@@ -232,7 +233,8 @@ class Connection:
     def frame(self):
         """The next frame, which must be what a server may send."""
         first, second = self.take(2)
-        assert first & 0x70 == 0, f"RSV bits in {first:#x}"
+        compressed = first & 0x40 != 0
+        assert first & 0x30 == 0 and not (compressed and self.inflate is None), f"RSV bits in {first:#x}"
         assert second & 0x80 == 0, "a server's frame is not masked"
         length = second
         if second == 126:
@@ -241,7 +243,11 @@ class Connection:
         elif second == 127:
             length = struct.unpack(">Q", self.take(8))[0]
             assert length >= 65536, "not the shortest form"
-        received = Frame(first & 0x0F, self.take(length), bool(first & 0x80))
+        payload = self.take(length)
+        if compressed:
+            assert first & 0x0F in (TEXT, BINARY) and first & 0x80, "a compressed message is one frame here"
+            payload = self.inflate(payload)
+        received = Frame(first & 0x0F, payload, bool(first & 0x80))
         assert received.opcode in (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG), received
         assert received.opcode < 8 or (received.fin and length <= 125), received
         return received
