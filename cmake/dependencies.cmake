@@ -14,6 +14,7 @@ find_path(JAMSOCKET_BOOST_INCLUDE boost/beast/http.hpp REQUIRED)
 find_path(JAMSOCKET_TOMLPP_INCLUDE toml++/toml.h REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(nlohmann_json REQUIRED)
+find_package(prometheus-cpp REQUIRED)
 
 if(JAMSOCKET_TESTS)
   find_package(GTest REQUIRED)

@@ -51,12 +51,40 @@ enum class Counter : std::size_t {
       Count_
 };
 
+/// Who ended a client's connection.
+enum class CloseBy : std::uint8_t { Client, Server };
+
+/// The close codes that are told apart; what is none of them is counted by its range.
+inline constexpr std::array<std::uint16_t, 14> kCloseCodes{0,    1000, 1001, 1002, 1003, 1005, 1007,
+                                                           1008, 1009, 1011, 1012, 1013, 4401, 4409};
+inline constexpr std::array<std::string_view, 17> kCloseLabels{"none", "1000", "1001", "1002", "1003", "1005",
+                                                               "1007", "1008", "1009", "1011", "1012", "1013",
+                                                               "4401", "4409", "3xxx", "4xxx", "other"};
+
+/// The place of `code` in kCloseLabels.
+[[nodiscard]] constexpr std::size_t close_slot(std::uint16_t code) {
+  for (std::size_t i = 0; i < kCloseCodes.size(); ++i) {
+    if (kCloseCodes[i] == code) {
+      return i;
+    }
+  }
+  return kCloseCodes.size() + (code >= 3000 && code < 4000 ? 0 : code >= 4000 && code < 5000 ? 1 : 2);
+}
+
 /// Written by one thread, read by any: increments are relaxed loads and stores, no locked operation.
 class Counters {
  public:
   void add(Counter counter, std::uint64_t by = 1) {
     auto& value = values_[static_cast<std::size_t>(counter)];
     value.store(value.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
+  }
+  /// A client's connection ended: with `code` said by one side, or 0 without a word.
+  void closed(CloseBy by, std::uint16_t code) {
+    auto& value = closes_[static_cast<std::size_t>(by)][close_slot(code)];
+    value.store(value.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint64_t closes(CloseBy by, std::size_t slot) const {
+    return closes_[static_cast<std::size_t>(by)][slot].load(std::memory_order_relaxed);
   }
   /// For the few that count what is there now.
   void subtract(Counter counter, std::uint64_t by) { add(counter, ~by + 1); }
@@ -66,6 +94,7 @@ class Counters {
 
  private:
   std::array<std::atomic<std::uint64_t>, static_cast<std::size_t>(Counter::Count_)> values_{};
+  std::array<std::array<std::atomic<std::uint64_t>, kCloseLabels.size()>, 2> closes_{};
 };
 
 struct CounterInfo {

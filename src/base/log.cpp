@@ -4,6 +4,7 @@
 #include <spdlog/async.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <type_traits>
@@ -13,7 +14,8 @@ namespace {
 
 constexpr std::size_t kQueueLines = 8192;
 
-constexpr std::array<std::string_view, 4> kLevelNames{"debug", "info", "warn", "error"};
+// Of a LogLevel, and of a LogThreshold.
+constexpr std::array<std::string_view, 5> kLevelNames{"debug", "info", "warn", "error", "off"};
 constexpr std::array<std::string_view, 4> kLevelColours{"\x1b[2m", "\x1b[32m", "\x1b[33m", "\x1b[31m"};
 
 std::string format_value(const LogField::Value& value, LogFormat format) {
@@ -53,10 +55,9 @@ std::string json_safe(std::string text) {
 
 class SpdLogger final : public Logger {
  public:
-  SpdLogger(const LogOptions& options, LogLevel least, bool off)
+  SpdLogger(const LogOptions& options, LogThreshold threshold)
       : options_(options),
-        least_(least),
-        off_(off),
+        threshold_(threshold),
         pool_(std::make_shared<spdlog::details::thread_pool>(kQueueLines, 1)),
         // A full queue drops its oldest line: a blocked terminal must never block a room.
         logger_(std::make_shared<spdlog::async_logger>("jamsocket", std::make_shared<spdlog::sinks::stderr_sink_mt>(),
@@ -68,7 +69,11 @@ class SpdLogger final : public Logger {
     logger_->flush_on(spdlog::level::trace);
   }
 
-  [[nodiscard]] bool enabled(LogLevel level) const override { return !off_ && level >= least_; }
+  [[nodiscard]] bool enabled(LogLevel level) const override {
+    return static_cast<std::uint32_t>(level) >= static_cast<std::uint32_t>(threshold());
+  }
+  void set_threshold(LogThreshold threshold) override { threshold_.store(threshold, std::memory_order_relaxed); }
+  [[nodiscard]] LogThreshold threshold() const override { return threshold_.load(std::memory_order_relaxed); }
 
   void write(LogLevel level, std::string_view name, std::span<const LogField> fields) override {
     const auto index = static_cast<std::size_t>(level);
@@ -98,8 +103,7 @@ class SpdLogger final : public Logger {
 
  private:
   LogOptions options_;
-  LogLevel least_;
-  bool off_;
+  std::atomic<LogThreshold> threshold_;
   std::shared_ptr<spdlog::details::thread_pool> pool_;
   std::shared_ptr<spdlog::async_logger> logger_;
   std::atomic<std::size_t> dropped_reported_{0};
@@ -107,17 +111,19 @@ class SpdLogger final : public Logger {
 
 }  // namespace
 
+std::string_view to_string(LogThreshold threshold) { return kLevelNames[static_cast<std::size_t>(threshold)]; }
+
+Result<LogThreshold> parse_log_threshold(std::string_view text) {
+  const auto* found = std::ranges::find(kLevelNames, text);
+  if (found == kLevelNames.end()) {
+    return fail(ErrorCode::InvalidArgument,
+                fmt::format("log level '{}' is not one of debug, info, warn, error, off", escape_for_log(text, 40)));
+  }
+  return static_cast<LogThreshold>(found - kLevelNames.begin());
+}
+
 Result<std::unique_ptr<Logger>> make_stderr_logger(const LogOptions& options) {
-  if (options.level == "off") {
-    return std::make_unique<SpdLogger>(options, LogLevel::Error, true);
-  }
-  for (std::size_t i = 0; i < kLevelNames.size(); ++i) {
-    if (options.level == kLevelNames[i]) {
-      return std::make_unique<SpdLogger>(options, static_cast<LogLevel>(i), false);
-    }
-  }
-  return fail(ErrorCode::InvalidArgument, fmt::format("log level '{}' is not one of debug, info, warn, error, off",
-                                                      escape_for_log(options.level, 40)));
+  return std::make_unique<SpdLogger>(options, JAM_TRY(parse_log_threshold(options.level)));
 }
 
 }  // namespace jamsocket

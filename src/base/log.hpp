@@ -38,12 +38,23 @@ struct LogField {
   Value value;
 };
 
+/// The least important level that is written; Off: none is.
+enum class LogThreshold : std::uint8_t { Debug, Info, Warn, Error, Off };
+
+/// "debug", "info", "warn", "error", "off".
+[[nodiscard]] std::string_view to_string(LogThreshold threshold);
+/// @error InvalidArgument  `text` is none of the five.
+[[nodiscard]] Result<LogThreshold> parse_log_threshold(std::string_view text);
+
 /// Thread-safe; never blocks the caller on its sink for longer than a copy.
 class Logger {
  public:
   virtual ~Logger() = default;
   [[nodiscard]] virtual bool enabled(LogLevel level) const = 0;
   virtual void write(LogLevel level, std::string_view name, std::span<const LogField> fields) = 0;
+  /// Changes from which level on lines are written. Any thread.
+  virtual void set_threshold(LogThreshold threshold) = 0;
+  [[nodiscard]] virtual LogThreshold threshold() const = 0;
 
   void debug(std::string_view name, std::initializer_list<LogField> fields) { log(LogLevel::Debug, name, fields); }
   void info(std::string_view name, std::initializer_list<LogField> fields) { log(LogLevel::Info, name, fields); }
@@ -61,6 +72,8 @@ class NullLogger final : public Logger {
  public:
   [[nodiscard]] bool enabled(LogLevel) const override { return false; }
   void write(LogLevel, std::string_view, std::span<const LogField>) override {}
+  void set_threshold(LogThreshold) override {}
+  [[nodiscard]] LogThreshold threshold() const override { return LogThreshold::Off; }
 };
 
 enum class LogFormat : std::uint8_t { Text, JsonLines };

@@ -48,6 +48,20 @@ TEST(Log, KeepsQuietBelowItsLevelAndWhenOff) {
   EXPECT_NE(lines.find("error e"), std::string::npos);
 }
 
+TEST(Log, ChangesItsLevelWhileItRuns) {
+  const std::string lines = stderr_of({.level = "error"}, [](Logger& log) {
+    log.info("before", {});
+    log.set_threshold(LogThreshold::Info);
+    log.info("after", {});
+    log.set_threshold(LogThreshold::Off);
+    log.error("never", {});
+    EXPECT_EQ(to_string(log.threshold()), "off");
+  });
+  EXPECT_EQ(lines.find("before"), std::string::npos);
+  EXPECT_NE(lines.find("after"), std::string::npos);
+  EXPECT_EQ(lines.find("never"), std::string::npos);
+}
+
 TEST(Log, NamesTheAllowedLevels) {
   const auto logger = make_stderr_logger({.level = "loud"});
   ASSERT_FALSE(logger.has_value());

@@ -78,9 +78,8 @@ std::string assign_text(const Entry& entry, std::string_view text, const std::st
 std::string assign_integer(const Entry& entry, std::int64_t value, Settings& settings) {
   const Number* number = std::get_if<Number>(&entry.field);
   if (number == nullptr) {
-    // The original wrote optimization levels as numbers, too.
     const Text* field = std::get_if<Text>(&entry.field);
-    if (field != nullptr && entry.key == "client.optimization_level") {
+    if (field != nullptr && field->numbers == Text::Numbers::Accepted) {
       return assign_plain_text(entry, *field, std::to_string(value), {}, settings);
     }
     return wrong_type(entry, fmt::format("the number {}", value));

@@ -36,7 +36,7 @@ struct Section {
   std::string_view about;
 };
 
-constexpr std::array<Section, 5> kSections{{
+constexpr std::array<Section, 6> kSections{{
     {"", ""},
     {"server", "The process: where it listens, its threads, its log."},
     {"service",
@@ -46,6 +46,7 @@ constexpr std::array<Section, 5> kSections{{
      "and `module` may be set; without any, the folder itself is the package. `serve` is given its module and reads "
      "the "
      "other keys."},
+    {"admin", "The second listener, for operators: [admin.md](admin.md)."},
     {"client", "What browsers get at `/client`."},
     {"limits", "What each limit does when it is reached. Every hit is counted."},
 }};

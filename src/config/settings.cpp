@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstdlib>
 #include <type_traits>
 
@@ -70,6 +71,11 @@ bool is_path(std::string_view text) { return !text.empty() && text.find('\0') ==
 bool is_log_level(std::string_view text) {
   return text == "debug" || text == "info" || text == "warn" || text == "error" || text == "off";
 }
+bool is_optional_port(std::string_view text) {
+  std::uint32_t port = 65'536;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  return text == "off" || (error == std::errc() && end == text.data() + text.size() && port <= 65'535);
+}
 bool is_compression(std::string_view text) { return text == "off" || text == "message" || text == "context"; }
 bool is_log_format(std::string_view text) { return text == "auto" || text == "text" || text == "json"; }
 bool is_optimization_level(std::string_view text) {
@@ -86,6 +92,15 @@ constexpr Text path(PathKind kind) {
 template <auto kField>
 constexpr Text text(std::string_view allowed, bool (*is_allowed)(std::string_view)) {
   return {.allowed = allowed, .is_allowed = is_allowed, .field = kField};
+}
+
+// A port, or the word off.
+template <auto kField>
+constexpr Text optional_port() {
+  return {.allowed = "off, or 0 to 65535",
+          .is_allowed = is_optional_port,
+          .field = kField,
+          .numbers = Text::Numbers::Accepted};
 }
 
 constexpr std::uint64_t kDaySeconds = 86'400;
@@ -152,11 +167,22 @@ constexpr std::array kEntries{
                    .is_allowed = is_header_name,
                    .field = [](Settings& s) -> std::vector<std::string>& { return s.server.subprotocols; }}},
 
+    Entry{"admin.host", "", "", "The address of /health, /metrics and /admin; beyond this machine: with a token",
+          text<JAM_TEXT_FIELD(server.admin_host)>("an IP address or a host name", is_host)},
+    Entry{"admin.port", "--admin-port", "", "The port of /health, /metrics and /admin; 0 for any free one",
+          optional_port<JAM_TEXT_FIELD(server.admin_port)>()},
+    Entry{"admin.token_file", "", "",
+          "The file whose first line is the token that /metrics and /admin ask for, as Authorization: Bearer TOKEN",
+          path<JAM_TEXT_FIELD(server.admin_token_file)>(PathKind::Path)},
+
     Entry{"client.package", "", "", "The folder of the built client package, served at /client",
           path<JAM_TEXT_FIELD(server.client_dir)>(PathKind::ExistingFolder)},
     Entry{"client.optimization_level", "", "",
           "Accepted for files of Jamsocket 0.1 and without effect: the package is served as it was built",
-          text<JAM_TEXT_FIELD(client.optimization_level)>("none, 0 to 4, s or z", is_optimization_level)},
+          Text{.allowed = "none, 0 to 4, s or z",
+               .is_allowed = is_optimization_level,
+               .field = JAM_TEXT_FIELD(client.optimization_level),
+               .numbers = Text::Numbers::Accepted}},
 
     Entry{"limits.message_bytes_max", "", "", "A client's message, whole; beyond: closed with 1009",
           bytes<JAM_FIELD(server.limits.message_bytes_max)>(1, kGiB)},

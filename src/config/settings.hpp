@@ -68,6 +68,7 @@ struct Text {
   bool (*is_allowed)(std::string_view) = nullptr;
   std::string& (*field)(Settings&) = nullptr;
   PathKind path = PathKind::NotAPath;
+  enum class Numbers : std::uint8_t { Refused, Accepted } numbers = Numbers::Refused;  ///< In a file, like 8080.
 };
 
 struct TextList {

@@ -38,7 +38,7 @@ BodyScanner BodyScanner::of_chunks(std::uint64_t data_bytes_max) {
   return scanner;
 }
 
-std::size_t BodyScanner::scan(std::string_view input) {
+std::size_t BodyScanner::scan(std::string_view input, std::string* kept) {
   std::size_t taken = 0;
   while (taken < input.size() && !violation_ && state_ != State::Complete) {
     if (state_ != State::Length && state_ != State::Data) {
@@ -47,6 +47,9 @@ std::size_t BodyScanner::scan(std::string_view input) {
       continue;
     }
     const auto bytes = static_cast<std::size_t>(std::min<std::uint64_t>(left_bytes_, input.size() - taken));
+    if (kept != nullptr) {
+      kept->append(input.substr(taken, bytes));
+    }
     taken += bytes;
     left_bytes_ -= bytes;
     if (left_bytes_ == 0) {

@@ -1,12 +1,13 @@
 // http/body_scanner.hpp
 //
-// Finds the end of a request's body, which nobody reads here.
+// Finds the end of a request's body, and takes it out of its chunks for who wants it.
 
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "http/head_scanner.hpp"
@@ -21,8 +22,9 @@ class BodyScanner {
   [[nodiscard]] static BodyScanner of_chunks(std::uint64_t data_bytes_max);
 
   /// Takes bytes up to the end of the body, and says how many.
+  /// @param kept  the body's data is appended to it; may be null.
   /// @source RFC 9112 section 7.1
-  [[nodiscard]] std::size_t scan(std::string_view input);
+  [[nodiscard]] std::size_t scan(std::string_view input, std::string* kept = nullptr);
 
   [[nodiscard]] bool complete() const { return state_ == State::Complete; }
   [[nodiscard]] const std::optional<HeadViolation>& violation() const { return violation_; }

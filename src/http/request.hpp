@@ -29,13 +29,14 @@ struct Request {
   Method method = Method::Other;
   std::uint8_t version_minor = 1;  ///< HTTP/1.0 or HTTP/1.1.
   bool keep_alive = true;          ///< What the client asked for, its version's default included.
-  bool has_body = false;           ///< A body was announced, even an empty chunked one; it was read and dropped.
+  bool has_body = false;           ///< A body was announced, even an empty chunked one.
   std::string method_text;
   std::string target;           ///< As sent: "/ws/a?b=c" or "http://host/ws/a?b=c".
   std::string authority;        ///< Whom it is for, "host" or "host:port": from an absolute target, else Host.
   std::string path;             ///< Still percent-encoded; begins with "/".
   std::string query;            ///< Without its "?", still percent-encoded.
   std::vector<Header> headers;  ///< In the order sent.
+  std::string body;             ///< Without its chunks' framing; empty unless RequestLimits::body is Keep.
 
   /// The first header of that name, whatever its case.
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;

@@ -173,7 +173,7 @@ class RequestParser::Impl {
         return refuse(*violation);
       }
     }
-    taken += body_.scan(input.substr(taken));
+    taken += body_.scan(input.substr(taken), limits_.body == RequestLimits::Body::Keep ? &request_.body : nullptr);
     if (const auto& violation = body_.violation()) {
       return refuse(*violation);
     }

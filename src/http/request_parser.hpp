@@ -4,7 +4,7 @@
 //
 // Stricter than most: line ends are CRLF, nothing is folded, nothing is guessed. A scanner of ours
 // holds every byte of the head to the grammar and the limits as it arrives; Boost.Beast's parser then
-// takes the head apart. A body is read to its end and dropped. No I/O.
+// takes the head apart. A body is read to its end and dropped, unless the limits say to keep it. No I/O.
 
 #pragma once
 
@@ -20,7 +20,8 @@ struct RequestLimits {
   std::size_t request_line_bytes_max = 2048;            ///< Without its line end. Beyond: 414.
   std::size_t headers_bytes_max = 8192;                 ///< All header lines with their line ends. Beyond: 431.
   std::size_t headers_max = 64;                         ///< Header lines. Beyond: 431.
-  std::size_t body_bytes_max = std::size_t{64} << 10U;  ///< Of a body, which is dropped. Beyond: 413.
+  std::size_t body_bytes_max = std::size_t{64} << 10U;  ///< Of a body. Beyond: 413.
+  enum class Body : unsigned char { Drop, Keep } body = Body::Drop;  ///< Keep: Request::body has it.
 };
 
 enum class ParseStatus : unsigned char {

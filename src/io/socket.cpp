@@ -99,4 +99,11 @@ std::string PeerAddress::text() const {
   return text.data();
 }
 
+PeerAddress peer_of(const Socket& socket) {
+  sockaddr_in6 address{};
+  socklen_t length = sizeof address;
+  ::getpeername(socket.fd(), reinterpret_cast<sockaddr*>(&address), &length);  // Failed: the address of nobody.
+  return PeerAddress(address);
+}
+
 }  // namespace jamsocket::io

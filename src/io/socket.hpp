@@ -77,4 +77,7 @@ class PeerAddress {
   sockaddr_in6 address_{};  ///< Large enough for an IPv4 address, which is told by its family.
 };
 
+/// Whom a connected socket is connected to.
+[[nodiscard]] PeerAddress peer_of(const Socket& socket);
+
 }  // namespace jamsocket::io

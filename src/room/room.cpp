@@ -39,6 +39,7 @@ ClientId Room::join(ClientLink& link, std::unique_ptr<service::ConnectInfo> info
   const ClientId client{++last_client_};
   members_.push_back({.client = client, .link = &link});
   had_client_ = true;
+  closing_ = false;
   shutdown_timer_.cancel();
   waiting().add_connect(client, std::move(info));
   became_runnable();
@@ -209,7 +210,7 @@ void Room::apply(const ServiceCall& call) {
         set_timer(effect);
         break;
       case EffectKind::Close:
-        close_client(effect, bytes);
+        close_client(ClientId{static_cast<std::uint32_t>(effect.recipient.code())}, effect.close_code, bytes);
         break;
       case EffectKind::Log:
         write_log(effect, bytes);
@@ -249,13 +250,25 @@ void Room::set_timer(const Effect& effect) {
   }
 }
 
-void Room::close_client(const Effect& effect, std::string_view reason) {
-  const ClientId client{static_cast<std::uint32_t>(effect.recipient.code())};
-  if (const auto gone = forget(client)) {
-    gone->link->close(effect.close_code, reason);
-    if (!gone->leaving) {
-      add_event(EventKind::Disconnect, client, {});
-    }
+bool Room::close_client(ClientId client, std::uint16_t code, std::string_view reason) {
+  const auto gone = forget(client);
+  if (!gone) {
+    return false;
+  }
+  gone->link->close(code, reason);
+  if (!gone->leaving) {
+    add_event(EventKind::Disconnect, client, {});
+  }
+  return true;
+}
+
+void Room::close(std::uint16_t code, std::string_view reason) {
+  closing_ = true;
+  while (!members_.empty()) {
+    close_client(members_.back().client, code, reason);
+  }
+  if (!in_call_ && !has_events()) {
+    check_idle();
   }
 }
 
@@ -301,9 +314,14 @@ void Room::start_afresh() {
   last_event_ = 0;
   readers_paused_ = false;
   had_client_ = true;
+  closing_ = false;
 }
 
 void Room::check_idle() {
+  if (closing_ && !ended_ && members_.empty()) {
+    end();
+    return;
+  }
   if (ended_ || !members_.empty() || !had_client_ || shutdown_timer_.is_scheduled() ||
       !settings_.shutdown_policy.empty_for) {
     return;

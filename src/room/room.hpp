@@ -29,6 +29,12 @@
 
 namespace jamsocket::room {
 
+/// What a connection tells of itself to an operator.
+struct LinkFacts {
+  std::string remote_address;    ///< Without port; empty: not known.
+  std::size_t queued_bytes = 0;  ///< Waiting for its socket.
+};
+
 /// One client's connection, as its room sees it. None of these may call back into the room.
 class ClientLink {
  public:
@@ -47,6 +53,7 @@ class ClientLink {
   virtual void left() = 0;
   /// The room's inbox is no longer full.
   virtual void resume_reading() = 0;
+  [[nodiscard]] virtual LinkFacts facts() const { return {}; }
 };
 
 /// What a room needs of its shard.
@@ -99,6 +106,19 @@ class Room {
   void leave_in_order(ClientId client);
   /// `kind`: Text (valid UTF-8) or Binary.
   void message(service::EventKind kind, ClientId client, std::string_view payload);
+  /// Closes every client, and ends once their leaving was handled; a client that joins meanwhile keeps it going.
+  void close(std::uint16_t code, std::string_view reason);
+  /// Closes one client. @return whether there is one of that id.
+  bool close_client(ClientId client, std::uint16_t code, std::string_view reason);
+  /// Visits clients by rising id, until `visit` returns false.
+  template <class Visit>
+  void visit_clients(Visit visit) const {
+    for (const Member& member : members_) {
+      if (!visit(member.client, member.link->facts())) {
+        return;
+      }
+    }
+  }
   /// Begins to count towards the shutdown policy, for a room that was made without a client.
   void expect_clients();
 
@@ -150,7 +170,6 @@ class Room {
   void apply(const ServiceCall& call);
   void send(const service::Effect& effect, std::string_view payload);
   void set_timer(const service::Effect& effect);
-  void close_client(const service::Effect& effect, std::string_view reason);
   void write_log(const service::Effect& effect, std::string_view text);
   void fail(const ServiceCall& call);
   void start_afresh();
@@ -176,6 +195,7 @@ class Room {
   bool ended_ = false;
   bool readers_paused_ = false;
   bool had_client_ = false;
+  bool closing_ = false;  ///< Ends as soon as it is empty, whatever its policy says.
 
   ServiceTimer on_service_timer_{*this};
   ShutdownTimer on_shutdown_timer_{*this};

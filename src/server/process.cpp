@@ -42,9 +42,9 @@ void raise_open_files_limit() {
   }
 }
 
-enum class Woken : std::uint8_t { Signal, Stopped };
+enum class Woken : std::uint8_t { Signal, Asked, Stopped };
 
-// Waits for a stop signal, or for the thread that stops the server.
+// Waits for a stop signal, for somebody who asks for a stop, or for the thread that stops the server.
 class StopWaiter {
  public:
   StopWaiter() {
@@ -61,7 +61,9 @@ class StopWaiter {
       const int ready = poll(polled.data(), polled.size(), -1);
       JAM_CHECK(ready > 0 || errno == EINTR);
       if (ready > 0 && polled[1].revents != 0) {
-        return Woken::Stopped;
+        eventfd_t told = 0;
+        eventfd_read(stopped_.fd(), &told);
+        return told >= kStopped ? Woken::Stopped : Woken::Asked;
       }
       signalfd_siginfo info{};
       if (ready > 0 && ::read(signals_.fd(), &info, sizeof(info)) == static_cast<ssize_t>(sizeof(info))) {
@@ -70,9 +72,13 @@ class StopWaiter {
     }
   }
 
-  void tell_stopped() const { eventfd_write(stopped_.fd(), 1); }
+  void tell_stopped() const { eventfd_write(stopped_.fd(), kStopped); }
+  /// Somebody without a signal wants the server to stop. Any thread.
+  void ask_to_stop() const { eventfd_write(stopped_.fd(), 1); }
 
  private:
+  static constexpr eventfd_t kStopped = eventfd_t{1} << 32U;  // More than there are askings.
+
   io::Socket signals_;
   io::Socket stopped_;
 };
@@ -91,15 +97,19 @@ Result<void> run_until_signalled(Server& server, const std::function<void(std::u
   if (!waiter.is_open()) {
     return fail(ErrorCode::Io, io::errno_message("signalfd or eventfd"));
   }
+  server.on_stop_asked([&waiter] { waiter.ask_to_stop(); });
   JAM_TRY_VOID(server.start());
   ready(server.port());
-  while (waiter.wait() != Woken::Signal) {
-  }
+  (void)waiter.wait();
   const std::jthread stopper([&server, &waiter] {
     server.stop();
     waiter.tell_stopped();
   });
-  if (waiter.wait() == Woken::Signal) {
+  Woken woken = waiter.wait();
+  while (woken == Woken::Asked) {
+    woken = waiter.wait();  // It is stopping already.
+  }
+  if (woken == Woken::Signal) {
     server.stop();  // Ends the wait of the first call.
   }
   return {};

@@ -19,7 +19,7 @@ namespace jamsocket::server {
 /// open files is raised as far as the system lets us.
 void prepare_process();
 
-/// Starts the server, calls `ready` with its port, waits for SIGINT or SIGTERM, and stops it. A
+/// Starts the server, calls `ready` with its port, waits for SIGINT, SIGTERM or an operator, and stops it. A
 /// second signal ends the wait for clients at once.
 /// @return when it has stopped, or why it could not start.
 [[nodiscard]] Result<void> run_until_signalled(Server& server, const std::function<void(std::uint16_t port)>& ready);

@@ -39,6 +39,15 @@ class RoomTable {
   /// Takes the room off the table; it lives on until `destroy_retired`.
   void retire(room::Room& room);
   void destroy_retired();
+  /// Visits rooms in no particular order, until `visit` returns false.
+  template <class Visit>
+  void visit(Visit visit) const {
+    for (const auto& [id, room] : rooms_) {
+      if (!visit(*room)) {
+        return;
+      }
+    }
+  }
   [[nodiscard]] std::size_t size() const { return rooms_.size(); }
 
  private:

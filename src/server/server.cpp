@@ -8,6 +8,8 @@
 
 #include "base/check.hpp"
 #include "io/listener.hpp"
+#include "server/admin_listener.hpp"
+#include "server/admin_routes.hpp"
 #include "server/settings.hpp"
 #include "server/shard.hpp"
 #include "server/static_files.hpp"
@@ -31,7 +33,7 @@ std::uint64_t random_secret() {
   return secret;
 }
 
-class RunningServer final : public Server {
+class RunningServer final : public Server, private AdminTarget {
  public:
   RunningServer(Settings settings, std::unique_ptr<service::Service> service, Surroundings surroundings)
       : settings_(std::move(settings)),
@@ -52,6 +54,9 @@ class RunningServer final : public Server {
   ~RunningServer() override {
     end_shards();
     join_threads();
+    if (admin_ != nullptr) {
+      admin_->stop();
+    }
   }
 
   Result<void> start() override {
@@ -65,6 +70,9 @@ class RunningServer final : public Server {
     client_ = JAM_TRY(open_files(settings_.client_dir));
     shared_.files = {.site = site_.get(), .client = client_.get()};
     listener_.emplace(JAM_TRY(io::Listener::open(settings_.host, settings_.port)));
+    if (settings_.admin) {
+      admin_ = JAM_TRY(AdminListener::open(*settings_.admin, surroundings_.logger, surroundings_.clock));
+    }
     shards_.clear();
     for (std::size_t i = 0; i < settings_.shards; ++i) {
       shards_.push_back(JAM_TRY(Shard::create(i, shared_)));
@@ -78,23 +86,31 @@ class RunningServer final : public Server {
                                                    {"port", std::uint32_t{port_.load()}},
                                                    {"shards", settings_.shards},
                                                    {"service", service_->name()}});
+    if (admin_ != nullptr) {
+      admin_port_ = admin_->port();
+      admin_->start(admin_routes(*this, *admin_));
+      surroundings_.logger.info("admin.listening",
+                                {{"host", settings_.admin->host}, {"port", std::uint32_t{admin_port_.load()}}});
+    }
     return {};
   }
 
   [[nodiscard]] std::uint16_t port() const override { return port_; }
+
+  [[nodiscard]] std::uint16_t admin_port() const override { return admin_port_; }
+
+  void on_stop_asked(std::function<void()> act) override { on_stop_asked_ = std::move(act); }
 
   void stop() override {
     if (stopping_.exchange(true)) {
       end_shards();
       return;
     }
-    if (listener_) {
-      listener_->stop_listening();
-    }
-    for (const auto& shard : shards_) {
-      shard->post([](Shard& self) { self.drain(); });
-    }
+    begin_to_stop();
     join_threads();
+    if (admin_ != nullptr) {
+      admin_->stop();
+    }
   }
 
   void clock_moved() override {
@@ -110,6 +126,34 @@ class RunningServer final : public Server {
   }
 
  private:
+  // AdminTarget
+  [[nodiscard]] std::span<const std::unique_ptr<Shard>> shards() const override { return shards_; }
+  [[nodiscard]] Shard& owner_of(std::string_view room_id) const override {
+    return *shards_[shared_.room_hash(room_id) % shards_.size()];
+  }
+  [[nodiscard]] Logger& logger() const override { return surroundings_.logger; }
+  [[nodiscard]] bool is_stopping() const override { return draining_; }
+  void ask_to_stop() override {
+    if (on_stop_asked_) {
+      on_stop_asked_();
+    } else {
+      begin_to_stop();
+    }
+  }
+
+  // No new connections; the clients are asked to leave.
+  void begin_to_stop() {
+    if (draining_.exchange(true)) {
+      return;
+    }
+    if (listener_) {
+      listener_->stop_listening();
+    }
+    for (const auto& shard : shards_) {
+      shard->post([](Shard& self) { self.drain(); });
+    }
+  }
+
   void end_shards() {
     for (const auto& shard : shards_) {
       shard->post([](Shard& self) { self.end(); });
@@ -134,7 +178,11 @@ class RunningServer final : public Server {
   std::vector<std::unique_ptr<Shard>> shards_;
   LoopThreads threads_;
   Shared shared_;
+  std::unique_ptr<AdminListener> admin_;
+  std::function<void()> on_stop_asked_;
   std::atomic<std::uint16_t> port_{0};
+  std::atomic<std::uint16_t> admin_port_{0};
+  std::atomic<bool> draining_{false};
   std::atomic<bool> stopping_{false};
 };
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "base/clock.hpp"
@@ -35,6 +36,11 @@ class Server {
   [[nodiscard]] virtual Result<void> start() = 0;
   /// The port it listens on; 0 before start.
   [[nodiscard]] virtual std::uint16_t port() const = 0;
+  /// The admin listener's port; 0: it is off, or before start.
+  [[nodiscard]] virtual std::uint16_t admin_port() const = 0;
+  /// What an operator's wish to stop the server leads to, instead of the first half of `stop`: the process's own way
+  /// to end. Called on any thread; must not wait. Before `start`.
+  virtual void on_stop_asked(std::function<void()> act) = 0;
   /// Stops accepting, closes every client with 1012, waits for their answers at most
   /// `drain_timeout`, ends the threads. Any thread; a second call while one waits ends it at once.
   virtual void stop() = 0;

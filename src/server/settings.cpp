@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <charconv>
 #include <thread>
 
 #include "base/log.hpp"
@@ -81,6 +82,29 @@ Result<session::SessionSettings> session_settings(const ServerOptions& options) 
   return settings;
 }
 
+// Names that this machine's hosts file gives to itself, and its loopback addresses.
+bool is_loopback(std::string_view host) { return host == "localhost" || host == "::1" || host.starts_with("127."); }
+
+Result<std::optional<AdminSettings>> admin_settings(const ServerOptions& options) {
+  if (options.admin_port == "off") {
+    return std::nullopt;
+  }
+  AdminSettings admin{.host = options.admin_host, .port = 0, .token_file = options.admin_token_file};
+  const char* end = options.admin_port.data() + options.admin_port.size();
+  const auto parsed = std::from_chars(options.admin_port.data(), end, admin.port);
+  if (parsed.ec != std::errc() || parsed.ptr != end) {
+    return fail(ErrorCode::InvalidArgument, fmt::format("admin_port is '{}'; allowed are off and 0 to 65535",
+                                                        escape_for_log(options.admin_port, 40)));
+  }
+  if (!is_loopback(admin.host) && admin.token_file.empty()) {
+    return fail(ErrorCode::InvalidArgument,
+                fmt::format("admin_host is {}, which others can reach; allowed are an address of this machine only, "
+                            "like 127.0.0.1, or an admin_token_file besides",
+                            escape_for_log(admin.host, 100)));
+  }
+  return admin;
+}
+
 }  // namespace
 
 Result<Settings> Settings::from(const ServerOptions& options) {
@@ -116,6 +140,7 @@ Result<Settings> Settings::from(const ServerOptions& options) {
   settings.rooms_max = limits.rooms_max;
   settings.room_id_bytes_max = limits.room_id_bytes_max;
   settings.deflate = JAM_TRY(deflate_options(options));
+  settings.admin = JAM_TRY(admin_settings(options));
   settings.subprotocols = options.subprotocols;
   settings.static_dir = options.static_dir;
   settings.client_dir = options.client_dir;

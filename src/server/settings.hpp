@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,12 @@ struct HttpSettings {
   Milliseconds linger_timeout{2'000};
 };
 
+struct AdminSettings {
+  std::string host;
+  std::uint16_t port = 0;
+  std::string token_file;
+};
+
 struct Settings {
   std::string host;
   std::uint16_t port = 0;
@@ -44,6 +51,7 @@ struct Settings {
   std::vector<std::string> client_headers;  ///< Lower case.
   std::vector<std::string> subprotocols;
   ws::DeflateOptions deflate;
+  std::optional<AdminSettings> admin;
 
   /// @error InvalidArgument  an option out of range; the message names it and what is allowed.
   [[nodiscard]] static Result<Settings> from(const ServerOptions& options);

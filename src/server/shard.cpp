@@ -179,6 +179,12 @@ void Shard::end_turn() {
   output_.end_turn();
   destroy_retired();
   counters_.add(Counter::LoopTurns);
+  stats_.turn_ended({.busy_for = shared_.clock.steady() - now_,
+                     .connections = sessions_.size() + connections_.size(),
+                     .clients = sessions_.size(),
+                     .rooms = rooms_.size(),
+                     .rooms_runnable = runnable_.size() + waiting_for_slow_.size(),
+                     .calls_slow = slow_calls_.size()});
   check_drained();
 }
 

@@ -24,7 +24,9 @@
 #include "room/room.hpp"
 #include "server/acceptor.hpp"
 #include "server/http_connection.hpp"
+#include "server/loop_stats.hpp"
 #include "server/loop_threads.hpp"
+#include "server/room_facts.hpp"
 #include "server/room_table.hpp"
 #include "server/router.hpp"
 #include "server/server.hpp"
@@ -75,6 +77,21 @@ class Shard final : public LoopOwner,
   void drain();
   /// Drops everything and ends.
   void end();
+
+  // For operators, to be posted:
+  [[nodiscard]] std::size_t room_count() const { return rooms_.size(); }
+  /// Rooms whose id begins with `prefix`, at most `rooms_max`, in no particular order.
+  [[nodiscard]] std::vector<RoomFacts> list_rooms(std::string_view prefix, std::size_t rooms_max) const;
+  /// One room with at most `clients_max` of its clients; nullopt: there is none.
+  [[nodiscard]] std::optional<RoomDetails> describe_room(std::string_view room_id, std::size_t clients_max);
+  /// Closes every client of the room and ends it. @return whether there is such a room.
+  bool close_room(std::string_view room_id, const Closing& closing);
+  /// @return whether there are such a room and client.
+  bool close_client(std::string_view room_id, ClientId client, const Closing& closing);
+
+  /// Any thread.
+  [[nodiscard]] const LoopStats& stats() const { return stats_; }
+  [[nodiscard]] const Counters& shard_counters() const { return counters_; }
 
   // SlowCallHost
   service::CallMonitor::Verdict call_runs_long(room::ServiceCall& call) override;
@@ -149,6 +166,7 @@ class Shard final : public LoopOwner,
   io::OutputArena output_;
   room::InboxPool inboxes_;
   Counters counters_;
+  LoopStats stats_;
   ws::Inflater inflater_;
   ws::Deflater deflater_;
   std::vector<char> receive_buffer_;

@@ -135,6 +135,8 @@ void ClientSession::close(std::uint16_t code, std::string_view reason) {
   room_ = nullptr;
   if (state_ == State::Open) {
     start_close(code, reason);
+  } else if (state_ == State::Joining) {
+    reject(503, reason.empty() ? std::string_view("The client was closed before it was let in.") : reason);
   } else if (state_ == State::Leaving) {
     say_last_and_linger();
   }
@@ -153,6 +155,10 @@ void ClientSession::resume_reading() {
     reading_paused_ = false;
     watch();
   }
+}
+
+room::LinkFacts ClientSession::facts() const {
+  return {.remote_address = io::peer_of(socket_).text(), .queued_bytes = outbox_.queued_bytes()};
 }
 
 void ClientSession::end_turn() {
@@ -201,6 +207,9 @@ void ClientSession::leave_and_close(std::uint16_t code, std::string_view reason)
 void ClientSession::drop() {
   if (state_ == State::Gone) {
     return;
+  }
+  if (state_ == State::Open) {
+    host_.counters().closed(CloseBy::Client, 0);
   }
   leave_room();
   state_ = State::Gone;
@@ -333,6 +342,7 @@ void ClientSession::peer_closed(const ws::ReadStep& step) {
     drop();
     return;
   }
+  host_.counters().closed(CloseBy::Client, step.code == 0 ? close_code::kNoStatus : step.code);
   const std::string answer =
       ws::encode_close_frame(step.code == 0 ? std::nullopt : std::optional<std::uint16_t>(step.code));
   leave_with(answer);
@@ -344,6 +354,7 @@ void ClientSession::protocol_failure(const ws::ReadStep& step) {
     return;
   }
   host_.counters().add(Counter::ProtocolErrors);
+  host_.counters().closed(CloseBy::Server, step.code);
   host_.logger().debug("session.protocol_error", {{"close_code", step.code}, {"reason", step.payload}});
   leave_with(ws::encode_close_frame(step.code, step.payload));
 }
@@ -379,6 +390,7 @@ void ClientSession::reject(int status, std::string_view reason) {
 
 void ClientSession::start_close(std::uint16_t code, std::string_view reason) {
   state_ = State::Closing;
+  host_.counters().closed(CloseBy::Server, code);
   outbox_.push_last(host_.output().append(ws::encode_close_frame(code, reason), {}));
   set_deadline(host_.session_settings().close_timeout);
   resume_reading();

@@ -117,6 +117,7 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   void close(std::uint16_t code, std::string_view reason) override;
   void left() override;
   void resume_reading() override;
+  [[nodiscard]] room::LinkFacts facts() const override;
   // TimerTarget
   void on_timer() override;
 

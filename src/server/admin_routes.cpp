@@ -1,0 +1,249 @@
+#include "server/admin_routes.hpp"
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "http/target.hpp"
+#include "server/metrics.hpp"
+#include "ws/close_code.hpp"
+
+namespace jamsocket::server {
+namespace {
+
+using http::Method;
+using nlohmann::json;
+
+constexpr std::size_t kListedMax = 10'000;
+constexpr std::size_t kListedByDefault = 100;
+constexpr std::size_t kCloseReasonBytesMax = 123;  // RFC 6455 section 5.5: a control frame has 125 bytes.
+constexpr std::string_view kNoRoom = "There is no such room.";
+
+// --- Asking the shards
+// ------------------------------------------------------------------------------------------------------
+
+// Runs `ask` in every shard, then `done` with all answers in the listener's thread. Never, if a shard has ended: the
+// call's deadline answers then.
+template <class Ask, class Done>
+void ask_all(std::span<const std::unique_ptr<Shard>> shards, AdminListener& listener, Ask ask, Done done) {
+  using Answer = std::invoke_result_t<Ask, Shard&>;
+  struct Gathering {
+    std::vector<Answer> answers;  // The listener's thread alone touches them.
+    std::size_t missing;
+    Done done;
+  };
+  auto gathering =
+      std::make_shared<Gathering>(Gathering{.answers = {}, .missing = shards.size(), .done = std::move(done)});
+  for (const auto& shard : shards) {
+    shard->post([ask, gathering, &listener](Shard& self) {
+      listener.post([answer = ask(self), gathering](AdminListener&) mutable {
+        gathering->answers.push_back(std::move(answer));
+        if (--gathering->missing == 0) {
+          gathering->done(std::move(gathering->answers));
+        }
+      });
+    });
+  }
+}
+
+// --- Reading requests
+// -------------------------------------------------------------------------------------------------------
+
+// The value of `name` in a query like "limit=5&prefix=a%20b", decoded; empty: it is not there, or cannot be decoded.
+std::string query_value(std::string_view query, std::string_view name) {
+  while (!query.empty()) {
+    const std::string_view pair = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(pair.size() + 1, query.size()));
+    if (pair.size() > name.size() && pair.starts_with(name) && pair[name.size()] == '=') {
+      return http::decode_room_id(pair.substr(name.size() + 1), 1024).value_or("");
+    }
+  }
+  return {};
+}
+
+std::optional<std::uint32_t> parse_number(std::string_view text) {
+  std::uint32_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool whole = error == std::errc() && end == text.data() + text.size();
+  return whole ? std::optional(number) : std::nullopt;
+}
+
+// nullopt: it is no number from 1 to kListedMax.
+std::optional<std::size_t> listed_max(const http::Request& request) {
+  const std::string text = query_value(request.query, "limit");
+  if (text.empty()) {
+    return kListedByDefault;
+  }
+  const auto number = parse_number(text);
+  return number && *number >= 1 && *number <= kListedMax ? std::optional<std::size_t>(*number) : std::nullopt;
+}
+
+// What ?code= and ?reason= say; nullopt: neither a code that a server may send nor a reason that fits.
+std::optional<Closing> closing_of(const http::Request& request) {
+  Closing closing{.code = ws::close_code::kGoingAway, .reason = query_value(request.query, "reason")};
+  const std::string code = query_value(request.query, "code");
+  if (!code.empty()) {
+    const auto number = parse_number(code);
+    const bool allowed = number && (*number == 1000 || *number == 1001 || *number == 1008 ||
+                                    (*number >= 1011 && *number <= 1013) || (*number >= 3000 && *number <= 4999));
+    if (!allowed) {
+      return std::nullopt;
+    }
+    closing.code = static_cast<std::uint16_t>(*number);
+  }
+  if (closing.reason.size() > kCloseReasonBytesMax) {
+    return std::nullopt;
+  }
+  return closing;
+}
+
+http::Response bad_limit() { return error_response(400, "limit is not allowed; allowed: 1 to 10000."); }
+http::Response bad_closing() {
+  return error_response(400,
+                        "code or reason is not allowed; allowed: code 1000, 1001, 1008, 1011 to 1013, 3000 to 4999, "
+                        "and a reason of at most 123 bytes.");
+}
+http::Response closed_or_missing(bool closed, std::string_view missing) {
+  return closed ? json_response(200, json{{"closed", true}}.dump()) : error_response(404, missing);
+}
+
+// --- Routes
+// -----------------------------------------------------------------------------------------------------------------
+
+// The loops answer, or the call's deadline says that they do not.
+void health(AdminTarget& target, AdminListener& listener, const AdminCall& call) {
+  if (target.is_stopping()) {
+    return call.reply.send(json_response(503, R"({"status":"stopping"})"));
+  }
+  ask_all(
+      target.shards(), listener, [](Shard&) { return true; },
+      [reply = call.reply](const std::vector<bool>&) { reply.send(json_response(200, R"({"status":"ok"})")); });
+}
+
+void metrics(AdminTarget& target, const AdminCall& call) {
+  std::vector<ShardNumbers> shards;
+  for (const auto& shard : target.shards()) {
+    shards.push_back({.counters = shard->shard_counters(), .stats = shard->stats()});
+  }
+  http::Response response{.status = 200, .headers = {}, .body = metrics_text(shards, process_numbers())};
+  response.add("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+  call.reply.send(std::move(response));
+}
+
+json to_json(const RoomFacts& room) { return {{"id", room.id}, {"clients", room.clients}, {"shard", room.shard}}; }
+
+void list_rooms(AdminTarget& target, AdminListener& listener, const AdminCall& call) {
+  const auto limit = listed_max(call.request);
+  if (!limit) {
+    return call.reply.send(bad_limit());
+  }
+  struct Part {
+    std::size_t total;
+    std::vector<RoomFacts> rooms;
+  };
+  ask_all(
+      target.shards(), listener,
+      [limit = *limit, prefix = query_value(call.request.query, "prefix")](Shard& shard) {
+        return Part{.total = shard.room_count(), .rooms = shard.list_rooms(prefix, limit)};
+      },
+      [reply = call.reply, limit = *limit](const std::vector<Part>& parts) {
+        json rooms = json::array();
+        std::size_t total = 0;
+        for (const Part& part : parts) {
+          total += part.total;
+          for (std::size_t i = 0; i < part.rooms.size() && rooms.size() < limit; ++i) {
+            rooms.push_back(to_json(part.rooms[i]));
+          }
+        }
+        reply.send(json_response(200, json{{"rooms", rooms}, {"rooms_total", total}}.dump()));
+      });
+}
+
+void describe_room(AdminTarget& target, const AdminCall& call) {
+  const auto limit = listed_max(call.request);
+  if (!limit) {
+    return call.reply.send(bad_limit());
+  }
+  target.owner_of(call.names[0]).post([room = call.names[0], limit = *limit, reply = call.reply](Shard& shard) {
+    const auto details = shard.describe_room(room, limit);
+    if (!details) {
+      return reply.send(error_response(404, kNoRoom));
+    }
+    json clients = json::array();
+    for (const ClientFacts& client : details->clients) {
+      clients.push_back({{"id", static_cast<std::uint32_t>(client.id)},
+                         {"remote_address", client.link.remote_address},
+                         {"queued_bytes", client.link.queued_bytes}});
+    }
+    json body = to_json(details->room);
+    body["client_count"] = details->room.clients;
+    body["clients"] = std::move(clients);
+    reply.send(json_response(200, body.dump()));
+  });
+}
+
+void close_room(AdminTarget& target, const AdminCall& call) {
+  const auto closing = closing_of(call.request);
+  if (!closing) {
+    return call.reply.send(bad_closing());
+  }
+  target.owner_of(call.names[0]).post([room = call.names[0], closing = *closing, reply = call.reply](Shard& shard) {
+    reply.send(closed_or_missing(shard.close_room(room, closing), kNoRoom));
+  });
+}
+
+void close_client(AdminTarget& target, const AdminCall& call) {
+  const auto closing = closing_of(call.request);
+  const auto client = parse_number(call.names[1]);
+  if (!closing || !client) {
+    return call.reply.send(closing ? error_response(400, "A client's id is a whole number.") : bad_closing());
+  }
+  target.owner_of(call.names[0])
+      .post([room = call.names[0], client = ClientId{*client}, closing = *closing, reply = call.reply](Shard& shard) {
+        reply.send(
+            closed_or_missing(shard.close_client(room, client, closing), "There is no such client in such a room."));
+      });
+}
+
+void show_log_level(AdminTarget& target, const AdminCall& call) {
+  call.reply.send(json_response(200, json{{"level", to_string(target.logger().threshold())}}.dump()));
+}
+
+void set_log_level(AdminTarget& target, const AdminCall& call) {
+  const json body = json::parse(call.request.body, nullptr, false);
+  const bool has_level = body.is_object() && body.contains("level") && body["level"].is_string();
+  const auto level = has_level ? parse_log_threshold(body["level"].get<std::string>())
+                               : fail(ErrorCode::InvalidArgument, R"(the body is not {"level": "info"})");
+  if (!level) {
+    return call.reply.send(error_response(400, level.error().message));
+  }
+  target.logger().set_threshold(*level);
+  show_log_level(target, call);
+}
+
+void drain(AdminTarget& target, const AdminCall& call) {
+  target.logger().info("admin.drain", {});
+  target.ask_to_stop();
+  call.reply.send(json_response(202, R"({"status":"stopping"})"));
+}
+
+}  // namespace
+
+std::vector<AdminRoute> admin_routes(AdminTarget& target, AdminListener& listener) {
+  constexpr auto kEverybody = AdminRoute::Access::Everybody;
+  constexpr auto kToken = AdminRoute::Access::Token;
+  return {
+      {Method::Get, "/health", kEverybody, [&](const AdminCall& call) { health(target, listener, call); }},
+      {Method::Get, "/metrics", kToken, [&](const AdminCall& call) { metrics(target, call); }},
+      {Method::Get, "/admin/rooms", kToken, [&](const AdminCall& call) { list_rooms(target, listener, call); }},
+      {Method::Get, "/admin/rooms/{room}", kToken, [&](const AdminCall& call) { describe_room(target, call); }},
+      {Method::Delete, "/admin/rooms/{room}", kToken, [&](const AdminCall& call) { close_room(target, call); }},
+      {Method::Delete, "/admin/rooms/{room}/clients/{client}", kToken,
+       [&](const AdminCall& call) { close_client(target, call); }},
+      {Method::Get, "/admin/log-level", kToken, [&](const AdminCall& call) { show_log_level(target, call); }},
+      {Method::Put, "/admin/log-level", kToken, [&](const AdminCall& call) { set_log_level(target, call); }},
+      {Method::Post, "/admin/drain", kToken, [&](const AdminCall& call) { drain(target, call); }},
+  };
+}
+
+}  // namespace jamsocket::server

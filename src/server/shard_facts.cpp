@@ -1,0 +1,50 @@
+// What a shard tells operators of its rooms, and how they close them.
+
+#include "server/shard.hpp"
+
+namespace jamsocket::server {
+
+std::vector<RoomFacts> Shard::list_rooms(std::string_view prefix, std::size_t rooms_max) const {
+  std::vector<RoomFacts> found;
+  rooms_.visit([&](const room::Room& room) {
+    if (found.size() == rooms_max) {
+      return false;
+    }
+    if (room.id().starts_with(prefix)) {
+      found.push_back({.id = room.id(), .clients = room.client_count(), .shard = number_});
+    }
+    return true;
+  });
+  return found;
+}
+
+std::optional<RoomDetails> Shard::describe_room(std::string_view room_id, std::size_t clients_max) {
+  const room::Room* room = rooms_.find(room_id);
+  if (room == nullptr) {
+    return std::nullopt;
+  }
+  RoomDetails details{.room = {.id = room->id(), .clients = room->client_count(), .shard = number_}, .clients = {}};
+  room->visit_clients([&](ClientId client, room::LinkFacts link) {
+    if (details.clients.size() == clients_max) {
+      return false;
+    }
+    details.clients.push_back({.id = client, .link = std::move(link)});
+    return true;
+  });
+  return details;
+}
+
+bool Shard::close_room(std::string_view room_id, const Closing& closing) {
+  room::Room* room = rooms_.find(room_id);
+  if (room != nullptr) {
+    room->close(closing.code, closing.reason);
+  }
+  return room != nullptr;
+}
+
+bool Shard::close_client(std::string_view room_id, ClientId client, const Closing& closing) {
+  room::Room* room = rooms_.find(room_id);
+  return room != nullptr && room->close_client(client, closing.code, closing.reason);
+}
+
+}  // namespace jamsocket::server
