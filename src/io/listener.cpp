@@ -79,18 +79,22 @@ Accepted Listener::accept() const {
     ::setsockopt(socket.fd(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     return {PeerAddress(peer), std::move(socket), Accepted::Status::Connection};
   }
-  switch (errno) {
+  return {{}, Socket(), status_of_accept_error(errno)};
+}
+
+Accepted::Status status_of_accept_error(int error) {
+  switch (error) {
     case EAGAIN:
     case EINVAL:  // It no longer listens.
-      return {{}, Socket(), Accepted::Status::Nothing};
+      return Accepted::Status::Nothing;
     case EMFILE:
     case ENFILE:
     case ENOBUFS:
     case ENOMEM:
-      return {{}, Socket(), Accepted::Status::OutOfResources};
+      return Accepted::Status::OutOfResources;
     default:
       // ECONNABORTED, EPROTO, EINTR and the network errors that accept(2) passes on: that peer's affair.
-      return {{}, Socket(), Accepted::Status::Gone};
+      return Accepted::Status::Gone;
   }
 }
 

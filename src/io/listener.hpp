@@ -24,6 +24,9 @@ struct Accepted {
   } status = Status::Nothing;
 };
 
+/// What to do about an error of accept(2).
+[[nodiscard]] Accepted::Status status_of_accept_error(int error);
+
 class Listener {
  public:
   /// Binds and listens. `host`: an IPv4 or IPv6 address, or a name that resolves to one.

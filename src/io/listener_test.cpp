@@ -62,6 +62,19 @@ TEST(Listener, RefusesConnectionsOnceItStops) {
   EXPECT_EQ(errno, ECONNREFUSED);
 }
 
+// A peer's misfortune must not make the loop rest, and a shortage must not make it spin.
+TEST(Listener, TellsAPeersErrorsFromAShortage) {
+  for (const int error : {EMFILE, ENFILE, ENOBUFS, ENOMEM}) {
+    EXPECT_EQ(status_of_accept_error(error), Accepted::Status::OutOfResources) << error;
+  }
+  for (const int error : {ECONNABORTED, EPROTO, EINTR, ENETDOWN, EHOSTUNREACH, EPERM}) {
+    EXPECT_EQ(status_of_accept_error(error), Accepted::Status::Gone) << error;
+  }
+  for (const int error : {EAGAIN, EINVAL}) {
+    EXPECT_EQ(status_of_accept_error(error), Accepted::Status::Nothing) << error;
+  }
+}
+
 TEST(Listener, RefusesAHostThatIsNotOne) {
   const auto listener = Listener::open("not an address", 0);
   ASSERT_FALSE(listener.has_value());

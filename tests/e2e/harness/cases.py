@@ -130,6 +130,15 @@ class Watch:
         raise AssertionError(f"the canary's best echo took {best * 1000:.0f} ms")
 
     def play(self, case):
+        """`case`: of a table, or a function of this watch."""
+        if callable(case):
+            case(self)
+            self.check_canary()
+        else:
+            self.play_case(case)
+        self.settle()
+
+    def play_case(self, case):
         with Connection(self.server.port, seconds=case.seconds) as connection:
             if case.on == "websocket":
                 case.upgrade(connection, "/ws/attack")
@@ -145,7 +154,6 @@ class Watch:
                     connection.skip_text(expected.text)
                 else:
                     judge(connection, expected)
-        self.settle()
 
     def settle(self):
         """One second later, descriptors are as they were."""
