@@ -8,6 +8,8 @@ find_package(ZLIB REQUIRED)
 find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(simdjson REQUIRED)
+find_package(SQLite3 3.40 REQUIRED)
+find_package(zstd REQUIRED)
 
 # Boost.Beast's HTTP parser, headers only; the package puts them on the system's include path.
 find_path(JAMSOCKET_BOOST_INCLUDE boost/beast/http.hpp REQUIRED)

@@ -5,14 +5,15 @@ include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
 
 # The folders a native server consists of, as one archive.
-set(bundled base config io http ws service room session server)
+set(bundled base config io http ws store service room session server)
 list(TRANSFORM bundled REPLACE "(.+)" "$<TARGET_OBJECTS:jamsocket_\\1>" OUTPUT_VARIABLE bundled_objects)
 add_library(jamsocket_bundle STATIC ${bundled_objects})
 set_target_properties(jamsocket_bundle PROPERTIES OUTPUT_NAME jamsocket EXPORT_NAME server LINKER_LANGUAGE CXX)
 target_compile_features(jamsocket_bundle PUBLIC cxx_std_23)
 target_include_directories(jamsocket_bundle INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 target_link_libraries(jamsocket_bundle PRIVATE
-  fmt::fmt spdlog::spdlog simdjson::simdjson OpenSSL::Crypto ZLIB::ZLIB prometheus-cpp::core Threads::Threads)
+  fmt::fmt spdlog::spdlog simdjson::simdjson OpenSSL::Crypto ZLIB::ZLIB SQLite::SQLite3 zstd::libzstd_shared
+  prometheus-cpp::core Threads::Threads)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/jamsocket)
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/jamsocketConfig.cmake.in

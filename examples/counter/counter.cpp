@@ -21,6 +21,10 @@ class SharedCounter {
     context.send_message(jamsocket::broadcast, "new value: " + std::to_string(value_));
   }
 
+  // Only a native server that keeps its rooms needs these two: a module's memory is kept as it is.
+  void save(jamsocket::Writer& writer) const { writer.put(value_); }
+  void load(jamsocket::Reader& reader) { reader.get(value_); }
+
  private:
   std::int64_t value_ = 0;
 };

@@ -56,6 +56,8 @@ struct ServerOptions {
   std::string compression = "off";             ///< permessage-deflate: off, message, context (more memory a client).
   std::uint32_t compression_window_bits = 15;  ///< 9 to 15: a message may refer 2^n bytes back.
   std::vector<std::string> subprotocols{};     ///< The client's first that is among these is accepted.
+  std::string data_dir{};                      ///< Where rooms are kept; empty: they are not.
+  std::string durability = "auto";             ///< none, async, local; auto: local with a data_dir, else none.
   std::string log_level = "info";              ///< debug, info, warn, error, off.
   std::string admin_host = "127.0.0.1";  ///< Of /health, /metrics and /admin; not of this machine only: with a token.
   std::string admin_port = "off";        ///< off, or a port; 0: any free one, which the log names.

@@ -4,8 +4,9 @@
 //
 // A service is one ordinary class. Only the constructor `(std::string_view room_id, Context&)` is
 // required; `connect`, `disconnect`, `message`, `binary` and `timer` are found by concept. The same
-// source compiles into a native server and into a WebAssembly module. No dependencies but the
-// standard library.
+// source compiles into a native server and into a WebAssembly module. A native service whose rooms
+// are kept also has `save(Writer&) const` and `load(Reader&)`: see state.hpp. No dependencies but
+// the standard library.
 
 #pragma once
 
@@ -71,6 +72,8 @@ enum class LogLevel : std::uint32_t { Debug = 0, Info = 1, Warn = 2, Error = 3 }
 #else
 #include <jamsocket/detail/host_context.hpp>
 #endif
+
+#include <jamsocket/state.hpp>
 
 #include <jamsocket/detail/service_concepts.hpp>
 

@@ -33,8 +33,12 @@ namespace jamsocket {
   X(Sends, "sends", "send system calls to clients")                                      \
   X(RoomsMade, "rooms_made", "rooms made")                                               \
   X(RoomsEnded, "rooms_ended", "rooms ended, by their shutdown policy or a failure")     \
-  X(RoomsFailed, "rooms_failed", "rooms that a trap or a limit broke")                   \
+  X(RoomsFailed, "rooms_failed", "rooms that a trap or a limit broke, or set aside")     \
   X(RoomsRefused, "rooms_refused", "rooms not made at the limit")                        \
+  X(RoomsBroughtBack, "rooms_brought_back", "rooms brought back from the store")         \
+  X(RoomsUnreadable, "rooms_unreadable", "times a stored room could not be read")        \
+  X(Checkpoints, "checkpoints", "checkpoints taken of rooms")                            \
+  X(DiskFull, "disk_full", "clients turned away because the disk is nearly full")        \
   X(EventsHandled, "events_handled", "service calls")                                    \
   X(EventsFailed, "events_failed", "service calls ended by a trap or a limit")           \
   X(CallsSlow, "calls_slow", "service calls that ended on a slow thread")                \

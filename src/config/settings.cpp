@@ -77,6 +77,9 @@ bool is_optional_port(std::string_view text) {
   return text == "off" || (error == std::errc() && end == text.data() + text.size() && port <= 65'535);
 }
 bool is_compression(std::string_view text) { return text == "off" || text == "message" || text == "context"; }
+bool is_durability(std::string_view text) {
+  return text == "auto" || text == "none" || text == "async" || text == "local";
+}
 bool is_log_format(std::string_view text) { return text == "auto" || text == "text" || text == "json"; }
 bool is_optimization_level(std::string_view text) {
   return text == "none" || text == "s" || text == "z" || (text.size() == 1 && text[0] >= '0' && text[0] <= '4');
@@ -134,6 +137,9 @@ constexpr std::array kEntries{
           text<JAM_TEXT_FIELD(server.compression)>("off, message or context", is_compression)},
     Entry{"server.compression_window_bits", "", "", "How far back compressed messages may refer: 2^n bytes",
           count<JAM_FIELD(server.compression_window_bits)>(9, 15)},
+    Entry{"server.data", "--data", "",
+          "The folder where rooms are kept, made if it is missing; nothing is kept if not set",
+          path<JAM_TEXT_FIELD(server.data_dir)>(PathKind::Path)},
     Entry{"server.log_level", "--log-level", "LOG_LEVEL", "The least important lines to log",
           text<JAM_TEXT_FIELD(server.log_level)>("debug, info, warn, error or off", is_log_level)},
     Entry{"server.log_format", "--log-format", "",
@@ -156,6 +162,10 @@ constexpr std::array kEntries{
     Entry{"service.shutdown_policy", "-s,--shutdown-policy", "", "When an empty room ends",
           text<JAM_TEXT_FIELD(server.shutdown_policy)>("never, immediate, or <n>sec with a whole number n, like 300sec",
                                                        is_shutdown_policy)},
+    Entry{"service.durability", "--durability", "",
+          "When a room's changes are on disk: never, soon, or before anybody can see them; auto is local with a data "
+          "folder",
+          text<JAM_TEXT_FIELD(server.durability)>("auto, none, async or local", is_durability)},
     Entry{"service.client_headers", "", "", "The headers of the upgrade request that a service may see at connect",
           TextList{.allowed = "names of HTTP headers",
                    .is_allowed = is_header_name,

@@ -14,9 +14,22 @@ using service::EffectKind;
 using service::EventKind;
 using service::Outcome;
 
+namespace {
+
+// A room that ends with fewer behind its checkpoint is brought back from its log about as fast.
+constexpr std::uint64_t kEventsWorthACheckpoint = 16;
+// Measuring a call costs more than a short one takes: one in so many stands for the others.
+constexpr std::uint64_t kTimedEvery = 8;
+
+}  // namespace
+
 Room::Room(std::string id, service::Service& service, const RoomSettings& settings, RoomHost& host)
     : id_(std::move(id)), service_(service), settings_(settings), host_(host), seed_(service::random_seed()) {
   host_.counters().add(Counter::RoomsMade);
+  if (settings_.durability != Durability::None) {
+    JAM_CHECK(host_.journal() != nullptr);
+    durable_ = std::make_unique<Durable>(*this, *host_.journal());
+  }
 }
 
 Room::~Room() = default;
@@ -33,8 +46,17 @@ bool Room::inbox_is_full() {
   return true;
 }
 
+bool Room::is_full() const {
+  return members_.size() + (durable_ ? durable_->arrivals.size() : 0) >= settings_.clients_max;
+}
+
 ClientId Room::join(ClientLink& link, std::unique_ptr<service::ConnectInfo> info) {
   JAM_CHECK(!ended_);
+  if (durable_ && durable_->state == Durable::State::Loading && !durable_->reloading) {
+    // Which numbers are free is not known yet.
+    durable_->arrivals.push_back({.number = ++durable_->last_arrival, .link = &link, .info = std::move(info)});
+    return ClientId{durable_->last_arrival};
+  }
   JAM_CHECK(last_client_ < static_cast<std::uint32_t>(std::numeric_limits<std::int32_t>::max()));
   const ClientId client{++last_client_};
   members_.push_back({.client = client, .link = &link});
@@ -47,6 +69,11 @@ ClientId Room::join(ClientLink& link, std::unique_ptr<service::ConnectInfo> info
 }
 
 void Room::leave(ClientId client) {
+  if (durable_ && !durable_->arrivals.empty()) [[unlikely]] {
+    std::erase_if(durable_->arrivals,
+                  [&](const Durable::Arrival& arrival) { return ClientId{arrival.number} == client; });
+    return;
+  }
   if (const auto gone = forget(client); gone && !gone->leaving) {
     add_event(EventKind::Disconnect, client, {});
   }
@@ -59,7 +86,13 @@ void Room::leave_in_order(ClientId client) {
   add_event(EventKind::Disconnect, client, {});
 }
 
-void Room::message(EventKind kind, ClientId client, std::string_view payload) { add_event(kind, client, payload); }
+void Room::message(EventKind kind, ClientId client, std::string_view payload) {
+  if (durable_ && durable_->journal.is_full()) [[unlikely]] {
+    turn_away(client);
+    return;
+  }
+  add_event(kind, client, payload);
+}
 
 void Room::expect_clients() {
   // A room that ends as soon as it is empty must wait for its first client.
@@ -70,7 +103,7 @@ void Room::expect_clients() {
 
 bool Room::begin_call(ServiceCall& call) {
   JAM_CHECK(!in_call_);
-  if (ended_) {
+  if (ended_ || (durable_ && !durable_->may_run(settings_.gate))) {
     return false;
   }
   if (running_ == nullptr || running_->exhausted()) {
@@ -89,7 +122,7 @@ bool Room::begin_call(ServiceCall& call) {
   call.service = &service_;
   call.instance = instance_.get();
   call.event = running_->take();
-  if (call.event.kind == EventKind::Disconnect) {
+  if (call.event.kind == EventKind::Disconnect && !durable_) {
     // One that left in order was a member until here.
     if (const auto gone = forget(call.event.client)) {
       gone->link->left();
@@ -98,8 +131,13 @@ bool Room::begin_call(ServiceCall& call) {
   call.event.time_ms = last_time_ms_;
   call.event.number = ++last_event_;
   call.event.monitor = &call;
+  call.is_timed = durable_ && last_event_ % kTimedEvery == 0;
   if (instance_ == nullptr) {
     call.start = {.room_id = id_, .seed = seed_, .time_ms = last_time_ms_, .monitor = &call};
+    if (durable_) {
+      call.start.time_ms = durable_->born_ms.value_or(last_time_ms_);
+      call.rebuild = std::move(durable_->rebuild);
+    }
   }
   return true;
 }
@@ -107,6 +145,9 @@ bool Room::begin_call(ServiceCall& call) {
 bool Room::finish_call(ServiceCall& call) {
   in_call_ = false;
   host_.counters().add(Counter::EventsHandled);
+  if (durable_) {
+    return finish_durable(call);
+  }
   if (call.created != nullptr) {
     instance_ = std::move(call.created);
     apply_start(call.start_effects);
@@ -114,11 +155,16 @@ bool Room::finish_call(ServiceCall& call) {
   if (call.outcome != Outcome::Done) [[unlikely]] {
     fail(call);
   } else if (call.event.kind == EventKind::Connect) {
-    admit(call);
+    admit<Part::All>(call.event.client, call.effects);
   } else {
-    apply(call);
+    apply<Part::All>(call.effects);
   }
   call.effects.clear();
+  return leave_inbox();
+}
+
+// Whether more events wait; if not, lets go of what was for them.
+bool Room::leave_inbox() {
   if (has_events()) {
     return true;
   }
@@ -178,48 +224,65 @@ void Room::apply_start(const service::Effects& effects) {
   }
 }
 
-void Room::admit(const ServiceCall& call) {
-  if (call.effects.refused()) {
+template <Room::Part kPart>
+void Room::admit(ClientId client, const service::Effects& effects) {
+  if (effects.refused()) {
     // Forgotten first, so that what `connect` sent to it goes nowhere.
-    const auto gone = forget(call.event.client);
+    const auto gone = forget(client);
     host_.counters().add(Counter::ClientsRefused);
-    apply(call);
+    apply<kPart>(effects);
     if (gone) {
-      const auto refusal = std::ranges::find(call.effects.list(), EffectKind::Refuse, &Effect::kind);
-      gone->link->refused(call.effects.bytes_of(*refusal));
+      const auto refusal = std::ranges::find(effects.list(), EffectKind::Refuse, &Effect::kind);
+      gone->link->refused(effects.bytes_of(*refusal));
     }
     return;
   }
   // The client may have gone while the call ran: its Disconnect event waits already.
-  if (const auto member = find(call.event.client); member != members_.end()) {
+  if (const auto member = find(client); member != members_.end()) {
     host_.counters().add(Counter::ClientsJoined);
     member->link->admitted();
   }
-  apply(call);
+  apply<kPart>(effects);
 }
 
-void Room::apply(const ServiceCall& call) {
-  for (const Effect& effect : call.effects.list()) {
-    const std::string_view bytes = call.effects.bytes_of(effect);
+template <Room::Part kPart>
+void Room::apply(const service::Effects& effects) {
+  constexpr bool kInside = kPart != Part::Outside;
+  constexpr bool kOutside = kPart != Part::Inside;
+  for (const Effect& effect : effects.list()) {
+    const std::string_view bytes = effects.bytes_of(effect);
     switch (effect.kind) {
       case EffectKind::SendText:
       case EffectKind::SendBinary:
-        send(effect, bytes);
+        if constexpr (kOutside) {
+          send(effect, bytes);
+        }
         break;
       case EffectKind::SetTimer:
-        set_timer(effect);
+        if constexpr (kInside) {
+          set_timer(effect);
+        }
         break;
       case EffectKind::Close:
-        close_client(ClientId{static_cast<std::uint32_t>(effect.recipient.code())}, effect.close_code, bytes);
+        if constexpr (kOutside) {
+          close_client(ClientId{static_cast<std::uint32_t>(effect.recipient.code())}, effect.close_code, bytes);
+        }
         break;
       case EffectKind::Log:
-        write_log(effect, bytes);
+        if constexpr (kInside) {
+          write_log(effect, bytes);
+        }
         break;
       case EffectKind::Refuse:
         break;
     }
   }
 }
+
+// For room_durable.cpp.
+template void Room::apply<Room::Part::Inside>(const service::Effects& effects);
+template void Room::apply<Room::Part::Outside>(const service::Effects& effects);
+template void Room::admit<Room::Part::Outside>(ClientId client, const service::Effects& effects);
 
 void Room::send(const Effect& effect, std::string_view payload) {
   const std::int64_t recipient = effect.recipient.code();
@@ -318,6 +381,9 @@ void Room::start_afresh() {
 }
 
 void Room::check_idle() {
+  if (durable_ && (durable_->state != Durable::State::Ready || !durable_->is_settled())) {
+    return;  // What it waits for leads here again.
+  }
   if (closing_ && !ended_ && members_.empty()) {
     end();
     return;
@@ -334,7 +400,8 @@ void Room::check_idle() {
 }
 
 void Room::end_if_idle() {
-  if (members_.empty() && !has_events() && !in_call_) {
+  const bool is_settled = !durable_ || (durable_->state == Durable::State::Ready && durable_->is_settled());
+  if (members_.empty() && !has_events() && !in_call_ && is_settled) {
     end();
   } else {
     // Events of a room without clients (a timer) are under way: they lead to check_idle again.
@@ -343,6 +410,9 @@ void Room::end_if_idle() {
 }
 
 void Room::end() {
+  if (durable_ && instance_ != nullptr && durable_->events_since >= kEventsWorthACheckpoint) {
+    checkpoint();
+  }
   host_.counters().add(Counter::RoomsEnded);
   ended_ = true;
   instance_.reset();

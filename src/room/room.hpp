@@ -21,6 +21,7 @@
 #include "base/counters.hpp"
 #include "base/log.hpp"
 #include "io/timer_heap.hpp"
+#include "room/durable.hpp"
 #include "room/inbox.hpp"
 #include "room/message.hpp"
 #include "room/policy.hpp"
@@ -54,6 +55,12 @@ class ClientLink {
   /// The room's inbox is no longer full.
   virtual void resume_reading() = 0;
   [[nodiscard]] virtual LinkFacts facts() const { return {}; }
+  /// The client's number: what `join` returned stood for it while the room was being looked up.
+  virtual void numbered(ClientId client) = 0;
+  /// There is no such room, as looking it up has shown. The room has forgotten the client.
+  virtual void room_unknown() = 0;
+  /// The room cannot go on for now; trying later may work. The room has forgotten the client.
+  virtual void unavailable(std::string_view reason) = 0;
 };
 
 /// What a room needs of its shard.
@@ -72,6 +79,8 @@ class RoomHost {
   [[nodiscard]] virtual InboxPool& inboxes() = 0;
   [[nodiscard]] virtual Counters& counters() = 0;
   [[nodiscard]] virtual Logger& logger() = 0;
+  /// Of the shard; null: nothing is kept.
+  [[nodiscard]] virtual store::Journal* journal() = 0;
 };
 
 /// The same for all rooms of a service.
@@ -82,6 +91,10 @@ struct RoomSettings {
   /// After a failure: whether the id stays valid and waits for its next client (rooms that were made
   /// explicitly), or the room is over (rooms that joining makes).
   enum class AfterFailure : std::uint8_t { End, StartAfresh } after_failure = AfterFailure::End;
+
+  Durability durability = Durability::None;
+  CheckpointPolicy checkpoints;
+  GateLimits gate;
 };
 
 class Room {
@@ -93,9 +106,19 @@ class Room {
 
   [[nodiscard]] const std::string& id() const { return id_; }
   [[nodiscard]] std::size_t client_count() const { return members_.size(); }
-  [[nodiscard]] bool is_full() const { return members_.size() >= settings_.clients_max; }
+  [[nodiscard]] bool is_full() const;
   /// Whether its clients should not be read for now; each gets `resume_reading` when that has passed.
   [[nodiscard]] bool inbox_is_full();
+
+  // Of a durable room, behind the constructor:
+  /// Asks the store for what it has of the room.
+  void load(WhenMissing when_missing);
+  /// The same as `load(Create)`, whatever it was asked for first, with an answer; one at a time.
+  void create(std::move_only_function<void(Created)> answer);
+  /// Whether somebody may come: a sentence if not.
+  [[nodiscard]] std::optional<std::string_view> refusal() const;
+  /// When its timer is due, in Unix milliseconds, for one that has ended and is stored; 0: it has none.
+  [[nodiscard]] std::int64_t sleeps_until_ms() const { return durable_ ? durable_->side.timer_ms : 0; }
 
   /// The client is a member at once; its `link` hears `admitted`, `refused` or `room_failed` later.
   ClientId join(ClientLink& link, std::unique_ptr<service::ConnectInfo> info);
@@ -136,6 +159,8 @@ class Room {
   SteadyTime slow_until{};
 
  private:
+  friend class Durable;
+
   struct Member {
     ClientId client;
     ClientLink* link;
@@ -165,9 +190,14 @@ class Room {
   std::vector<Member>::iterator find(ClientId client);
   std::optional<Member> forget(ClientId client);
 
+  /// What of an event's effects: those inside the room (timer, log), those outside (all that clients see), or all.
+  enum class Part : std::uint8_t { All, Inside, Outside };
+
   void apply_start(const service::Effects& effects);
-  void admit(const ServiceCall& call);
-  void apply(const ServiceCall& call);
+  template <Part kPart>
+  void apply(const service::Effects& effects);
+  template <Part kPart>
+  void admit(ClientId client, const service::Effects& effects);
   void send(const service::Effect& effect, std::string_view payload);
   void set_timer(const service::Effect& effect);
   void write_log(const service::Effect& effect, std::string_view text);
@@ -177,6 +207,27 @@ class Room {
   void end_if_idle();
   void end();
   void resume_readers();
+  bool leave_inbox();
+
+  // room_durable.cpp
+  bool finish_durable(ServiceCall& call);
+  [[nodiscard]] bool take_instance(ServiceCall& call);
+  void store_birth(std::int64_t time_ms);
+  void record(const service::Event& event, EventOutcome outcome, service::Effects effects, Durable::Gated::What what);
+  void undo(ServiceCall& call);
+  [[nodiscard]] bool failed_too_often();
+  void checkpoint_if_due();
+  void checkpoint();
+  void on_committed();
+  void release(const Durable::Gated& gated);
+  void release_undone(const Durable::Gated& gated);
+  void on_found(Result<std::optional<store::StoredRoom>> stored);
+  void on_missing();
+  void come_back(std::unique_ptr<Rebuild> rebuild);
+  void let_arrivals_in();
+  void turn_away(ClientId client);
+  void set_aside(std::string_view reason);
+  void come_from_aside();
 
   std::string id_;
   service::Service& service_;
@@ -201,6 +252,7 @@ class Room {
   ShutdownTimer on_shutdown_timer_{*this};
   io::TimerNode service_timer_{on_service_timer_};
   io::TimerNode shutdown_timer_{on_shutdown_timer_};
+  std::unique_ptr<Durable> durable_;  ///< Null: nothing of it is kept.
 };
 
 }  // namespace jamsocket::room

@@ -73,6 +73,7 @@ class FakeHost final : public RoomHost, public SlowCallHost {
   InboxPool& inboxes() override { return pool; }
   Counters& counters() override { return counter_set; }
   Logger& logger() override { return log; }
+  store::Journal* journal() override { return nullptr; }
 
   void run() {
     while (!queue.empty()) {
@@ -118,6 +119,9 @@ struct FakeClient final : ClientLink {
   }
   void left() override { heard.emplace_back("<left>"); }
   void resume_reading() override { ++resumed; }
+  void numbered(ClientId) override {}
+  void room_unknown() override { heard.emplace_back("<unknown>"); }
+  void unavailable(std::string_view) override { heard.emplace_back("<unavailable>"); }
 
   std::vector<std::string> heard;
   io::OutputArena arena;

@@ -2,11 +2,13 @@
 
 #include <utility>
 
+#include "base/clock.hpp"
+
 namespace jamsocket::room {
 
 void ServiceCall::run() {
   if (instance == nullptr) {
-    auto made = service->create(start, start_effects);
+    auto made = rebuild ? room::run(*rebuild, *service, start_effects, this) : service->create(start, start_effects);
     if (!made) {
       outcome = made.error().outcome;
       fault = std::move(made).error();
@@ -15,7 +17,9 @@ void ServiceCall::run() {
     created = std::move(*made);
     instance = created.get();
   }
+  const auto before = is_timed ? thread_cpu_time() : std::chrono::nanoseconds{};
   outcome = instance->handle(event, effects);
+  cpu_time = is_timed ? thread_cpu_time() - before : std::chrono::nanoseconds{};
   if (outcome != service::Outcome::Done) [[unlikely]] {
     fault = instance->fault();
   }

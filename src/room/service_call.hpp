@@ -8,9 +8,11 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 
+#include "room/rebuild.hpp"
 #include "service/service.hpp"
 
 namespace jamsocket::room {
@@ -39,6 +41,7 @@ struct ServiceCall final : service::CallMonitor {
   service::Service* service = nullptr;
   service::ServiceInstance* instance = nullptr;  ///< Null: `run` makes one first.
   service::RoomStart start;                      ///< For that.
+  std::unique_ptr<Rebuild> rebuild;              ///< If set, that brings the instance back instead.
   service::Event event;
 
   std::unique_ptr<service::ServiceInstance> created;  ///< What `run` made.
@@ -47,9 +50,11 @@ struct ServiceCall final : service::CallMonitor {
   service::Outcome outcome = service::Outcome::Done;
   service::Fault fault;  ///< Where the outcome is not Done.
 
-  Place place = Place::Loop;          ///< Written by the thread of the call only.
-  bool ran_long = false;              ///< The same.
-  std::atomic<bool> must_end{false};  ///< Set by the loop; looked at while the call runs long.
+  Place place = Place::Loop;            ///< Written by the thread of the call only.
+  bool ran_long = false;                ///< The same.
+  bool is_timed = false;                ///< Whether `run` is to measure what it costs.
+  std::chrono::nanoseconds cpu_time{};  ///< Of the event, if so.
+  std::atomic<bool> must_end{false};    ///< Set by the loop; looked at while the call runs long.
 
   /// Makes the instance if there is none, and hands it the event.
   void run();

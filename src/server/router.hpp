@@ -50,6 +50,8 @@ struct Files {
 [[nodiscard]] http::Response too_many_rooms(std::uint32_t rooms_max);
 inline constexpr std::string_view kRoomUnknown = "The requested room does not exist.";
 inline constexpr std::string_view kRoomFull = "The room has as many clients as it may have; try later.";
+inline constexpr std::string_view kRoomUnreadable =
+    "What is stored of the room cannot be read; the server's log says why.";
 inline constexpr std::string_view kStopping = "The server is stopping; try another or try later.";
 
 }  // namespace jamsocket::server

@@ -1,6 +1,10 @@
 #include "server/server.hpp"
 
+#include <fmt/format.h>
+
 #include <atomic>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <latch>
 #include <utility>
@@ -14,6 +18,7 @@
 #include "server/shard.hpp"
 #include "server/static_files.hpp"
 #include "service/random.hpp"
+#include "store/sqlite_store.hpp"
 #include "ws/handshake.hpp"
 
 namespace jamsocket::server {
@@ -25,6 +30,8 @@ Result<std::unique_ptr<const StaticFiles>> open_files(const std::string& directo
   }
   return std::make_unique<const StaticFiles>(JAM_TRY(StaticFiles::open(directory)));
 }
+
+constexpr int kExitStoreBroken = 3;
 
 std::uint64_t random_secret() {
   const service::Seed bytes = service::random_seed();
@@ -59,6 +66,41 @@ class RunningServer final : public Server, private AdminTarget {
     }
   }
 
+  // Nobody may hear of what was not kept: the process ends where it stands.
+  static void end_process(const Error& error) {
+    const std::string line =
+        fmt::format("jamsocket: rooms can no longer be kept, so the server ends at once: {}\n", error.message);
+    std::fputs(line.c_str(), stderr);
+    std::fflush(stderr);
+    std::_Exit(kExitStoreBroken);
+  }
+
+  Result<void> open_store() {
+    if (settings_.room.durability == room::Durability::None) {
+      return {};
+    }
+    if (const auto obstacles = service_->obstacles_to_capture(); !obstacles.empty()) {
+      return fail(ErrorCode::InvalidArgument,
+                  fmt::format("rooms of the service {} cannot be kept: {}; durability = \"none\" serves it without",
+                              service_->name(), obstacles.front()));
+    }
+    store_ = JAM_TRY(store::SqliteStore::open(settings_.data_dir, {}, surroundings_.logger, end_process));
+    shared_.store = store_.get();
+    return {};
+  }
+
+  void wake_sleeping_rooms() {
+    if (store_ == nullptr) {
+      return;
+    }
+    for (store::SleepingRoom& room : store_->sleeping()) {
+      if (room.name.service == service_->name()) {
+        Shard& owner = *shards_[shared_.room_hash(room.name.id) % shards_.size()];
+        owner.post([id = std::move(room.name.id), at = room.timer_ms](Shard& self) { self.wake_at(id, at); });
+      }
+    }
+  }
+
   Result<void> start() override {
     if (!shards_.empty()) {
       return fail(ErrorCode::InvalidArgument, "the server was started before");
@@ -66,6 +108,7 @@ class RunningServer final : public Server, private AdminTarget {
     // RFC 6455's own example: a hash that fails shows here and not at the first client, which need not wait for
     // the library's pages either.
     JAM_CHECK(ws::accept_key("dGhlIHNhbXBsZSBub25jZQ==") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    JAM_TRY_VOID(open_store());
     site_ = JAM_TRY(open_files(settings_.static_dir));
     client_ = JAM_TRY(open_files(settings_.client_dir));
     shared_.files = {.site = site_.get(), .client = client_.get()};
@@ -78,6 +121,7 @@ class RunningServer final : public Server, private AdminTarget {
       shards_.push_back(JAM_TRY(Shard::create(i, shared_)));
       shards_.back()->post([this](Shard& shard) { shard.listen(*listener_); });
     }
+    wake_sleeping_rooms();
     for (const auto& shard : shards_) {
       threads_.start(*shard);
     }
@@ -162,6 +206,9 @@ class RunningServer final : public Server, private AdminTarget {
 
   void join_threads() {
     threads_.join();
+    if (store_ != nullptr) {
+      store_->stop();  // While the shards are there to be told.
+    }
     if (listener_) {
       listener_->close();
     }
@@ -173,6 +220,7 @@ class RunningServer final : public Server, private AdminTarget {
   std::unique_ptr<const StaticFiles> site_;
   std::unique_ptr<const StaticFiles> client_;
   std::optional<io::Listener> listener_;
+  std::unique_ptr<store::SqliteStore> store_;
   std::atomic<std::uint32_t> connection_count_{0};
   std::atomic<std::uint32_t> room_count_{0};
   std::vector<std::unique_ptr<Shard>> shards_;

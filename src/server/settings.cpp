@@ -52,6 +52,25 @@ Result<ws::DeflateOptions> deflate_options(const ServerOptions& options) {
   return deflate;
 }
 
+Result<room::Durability> durability(const ServerOptions& options) {
+  const bool has_folder = !options.data_dir.empty();
+  if (options.durability == "auto") {
+    return has_folder ? room::Durability::Local : room::Durability::None;
+  }
+  if (options.durability == "none") {
+    return room::Durability::None;
+  }
+  if (options.durability != "async" && options.durability != "local") {
+    return fail(ErrorCode::InvalidArgument, fmt::format("durability '{}' is not one of auto, none, async, local",
+                                                        escape_for_log(options.durability, 40)));
+  }
+  if (!has_folder) {
+    return fail(ErrorCode::InvalidArgument,
+                fmt::format("durability '{}' needs a data directory (--data DIR)", options.durability));
+  }
+  return options.durability == "async" ? room::Durability::Async : room::Durability::Local;
+}
+
 Result<session::SessionSettings> session_settings(const ServerOptions& options) {
   using namespace std::chrono_literals;
   const ServerLimits& limits = options.limits;
@@ -125,6 +144,8 @@ Result<Settings> Settings::from(const ServerOptions& options) {
   settings.room.clients_max = limits.clients_per_room_max;
   settings.room.after_failure = settings.strategy.joining_makes_rooms() ? room::RoomSettings::AfterFailure::End
                                                                         : room::RoomSettings::AfterFailure::StartAfresh;
+  settings.room.durability = JAM_TRY(durability(options));
+  settings.data_dir = options.data_dir;
   settings.session = JAM_TRY(session_settings(options));
   JAM_TRY_VOID(check_range("drain_timeout", options.drain_timeout, 0ms, 24h));
   settings.drain_timeout = options.drain_timeout;

@@ -46,6 +46,7 @@ struct Settings {
   HttpSettings http;
   service::EffectLimits effects;
   Milliseconds drain_timeout{30'000};
+  std::string data_dir;  ///< Empty: nothing is kept.
   std::string static_dir;
   std::string client_dir;
   std::vector<std::string> client_headers;  ///< Lower case.

@@ -44,6 +44,11 @@ Shard::Shard(std::size_t number, const Shared& shared, std::unique_ptr<io::Event
       call_(make_call()) {
   read_clock();
   next_sweep_ = now_;
+  if (shared.store != nullptr) {
+    journal_.emplace(*shared.store, [this](std::move_only_function<void()> task) {
+      post([run = std::move(task)](Shard&) mutable { run(); });
+    });
+  }
 }
 
 Shard::~Shard() = default;
@@ -171,6 +176,9 @@ std::unique_ptr<room::ServiceCall> Shard::make_call() {
 }
 
 void Shard::end_turn() {
+  if (journal_) {
+    flush_journal();
+  }
   // By index: a session's end of turn may touch another one.
   for (std::size_t i = 0; i < touched_.size(); ++i) {
     touched_[i]->end_turn();
@@ -278,7 +286,12 @@ void Shard::runnable(room::Room& room) {
   runnable_.push_back(&room);
 }
 
-void Shard::room_ended(room::Room& room) { rooms_.retire(room); }
+void Shard::room_ended(room::Room& room) {
+  if (room.sleeps_until_ms() != 0) {
+    wake_at(room.id(), room.sleeps_until_ms());
+  }
+  rooms_.retire(room);
+}
 
 void Shard::touched(session::ClientSession& session) { touched_.push_back(&session); }
 

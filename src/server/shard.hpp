@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -33,6 +34,7 @@
 #include "server/settings.hpp"
 #include "server/task_stack.hpp"
 #include "session/client_session.hpp"
+#include "store/journal.hpp"
 
 namespace jamsocket::server {
 
@@ -50,6 +52,7 @@ struct Shared {
   std::atomic<std::uint32_t>& connection_count;
   std::atomic<std::uint32_t>& room_count;
   LoopThreads& threads;
+  store::Store* store = nullptr;  ///< Null: nothing is kept.
 };
 
 class Shard final : public LoopOwner,
@@ -77,6 +80,8 @@ class Shard final : public LoopOwner,
   void drain();
   /// Drops everything and ends.
   void end();
+  /// Wakes a stored room of this shard when its timer is due.
+  void wake_at(std::string room_id, std::int64_t unix_ms);
 
   // For operators, to be posted:
   [[nodiscard]] std::size_t room_count() const { return rooms_.size(); }
@@ -104,6 +109,7 @@ class Shard final : public LoopOwner,
   [[nodiscard]] room::InboxPool& inboxes() override { return inboxes_; }
   [[nodiscard]] Counters& counters() override { return counters_; }
   [[nodiscard]] Logger& logger() override { return shared_.logger; }
+  [[nodiscard]] store::Journal* journal() override { return journal_ ? &*journal_ : nullptr; }
   // SessionHost
   [[nodiscard]] std::span<char> receive_buffer() override { return receive_buffer_; }
   [[nodiscard]] const session::SessionSettings& session_settings() const override { return shared_.settings.session; }
@@ -152,8 +158,12 @@ class Shard final : public LoopOwner,
   void answer(std::uint64_t connection, const http::Response& response);
   [[nodiscard]] Shard& owner_of(std::string_view room_id);
   void join(const std::string& room_id, session::Upgraded upgraded, std::unique_ptr<service::ConnectInfo> info);
-  [[nodiscard]] http::Response make_room(const std::string& room_id);
+  using Reply = std::move_only_function<void(http::Response)>;
+  void make_room(const std::string& room_id, Reply reply);
+  room::Room* make(const std::string& room_id, room::WhenMissing when_missing);
   void make_room_for(std::uint64_t connection, std::string room_id);
+  void flush_journal();
+  void wake_sleepers();
   void generate_room_for(std::uint64_t connection, unsigned attempts_left);
   void stop_accepting();
   void close_some_clients();
@@ -195,6 +205,11 @@ class Shard final : public LoopOwner,
   std::vector<session::ClientSession*> touched_;
   std::size_t sweep_at_ = 0;
   SteadyTime next_sweep_;
+
+  std::optional<store::Journal> journal_;
+  io::CallbackTimer journal_timer_{[this] { journal_->flush(); }};
+  std::multimap<std::int64_t, std::string> sleepers_;  ///< Stored rooms by when their timer is due.
+  io::CallbackTimer sleepers_timer_{[this] { wake_sleepers(); }};
 
   std::unique_ptr<Acceptor> acceptor_;
   std::size_t most_held_ = 0;  ///< Rooms and sessions, since freed memory was last given back.

@@ -17,6 +17,9 @@ constexpr unsigned kGenerateAttempts = 16;
 constexpr std::size_t kDrainBatchMin = 64;
 constexpr std::size_t kDrainBatches = 20;
 constexpr Milliseconds kDrainPause{50};
+// What nobody waits for is handed to the store after so long, or when there is so much.
+constexpr Milliseconds kJournalPause{10};
+constexpr std::size_t kJournalBytes = std::size_t{256} << 10U;
 
 template <class... Ts>
 struct Overloaded : Ts... {
@@ -102,47 +105,70 @@ void Shard::join(const std::string& room_id, session::Upgraded upgraded, std::un
     return;
   }
   room::Room* room = rooms_.find(room_id);
-  if (room == nullptr && !shared_.settings.strategy.joining_makes_rooms()) {
+  const bool joining_makes = shared_.settings.strategy.joining_makes_rooms();
+  const bool may_be_stored = shared_.settings.room.durability != room::Durability::None;
+  if (room == nullptr && !joining_makes && !may_be_stored) {
     session.reject(404, kRoomUnknown);
     return;
   }
   if (room == nullptr) {
-    room = rooms_.make(room_id, shared_.service, shared_.settings.room, *this);
+    room = make(room_id, joining_makes ? room::WhenMissing::Make : room::WhenMissing::Refuse);
   }
   if (room == nullptr) {
-    counters_.add(Counter::RoomsRefused);
     session.reject(503, too_many_rooms(shared_.settings.rooms_max).body);
   } else if (room->is_full()) {
     session.reject(503, kRoomFull);
+  } else if (const auto refusal = room->refusal()) {
+    session.reject(503, *refusal);
   } else {
     session.join(*room, std::move(info));
   }
 }
 
-http::Response Shard::make_room(const std::string& room_id) {
-  if (phase_ != Phase::Running) {
-    return http::text_response(503, kStopping);
-  }
-  if (rooms_.find(room_id) != nullptr) {
-    return room_exists();
-  }
+room::Room* Shard::make(const std::string& room_id, room::WhenMissing when_missing) {
   room::Room* room = rooms_.make(room_id, shared_.service, shared_.settings.room, *this);
   if (room == nullptr) {
     counters_.add(Counter::RoomsRefused);
-    return too_many_rooms(shared_.settings.rooms_max);
+  } else if (shared_.settings.room.durability != room::Durability::None) {
+    room->load(when_missing);
   }
-  room->expect_clients();
-  return room_made(room_id);
+  return room;
+}
+
+void Shard::make_room(const std::string& room_id, Reply reply) {
+  if (phase_ != Phase::Running) {
+    reply(http::text_response(503, kStopping));
+    return;
+  }
+  const bool is_durable = shared_.settings.room.durability != room::Durability::None;
+  room::Room* room = rooms_.find(room_id);
+  if (room != nullptr && !is_durable) {
+    reply(room_exists());
+    return;
+  }
+  if (room == nullptr) {
+    room = make(room_id, room::WhenMissing::Create);
+  }
+  if (room == nullptr) {
+    reply(too_many_rooms(shared_.settings.rooms_max));
+  } else if (!is_durable) {
+    room->expect_clients();
+    reply(room_made(room_id));
+  } else {
+    room->create([room_id, reply = std::move(reply)](room::Created created) mutable {
+      reply(created == room::Created::Yes             ? room_made(room_id)
+            : created == room::Created::ExistsAlready ? room_exists()
+                                                      : http::text_response(503, kRoomUnreadable));
+    });
+  }
 }
 
 void Shard::make_room_for(std::uint64_t connection, std::string room_id) {
   Shard& owner = owner_of(room_id);
-  if (&owner == this) {
-    answer(connection, make_room(room_id));
-    return;
-  }
   owner.post([connection, room_id = std::move(room_id), &asker = *this](Shard& shard) {
-    asker.post([connection, response = shard.make_room(room_id)](Shard& self) { self.answer(connection, response); });
+    shard.make_room(room_id, [connection, &asker](http::Response response) {
+      asker.post([connection, response = std::move(response)](Shard& self) { self.answer(connection, response); });
+    });
   });
 }
 
@@ -150,16 +176,48 @@ void Shard::generate_room_for(std::uint64_t connection, unsigned attempts_left) 
   std::string room_id = shared_.settings.strategy.generate_id();
   Shard& owner = owner_of(room_id);
   owner.post([connection, room_id = std::move(room_id), attempts_left, &asker = *this](Shard& shard) {
-    asker.post([connection, attempts_left, response = shard.make_room(room_id)](Shard& self) {
-      if (response.status == 409 && attempts_left > 1) {
-        self.generate_room_for(connection, attempts_left - 1);
-      } else if (response.status == 409) {
-        self.answer(connection, http::text_response(503, "No free room id was found; use a longer room strategy."));
-      } else {
-        self.answer(connection, response);
-      }
+    shard.make_room(room_id, [connection, attempts_left, &asker](http::Response response) {
+      asker.post([connection, attempts_left, response = std::move(response)](Shard& self) {
+        if (response.status == 409 && attempts_left > 1) {
+          self.generate_room_for(connection, attempts_left - 1);
+        } else if (response.status == 409) {
+          self.answer(connection, http::text_response(503, "No free room id was found; use a longer room strategy."));
+        } else {
+          self.answer(connection, response);
+        }
+      });
     });
   });
+}
+
+void Shard::flush_journal() {
+  // What nobody waits for may wait for more of it to come.
+  const bool is_async = shared_.settings.room.durability == room::Durability::Async;
+  if (!is_async || journal_->open_bytes() >= kJournalBytes || phase_ != Phase::Running) {
+    journal_->flush();
+  } else if (journal_->has_open() && !journal_timer_.node().is_scheduled()) {
+    timers_.schedule(journal_timer_.node(), now_ + kJournalPause);
+  }
+}
+
+void Shard::wake_at(std::string room_id, std::int64_t unix_ms) {
+  sleepers_.emplace(unix_ms, std::move(room_id));
+  const Milliseconds left{std::max<std::int64_t>(sleepers_.begin()->first - unix_ms_, 0)};
+  timers_.schedule(sleepers_timer_.node(), now_ + left);
+}
+
+void Shard::wake_sleepers() {
+  while (!sleepers_.empty() && sleepers_.begin()->first <= unix_ms_ && phase_ == Phase::Running) {
+    const std::string room_id = std::move(sleepers_.begin()->second);
+    sleepers_.erase(sleepers_.begin());
+    if (rooms_.find(room_id) == nullptr) {
+      make(room_id, room::WhenMissing::Refuse);  // Over the limit of rooms it wakes with its next client.
+    }
+  }
+  if (!sleepers_.empty()) {
+    const Milliseconds left{std::max<std::int64_t>(sleepers_.begin()->first - unix_ms_, 1)};
+    timers_.schedule(sleepers_timer_.node(), now_ + left);
+  }
 }
 
 void Shard::drain() {
@@ -202,7 +260,8 @@ void Shard::close_some_clients() {
 void Shard::check_drained() {
   const bool clients_are_gone = sessions_.empty() && connections_.empty();
   const bool rooms_are_done = (runnable_.empty() && waiting_for_slow_.empty()) || phase_ == Phase::Ending;
-  if (phase_ != Phase::Running && clients_are_gone && rooms_are_done && slow_calls_.empty()) {
+  const bool all_is_kept = !journal_ || journal_->is_idle() || phase_ == Phase::Ending;
+  if (phase_ != Phase::Running && clients_are_gone && rooms_are_done && all_is_kept && slow_calls_.empty()) {
     phase_ = Phase::Ended;
   }
 }

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "jamsocket/service.hpp"
@@ -65,6 +66,14 @@ class Effects {
   /// Whether `refuse` was called.
   [[nodiscard]] bool refused() const { return refused_; }
 
+  /// All of it, leaving nothing behind.
+  [[nodiscard]] Effects take() {
+    Effects taken(limits_);
+    std::swap(taken, *this);
+    return taken;
+  }
+  /// What it holds in memory.
+  [[nodiscard]] std::size_t bytes() const { return bytes_.size() + list_.size() * sizeof(Effect); }
   /// Forgets all; keeps a modest capacity.
   void clear();
 

@@ -52,6 +52,7 @@ struct Event {
   std::int64_t time_ms = 0;                   ///< Unix time; never goes back within a room.
   std::uint64_t number = 0;                   ///< 1, 2, ... within the room; 0 is its start.
   CallMonitor* monitor = nullptr;             ///< May be null; no part of what happened.
+  bool replayed = false;                      ///< Ran within its budgets before: they do not count again.
 };
 
 /// A room's secret, from which its random bytes come.

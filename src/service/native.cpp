@@ -109,7 +109,7 @@ class NativeInstance final : public ServiceInstance {
 
   Fault construct(const detail::NativeServiceFactory& factory, std::int64_t time_ms, Effects& effects) {
     EventContext context(room_id_, time_ms, EventKind::Timer, EventRandom(seed_, 0), effects);
-    return contain([&] { service_ = factory(room_id_, context); });
+    return contain([&] { service_ = factory.make(room_id_, context); });
   }
 
   Outcome handle(const Event& event, Effects& effects) override {
@@ -123,6 +123,24 @@ class NativeInstance final : public ServiceInstance {
   }
 
   [[nodiscard]] const Fault& fault() const override { return fault_; }
+
+  [[nodiscard]] Outcome capture(std::string& state) const override {
+    Writer writer;
+    const Fault fault = contain([&] { service_->save(writer); });
+    state += writer.bytes();
+    return fault.outcome;
+  }
+
+  Fault load(std::string_view state) {
+    Reader reader(state);
+    Fault fault = contain([&] { service_->load(reader); });
+    if (fault.outcome == Outcome::Done && (!reader.ok() || !reader.at_end())) {
+      fault = {Outcome::Trap,
+               reader.ok() ? "load did not read all that save wrote" : "load asked for more than save wrote",
+               {}};
+    }
+    return fault;
+  }
 
  private:
   void dispatch(const Event& event, Context& context) {
@@ -165,6 +183,28 @@ class NativeServiceType final : public Service {
     }
     return instance;
   }
+
+  [[nodiscard]] std::expected<std::unique_ptr<ServiceInstance>, Fault> restore(const RoomStart& start,
+                                                                               std::string_view state) override {
+    auto instance = std::make_unique<NativeInstance>(std::string(start.room_id), start.seed);
+    Effects nobody_hears;
+    Fault fault = instance->construct(factory_, start.time_ms, nobody_hears);
+    if (fault.outcome == Outcome::Done) {
+      fault = instance->load(state);
+    }
+    if (fault.outcome != Outcome::Done) {
+      return std::unexpected(std::move(fault));
+    }
+    return instance;
+  }
+
+  [[nodiscard]] std::vector<std::string> obstacles_to_capture() const override {
+    if (factory_.savable) {
+      return {};
+    }
+    return {"its class has no save(jamsocket::Writer&) const and load(jamsocket::Reader&)"};
+  }
+  [[nodiscard]] std::string_view version() const override { return "native"; }
 
  private:
   std::string name_;

@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 #include "service/effects.hpp"
@@ -45,6 +46,10 @@ class ServiceInstance {
   virtual Outcome handle(const Event& event, Effects& effects) = 0;
   /// After an outcome other than Done: why. Valid until the instance is destroyed.
   [[nodiscard]] virtual const Fault& fault() const = 0;
+  /// Appends all of its state to `state`, for `Service::restore`. Between events only, and only where the
+  /// service has no obstacles.
+  /// @return Done, or why not; the instance goes on either way.
+  [[nodiscard]] virtual Outcome capture(std::string& /*state*/) const { return Outcome::Trap; }
 };
 
 class Service {
@@ -55,6 +60,18 @@ class Service {
   /// @return the instance, or why it could not start (the guest may have run, and trapped).
   [[nodiscard]] virtual std::expected<std::unique_ptr<ServiceInstance>, Fault> create(const RoomStart& start,
                                                                                       Effects& effects) = 0;
+  /// A room as it was when `state` was captured; `start` as it was then. Its constructor or its start
+  /// function may run, with no effect.
+  [[nodiscard]] virtual std::expected<std::unique_ptr<ServiceInstance>, Fault> restore(const RoomStart& /*start*/,
+                                                                                       std::string_view /*state*/) {
+    return std::unexpected(Fault{Outcome::Trap, "the service cannot put a room back", {}});
+  }
+  /// Why its rooms cannot be captured and restored, a sentence each; none: they can.
+  [[nodiscard]] virtual std::vector<std::string> obstacles_to_capture() const {
+    return {"it does not say how its rooms are saved"};
+  }
+  /// Names the code: a room that was captured under another version may mean nothing to this one.
+  [[nodiscard]] virtual std::string_view version() const { return {}; }
 };
 
 }  // namespace jamsocket::service

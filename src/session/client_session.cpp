@@ -84,6 +84,22 @@ void ClientSession::room_failed() {
   }
 }
 
+void ClientSession::room_unknown() {
+  room_ = nullptr;
+  reject(404, "The requested room does not exist.");
+}
+
+void ClientSession::unavailable(std::string_view reason) {
+  room_ = nullptr;
+  if (state_ == State::Joining) {
+    reject(503, reason);
+  } else if (state_ == State::Open) {
+    start_close(close_code::kTryLater, reason);
+  } else if (state_ == State::Leaving) {
+    say_last_and_linger();
+  }
+}
+
 void ClientSession::push(room::Message& message) {
   if ((state_ != State::Open && state_ != State::Leaving) || overflowed_) {
     return;

@@ -118,6 +118,9 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   void left() override;
   void resume_reading() override;
   [[nodiscard]] room::LinkFacts facts() const override;
+  void numbered(ClientId client) override { client_ = client; }
+  void room_unknown() override;
+  void unavailable(std::string_view reason) override;
   // TimerTarget
   void on_timer() override;
 

@@ -28,6 +28,17 @@ std::size_t GuestMemory::size_bytes() {
   return size_bytes_;
 }
 
+bool GuestMemory::grow_to(std::size_t bytes) {
+  constexpr std::size_t kWasmPageBytes = std::size_t{64} << 10U;
+  const std::size_t now = size_bytes();
+  if (bytes < now || bytes % kWasmPageBytes != 0) {
+    return false;
+  }
+  std::uint64_t before = 0;
+  const ErrorHandle error(wasmtime_memory_grow(context_, &memory_, (bytes - now) / kWasmPageBytes, &before));
+  return !error && size_bytes() == bytes;
+}
+
 bool CallWatch::tick() {
   const SteadyTime now = SystemClock{}.steady();
   if (++ticks_ == 1) {
@@ -37,8 +48,8 @@ bool CallWatch::tick() {
     return true;
   }
   // Not counted in ticks: a thread that waits for a processor sees few of them.
-  wall_is_over_ = now - first_tick_ >= wall_max_;
-  return !wall_is_over_ && thread_cpu_time() - cpu_at_first_tick_ < cpu_max_;
+  wall_is_over_ = now - first_tick_ >= wall_max_ * generosity_;
+  return !wall_is_over_ && thread_cpu_time() - cpu_at_first_tick_ < cpu_max_ * generosity_;
 }
 
 std::string CallWatch::sentence() const {

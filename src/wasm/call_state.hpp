@@ -31,6 +31,8 @@ class GuestMemory {
   [[nodiscard]] bool attached() const { return context_ != nullptr; }
   [[nodiscard]] std::byte* base() const { return base_; }
   [[nodiscard]] std::size_t size_bytes();
+  /// Grows it to `bytes`, a multiple of 64 KiB. @return false: it may not be that large.
+  [[nodiscard]] bool grow_to(std::size_t bytes);
 
   /// The bytes [pointer, pointer + length) of the guest, or null when any is outside; a length of 0
   /// at the memory's end is inside.
@@ -55,7 +57,12 @@ class CallWatch {
  public:
   explicit CallWatch(const ModuleLimits& limits) : cpu_max_(limits.cpu_per_event), wall_max_(limits.wall_per_event) {}
 
-  void start() { ticks_ = 0; }
+  /// An event that ran within its budget once must do so again, on whatever machine: it gets more.
+  enum class Budget : std::int64_t { Once = 1, Again = 20 };
+  void start(Budget budget) {
+    ticks_ = 0;
+    generosity_ = static_cast<std::int64_t>(budget);
+  }
   /// A tick passed while the guest ran. @return whether the call may go on.
   [[nodiscard]] bool tick();
   /// Whether the event has gone on for more than a millisecond, and perhaps two.
@@ -69,6 +76,7 @@ class CallWatch {
   std::chrono::nanoseconds cpu_max_;
   std::chrono::milliseconds wall_max_;
   std::int64_t ticks_ = 0;
+  std::int64_t generosity_ = 1;
   std::chrono::nanoseconds cpu_at_first_tick_{};
   SteadyTime first_tick_{};
   bool wall_is_over_ = false;

@@ -59,7 +59,7 @@ std::expected<std::unique_ptr<Guest>, service::Fault> Guest::instantiate(std::sh
   // make_unique cannot reach the constructor.
   std::unique_ptr<Guest> guest(new Guest(std::move(module), limits, start.seed));
   guest->begin_start(start, effects);
-  const bool started = guest->start();
+  const bool started = guest->instantiate() && guest->initialize();
   guest->end_event();
   if (!started) {
     return std::unexpected(guest->fault());
@@ -67,7 +67,24 @@ std::expected<std::unique_ptr<Guest>, service::Fault> Guest::instantiate(std::sh
   return guest;
 }
 
-bool Guest::start() {
+std::expected<std::unique_ptr<Guest>, service::Fault> Guest::restore(std::shared_ptr<const Module> module,
+                                                                     const ModuleLimits& limits,
+                                                                     const service::RoomStart& start,
+                                                                     std::string_view state) {
+  JAM_CHECK(limits.memory_bytes_max <= module->engine().options().memory_bytes_max);
+  // make_unique cannot reach the constructor.
+  std::unique_ptr<Guest> guest(new Guest(std::move(module), limits, start.seed));
+  service::Effects nobody_hears;
+  guest->begin_start(start, nobody_hears);
+  const bool restored = guest->instantiate() && guest->put_back(state);
+  guest->end_event();
+  if (!restored) {
+    return std::unexpected(guest->fault());
+  }
+  return guest;
+}
+
+bool Guest::instantiate() {
   wasm_trap_t* trap = nullptr;
   ErrorHandle error(
       wasmtime_instance_pre_instantiate(module_->compiled().instance_pre.get(), context_, &instance_, &trap));
@@ -75,9 +92,10 @@ bool Guest::start() {
     record_failure(std::move(error), TrapHandle(trap));
     return false;
   }
-  if (!find_memory()) {
-    return false;
-  }
+  return find_memory();
+}
+
+bool Guest::initialize() {
   const auto initialize = function("_initialize");
   return !initialize || call(*initialize);
 }
@@ -144,22 +162,23 @@ std::optional<std::uint32_t> Guest::read_constant(std::string_view name) {
 void Guest::begin_event(const service::Event& event, service::Effects& effects) {
   state_.in_connect = event.kind == service::EventKind::Connect;
   state_.connect_info = event.connect_info;
-  begin(event.time_ms, event.number, event.monitor, effects);
+  begin(event.time_ms, event.number, event.monitor, effects,
+        event.replayed ? CallWatch::Budget::Again : CallWatch::Budget::Once);
 }
 
 void Guest::begin_start(const service::RoomStart& start, service::Effects& effects) {
-  begin(start.time_ms, 0, start.monitor, effects);
+  begin(start.time_ms, 0, start.monitor, effects, CallWatch::Budget::Once);
 }
 
-void Guest::begin(std::int64_t time_ms, std::uint64_t number, service::CallMonitor* monitor,
-                  service::Effects& effects) {
+void Guest::begin(std::int64_t time_ms, std::uint64_t number, service::CallMonitor* monitor, service::Effects& effects,
+                  CallWatch::Budget budget) {
   JAM_CHECK(fault_.outcome == Outcome::Done);
   state_.effects = &effects;
   state_.time_ms = time_ms;
   state_.event_number = number;
   state_.monitor = monitor;
   state_.random.reset();
-  state_.watch.start();
+  state_.watch.start(budget);
   state_.ticker.expect_ticks();
   if (slot_ != nullptr) {
     slot_->growth_refused = false;

@@ -29,6 +29,11 @@ class Guest {
   [[nodiscard]] static std::expected<std::unique_ptr<Guest>, service::Fault> instantiate(
       std::shared_ptr<const Module> module, const ModuleLimits& limits, const service::RoomStart& start,
       service::Effects& effects);
+  /// An instance as one was when `state` was captured; its start function runs, with no effect, and
+  /// `_initialize` does not.
+  [[nodiscard]] static std::expected<std::unique_ptr<Guest>, service::Fault> restore(
+      std::shared_ptr<const Module> module, const ModuleLimits& limits, const service::RoomStart& start,
+      std::string_view state);
   Guest(const Guest&) = delete;
   Guest& operator=(const Guest&) = delete;
   ~Guest();
@@ -69,6 +74,9 @@ class Guest {
   [[nodiscard]] std::optional<std::uint32_t> copy_in(const wasmtime_func_t& allocate, std::string_view head,
                                                      std::string_view body = {});
 
+  /// Appends memory and mutable globals to `state`: see `restore`.
+  void capture(std::string& state);
+
   [[nodiscard]] GuestMemory& memory() { return state_.memory; }
   /// For what the adapter itself finds wrong with the guest's answers.
   void fail(service::Outcome outcome, std::string reason);
@@ -82,8 +90,11 @@ class Guest {
     raw.i32 = static_cast<std::int32_t>(value);
     return raw;
   }
-  [[nodiscard]] bool start();
-  void begin(std::int64_t time_ms, std::uint64_t number, service::CallMonitor* monitor, service::Effects& effects);
+  [[nodiscard]] bool instantiate();
+  [[nodiscard]] bool initialize();
+  [[nodiscard]] bool put_back(std::string_view state);
+  void begin(std::int64_t time_ms, std::uint64_t number, service::CallMonitor* monitor, service::Effects& effects,
+             CallWatch::Budget budget);
   [[nodiscard]] bool run(const wasmtime_func_t& function, wasmtime_val_raw_t* values, std::size_t count);
   void record_failure(ErrorHandle error, TrapHandle trap);
   [[nodiscard]] bool find_memory();

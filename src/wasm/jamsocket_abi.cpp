@@ -37,6 +37,11 @@ class JamsocketInstance final : public service::ServiceInstance {
 
   [[nodiscard]] const service::Fault& fault() const override { return guest_->fault(); }
 
+  [[nodiscard]] Outcome capture(std::string& state) const override {
+    guest_->capture(state);
+    return Outcome::Done;
+  }
+
  private:
   bool dispatch(const Event& event) {
     const auto client = static_cast<std::uint32_t>(event.client);
@@ -83,6 +88,10 @@ std::expected<std::unique_ptr<service::ServiceInstance>, service::Fault> start_j
     return std::unexpected(instance->fault());
   }
   return instance;
+}
+
+std::unique_ptr<service::ServiceInstance> resume_jamsocket_room(std::unique_ptr<Guest> guest) {
+  return std::make_unique<JamsocketInstance>(std::move(guest));
 }
 
 }  // namespace jamsocket::wasm

@@ -25,6 +25,18 @@ class ModuleService final : public service::Service {
                                                   : start_jamsocket_room(std::move(guest), start, effects);
   }
 
+  [[nodiscard]] std::expected<std::unique_ptr<service::ServiceInstance>, service::Fault> restore(
+      const service::RoomStart& start, std::string_view state) override {
+    auto guest = JAM_TRY(Guest::restore(module_, limits_, start, state));
+    return module_->facts().abi == Abi::Stateroom ? resume_stateroom_room(std::move(guest))
+                                                  : resume_jamsocket_room(std::move(guest));
+  }
+
+  [[nodiscard]] std::vector<std::string> obstacles_to_capture() const override {
+    return module_->facts().obstacles_to_capture;
+  }
+  [[nodiscard]] std::string_view version() const override { return module_->hash(); }
+
  private:
   std::string name_;
   std::shared_ptr<const Module> module_;

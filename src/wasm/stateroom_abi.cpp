@@ -50,6 +50,11 @@ class StateroomInstance final : public service::ServiceInstance {
 
   [[nodiscard]] const service::Fault& fault() const override { return guest_->fault(); }
 
+  [[nodiscard]] Outcome capture(std::string& state) const override {
+    guest_->capture(state);
+    return Outcome::Done;
+  }
+
  private:
   bool deliver(const EventHead& head, std::string_view payload) {
     const auto pointer = guest_->copy_in(allocate_, head.view(), payload);
@@ -72,6 +77,10 @@ std::expected<std::unique_ptr<service::ServiceInstance>, service::Fault> start_s
     return std::unexpected(instance->fault());
   }
   return instance;
+}
+
+std::unique_ptr<service::ServiceInstance> resume_stateroom_room(std::unique_ptr<Guest> guest) {
+  return std::make_unique<StateroomInstance>(std::move(guest));
 }
 
 }  // namespace jamsocket::wasm

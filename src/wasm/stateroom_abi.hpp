@@ -13,5 +13,7 @@ namespace jamsocket::wasm {
 /// Finds the exports and delivers *init*.
 [[nodiscard]] std::expected<std::unique_ptr<service::ServiceInstance>, service::Fault> start_stateroom_room(
     std::unique_ptr<Guest> guest, const service::RoomStart& start, service::Effects& effects);
+/// The same for a guest that was restored: nothing of it runs.
+[[nodiscard]] std::unique_ptr<service::ServiceInstance> resume_stateroom_room(std::unique_ptr<Guest> guest);
 
 }  // namespace jamsocket::wasm

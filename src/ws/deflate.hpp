@@ -38,8 +38,9 @@ class Inflater {
   /// @error 1007  the data is damaged, ends early, or refers to what the context does not hold: bytes of earlier
   ///              messages without takeover, or from before the agreed window.
   ///
-  /// Three liberties of senders are taken, as they cost nothing: a message whose end was not cut off, a final block with
-  /// nothing after it, and a reference further back than the agreed window into the same message (zlib has that at hand).
+  /// Three liberties of senders are taken, as they cost nothing: a message whose end was not cut off, a final block
+  /// with nothing after it, and a reference further back than the agreed window into the same message (zlib has that at
+  /// hand).
   /// @source RFC 7692 section 7.2.2
   [[nodiscard]] std::expected<std::string_view, Violation> inflate(std::string_view compressed, std::size_t bytes_max,
                                                                    const DeflateAgreement& agreement);

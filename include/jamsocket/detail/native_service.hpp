@@ -19,9 +19,15 @@ class NativeService {
   virtual void message(ClientId client, std::string_view text, Context& context) = 0;
   virtual void binary(ClientId client, Bytes bytes, Context& context) = 0;
   virtual void timer(Context& context) = 0;
+  virtual void save(Writer& writer) const = 0;
+  virtual void load(Reader& reader) = 0;
 };
 
-using NativeServiceFactory = std::function<std::unique_ptr<NativeService>(std::string_view room_id, Context&)>;
+struct NativeServiceFactory {
+  std::function<std::unique_ptr<NativeService>(std::string_view room_id, Context&)> make;
+  bool savable = false;  ///< The class has `save` and `load`.
+  explicit operator bool() const { return static_cast<bool>(make); }
+};
 
 template <class T>
 class NativeServiceOf final : public NativeService {
@@ -40,6 +46,16 @@ class NativeServiceOf final : public NativeService {
     call_binary(service_, client, bytes, context);
   }
   void timer(Context& context) override { call_timer(service_, context); }
+  void save(Writer& writer) const override {
+    if constexpr (HasSave<T>) {
+      service_.save(writer);
+    }
+  }
+  void load(Reader& reader) override {
+    if constexpr (HasLoad<T>) {
+      service_.load(reader);
+    }
+  }
 
  private:
   T service_;
@@ -47,9 +63,10 @@ class NativeServiceOf final : public NativeService {
 
 template <class T>
 [[nodiscard]] NativeServiceFactory native_service_factory() {
-  return [](std::string_view room_id, Context& context) -> std::unique_ptr<NativeService> {
-    return std::make_unique<NativeServiceOf<T>>(room_id, context);
-  };
+  return {.make = [](std::string_view room_id, Context& context) -> std::unique_ptr<NativeService> {
+            return std::make_unique<NativeServiceOf<T>>(room_id, context);
+          },
+          .savable = HasSave<T>};
 }
 
 }  // namespace jamsocket::detail

@@ -29,6 +29,10 @@ concept HasBinary =
     requires(T& t, ClientId client, Bytes bytes, Context& context) { t.binary(client, bytes, context); };
 template <class T>
 concept HasTimer = requires(T& t, Context& context) { t.timer(context); };
+template <class T>
+concept HasSave = requires(const T& t, Writer& writer) { t.save(writer); };
+template <class T>
+concept HasLoad = requires(T& t, Reader& reader) { t.load(reader); };
 
 // Whether a class has a member of that name at all: deriving from it and from a class that has the
 // name too makes the name ambiguous exactly when it does.
@@ -63,6 +67,8 @@ consteval bool check_service() {
   static_assert(!NamesBinary<T> || HasBinary<T>,
                 "binary must be callable as binary(jamsocket::ClientId, jamsocket::Bytes, jamsocket::Context&)");
   static_assert(!NamesTimer<T> || HasTimer<T>, "timer must be callable as timer(jamsocket::Context&)");
+  static_assert(HasSave<T> == HasLoad<T>,
+                "a service that is kept has both save(jamsocket::Writer&) const and load(jamsocket::Reader&)");
   return true;
 }
 

@@ -1,0 +1,127 @@
+// room/durable.hpp
+//
+// What a room has beside the rest when it is kept: where it stands with the store, and the gate behind
+// which what clients would see waits until what it reveals is on disk.
+//
+//   Loading   the store is asked; newcomers wait aside, events in the inbox
+//   Ready     events run; there is an instance, or a rebuild that the next event runs first
+//   Aside     it failed too often or cannot be brought back: nobody gets in until a while has passed
+//
+// Thread: the room's shard's.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "io/timer_heap.hpp"
+#include "room/rebuild.hpp"
+#include "room/records.hpp"
+#include "service/effects.hpp"
+#include "store/journal.hpp"
+
+namespace jamsocket::room {
+
+class ClientLink;
+class Room;
+
+/// When what an event changed is on disk.
+enum class Durability : std::uint8_t {
+  None,   ///< Never.
+  Async,  ///< Soon; nobody waits for it.
+  Local,  ///< Before anybody can see it.
+};
+
+/// How much may have to be run again to bring a room back; whichever comes first leads to a checkpoint.
+struct CheckpointPolicy {
+  std::uint64_t events = 1'000;
+  std::size_t log_bytes = std::size_t{1} << 20U;
+  std::chrono::nanoseconds cpu = std::chrono::milliseconds{50};
+};
+
+/// What may wait at one room's gate; beyond, its events wait.
+struct GateLimits {
+  std::size_t events_max = 4'096;
+  std::size_t bytes_max = std::size_t{4} << 20U;
+};
+
+/// What becomes of a name under which nothing is stored.
+enum class WhenMissing : std::uint8_t {
+  Make,    ///< A room of that name begins.
+  Refuse,  ///< There is no such room.
+  Create,  ///< It is to be stored, even before it has a client.
+};
+
+/// What became of a request to create a room.
+enum class Created : std::uint8_t { Yes, ExistsAlready, Failed };
+
+class Durable final : public store::CommitTarget, public io::TimerTarget {
+ public:
+  enum class State : std::uint8_t { Loading, Ready, Aside };
+
+  /// An event whose effects are not to be seen yet.
+  struct Gated {
+    enum class What : std::uint8_t { Applied, Undone, UndoneAndAside };
+    store::Ticket ticket = 0;
+    What what = What::Applied;
+    service::EventKind kind = service::EventKind::Timer;
+    ClientId client{};
+    service::Effects effects;
+  };
+  /// Somebody who came while the room was looked up.
+  struct Arrival {
+    std::uint32_t number = 0;
+    ClientLink* link = nullptr;
+    std::unique_ptr<service::ConnectInfo> info;
+  };
+
+  Durable(Room& owner, store::Journal& shard_journal) : room(owner), journal(shard_journal) {}
+
+  // CommitTarget
+  void committed(store::Ticket ticket) override;
+  void found(Result<std::optional<store::StoredRoom>> stored) override;
+  // TimerTarget: the time aside is over.
+  void on_timer() override;
+
+  [[nodiscard]] bool is_settled() const { return gate.empty() && last_ticket <= committed_ticket; }
+  [[nodiscard]] bool may_run(const GateLimits& limits) const {
+    return state == State::Ready && gate.size() < limits.events_max && gate_bytes < limits.bytes_max;
+  }
+
+  Room& room;
+  store::Journal& journal;
+  State state = State::Loading;
+  store::RoomKey key{};
+  bool is_stored = false;  ///< Its row is there, or on its way.
+  bool reloading = false;  ///< Loading after an event was undone: what is known of it stays.
+  std::optional<std::int64_t> born_ms{};
+  RoomSide side;
+  std::unique_ptr<Rebuild> rebuild;
+
+  WhenMissing when_missing = WhenMissing::Make;
+  std::vector<Arrival> arrivals;
+  std::uint32_t last_arrival = 0;
+  std::move_only_function<void(Created)> on_created;  ///< Told once it is known, and on disk.
+
+  std::deque<Gated> gate;
+  std::size_t gate_bytes = 0;
+  store::Ticket last_ticket = 0;
+  store::Ticket committed_ticket = 0;
+
+  std::uint64_t events_since = 0;  ///< These three: since the last checkpoint.
+  std::size_t bytes_since = 0;
+  std::chrono::nanoseconds cpu_since{};
+
+  std::vector<SteadyTime> failures;  ///< The latest few.
+  std::uint32_t times_aside = 0;
+  io::TimerNode aside_timer{*this};
+};
+
+}  // namespace jamsocket::room

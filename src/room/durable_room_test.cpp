@@ -1,0 +1,347 @@
+// Rooms over a store in memory: when clients see what, and what is there after a crash.
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "room/testing.hpp"
+
+namespace jamsocket::room {
+namespace {
+
+using service::EventKind;
+using testing::FakeClient;
+using testing::FakeShard;
+using testing::Heard;
+using testing::Keeper;
+
+class DurableRoom : public ::testing::Test {
+ protected:
+  DurableRoom() { settings.durability = Durability::Local; }
+  /// Starts the process, or kills it and starts it again: what was in flight is lost.
+  void boot() {
+    room.reset();
+    shard.reset();
+    shard = std::make_unique<FakeShard>(disk, clock);
+  }
+  void open(WhenMissing when_missing = WhenMissing::Make) {
+    room.reset();
+    room = std::make_unique<Room>("lobby", *service, settings, *shard);
+    room->load(when_missing);
+  }
+  void join(FakeClient& client, std::string query = {}) {
+    auto info = std::make_unique<service::ConnectInfo>();
+    info->query = std::move(query);
+    client.id = room->join(client, std::move(info));
+  }
+  void say(FakeClient& client, std::string_view text) { room->message(EventKind::Text, client.id, text); }
+  void advance(Milliseconds by) {
+    clock.advance(by);
+    shard->timer_heap.run_due(clock.steady());
+  }
+  void start() {
+    boot();
+    open();
+    join(alice);
+    shard->settle();
+    alice.take();
+  }
+
+  RoomSettings settings;
+  ManualClock clock;
+  std::shared_ptr<store::MemoryDisk> disk = std::make_shared<store::MemoryDisk>();
+  std::unique_ptr<service::Service> service =
+      service::make_native_service("keeper", jamsocket::detail::native_service_factory<Keeper>());
+  std::unique_ptr<FakeShard> shard;
+  std::unique_ptr<Room> room;
+  FakeClient alice;
+  FakeClient bob;
+};
+
+TEST_F(DurableRoom, NothingIsSeenBeforeItIsKept) {
+  boot();
+  open();
+  join(alice);
+  shard->settle();
+  EXPECT_EQ(alice.take(), (Heard{"<in>", "you are 1"}));
+  say(alice, "x");
+  shard->run();
+  EXPECT_TRUE(alice.take().empty());
+  ASSERT_TRUE(shard->store.commit_one());
+  EXPECT_EQ(alice.take(), Heard{"1"});
+}
+
+TEST_F(DurableRoom, TheRoomGoesOnWhileACommitRuns) {
+  start();
+  for (int i = 0; i < 3; ++i) {
+    say(alice, "x");
+    shard->run();
+  }
+  EXPECT_EQ(shard->store.in_flight(), 3U);
+  ASSERT_TRUE(shard->store.commit_one());
+  EXPECT_EQ(alice.take(), Heard{"1"});
+  shard->store.commit_all();
+  EXPECT_EQ(alice.take(), (Heard{"2", "3"}));
+}
+
+TEST_F(DurableRoom, AsyncWaitsForNobody) {
+  settings.durability = Durability::Async;
+  start();
+  say(alice, "x");
+  shard->run();
+  EXPECT_EQ(alice.take(), Heard{"1"});
+  EXPECT_EQ(shard->store.in_flight(), 1U);
+}
+
+TEST_F(DurableRoom, WhatWasSeenIsThereAfterACrash) {
+  start();
+  for (int i = 0; i < 5; ++i) {
+    say(alice, "x");
+  }
+  shard->settle();
+  EXPECT_EQ(alice.take().back(), "5");
+  say(alice, "lost");
+  shard->run();
+  boot();
+  open();
+  join(bob);
+  shard->settle();
+  EXPECT_EQ(bob.take(), (Heard{"<in>", "you are 2"}));
+  say(bob, "x");
+  say(bob, "who");
+  shard->settle();
+  EXPECT_EQ(bob.take(), (Heard{"6", "here are 1"}));
+}
+
+TEST_F(DurableRoom, ThoseWhoWereConnectedHaveLeftBeforeAnybodyComes) {
+  start();
+  join(bob);
+  shard->settle();
+  boot();
+  open();
+  FakeClient carol;
+  join(carol);
+  shard->settle();
+  // Their leaving was told before carol was let in.
+  EXPECT_EQ(carol.take(), (Heard{"<in>", "you are 3"}));
+  say(carol, "who");
+  shard->settle();
+  EXPECT_EQ(carol.take(), Heard{"here are 1"});
+}
+
+TEST_F(DurableRoom, ATimerThatBecameDueMeanwhileFiresOnce) {
+  start();
+  say(alice, "timer");
+  shard->settle();
+  EXPECT_EQ(shard->store.sleeping().size(), 1U);
+  boot();
+  clock.advance(Milliseconds{10'000});
+  open(WhenMissing::Refuse);
+  join(bob);
+  shard->settle();
+  advance(Milliseconds{0});
+  shard->settle();
+  EXPECT_EQ(bob.take().back(), "tick 100");
+  advance(Milliseconds{10'000});
+  shard->settle();
+  EXPECT_TRUE(bob.take().empty());
+  EXPECT_TRUE(shard->store.sleeping().empty());
+}
+
+TEST_F(DurableRoom, ATimerGoesOnWhereItWas) {
+  start();
+  say(alice, "timer");
+  shard->settle();
+  boot();
+  clock.advance(Milliseconds{200});
+  open();
+  join(bob);
+  shard->settle();
+  bob.take();
+  advance(Milliseconds{299});
+  shard->settle();
+  EXPECT_TRUE(bob.take().empty());
+  advance(Milliseconds{1});
+  shard->settle();
+  EXPECT_EQ(bob.take(), Heard{"tick 100"});
+}
+
+TEST_F(DurableRoom, ABadEventIsUndoneAndTheRoomGoesOn) {
+  start();
+  join(bob);
+  say(alice, "x");
+  shard->settle();
+  alice.take();
+  bob.take();
+  say(alice, "throw");
+  say(bob, "x");
+  shard->settle();
+  EXPECT_EQ(alice.take(), Heard{"<failed>"});
+  EXPECT_EQ(bob.take(), (Heard{"2", "left 1"}));
+  // And it stays undone.
+  boot();
+  open();
+  FakeClient carol;
+  join(carol);
+  shard->settle();
+  say(carol, "x");
+  shard->settle();
+  EXPECT_EQ(carol.take().back(), "3");
+}
+
+TEST_F(DurableRoom, ThreeBadEventsSetItAsideForAWhile) {
+  start();
+  FakeClient clients[3];
+  for (FakeClient& client : clients) {
+    join(client);
+  }
+  shard->settle();
+  for (FakeClient& client : clients) {
+    EXPECT_FALSE(room->refusal());
+    say(client, "throw");
+    shard->settle();
+  }
+  EXPECT_EQ(alice.take().back(), "<failed>");
+  EXPECT_TRUE(room->refusal());
+  advance(Milliseconds{1000});
+  shard->settle();
+  EXPECT_FALSE(room->refusal());
+  join(bob);
+  shard->settle();
+  say(bob, "x");
+  shard->settle();
+  EXPECT_EQ(bob.take().back(), "1");
+}
+
+TEST_F(DurableRoom, CheckpointsShortenWhatIsRunAgain) {
+  settings.checkpoints.events = 10;
+  start();
+  for (int i = 0; i < 25; ++i) {
+    say(alice, "x");
+  }
+  shard->settle();
+  const auto& kept = disk->rooms.at({"keeper", "lobby"});
+  ASSERT_TRUE(kept.stored.checkpoint);
+  EXPECT_EQ(kept.stored.checkpoint->number, 20U);
+  boot();
+  open();
+  join(bob);
+  shard->settle();
+  say(bob, "x");
+  shard->settle();
+  EXPECT_EQ(bob.take().back(), "26");
+}
+
+TEST_F(DurableRoom, AnEmptyRoomIsDroppedOnceAllIsKept) {
+  settings.shutdown_policy.empty_for = std::chrono::seconds{0};
+  start();
+  room->leave(alice.id);
+  shard->run();
+  EXPECT_EQ(shard->ended, 0);
+  shard->settle();
+  EXPECT_EQ(shard->ended, 1);
+  open();
+  join(bob);
+  shard->settle();
+  EXPECT_EQ(bob.take(), (Heard{"<in>", "you are 2"}));
+}
+
+TEST_F(DurableRoom, UnknownRoomsAreRefusedOnceTheStoreSaidSo) {
+  boot();
+  open(WhenMissing::Refuse);
+  join(alice);
+  EXPECT_TRUE(alice.take().empty());
+  shard->settle();
+  EXPECT_EQ(alice.take(), Heard{"<unknown>"});
+  EXPECT_EQ(shard->ended, 1);
+}
+
+TEST_F(DurableRoom, CreatingIsAnsweredWhenItIsKept) {
+  boot();
+  open(WhenMissing::Create);
+  std::vector<Created> answers;
+  const auto answer = [&answers](Created created) { answers.push_back(created); };
+  room->create(answer);
+  room->create(answer);
+  EXPECT_EQ(answers, std::vector{Created::ExistsAlready});
+  ASSERT_TRUE(shard->store.commit_one());  // The lookup.
+  shard->run();
+  EXPECT_EQ(answers.size(), 1U);
+  shard->settle();
+  EXPECT_EQ(answers, (std::vector{Created::ExistsAlready, Created::Yes}));
+  boot();
+  open(WhenMissing::Create);
+  room->create(answer);
+  shard->settle();
+  EXPECT_EQ(answers.back(), Created::ExistsAlready);
+  boot();
+  open(WhenMissing::Refuse);
+  join(alice);
+  shard->settle();
+  EXPECT_EQ(alice.take(), (Heard{"<in>", "you are 1"}));
+}
+
+TEST_F(DurableRoom, OneWhoLeavesWhileTheRoomIsLookedUpWasNeverThere) {
+  boot();
+  open();
+  join(alice);
+  room->leave(alice.id);
+  join(bob);
+  shard->settle();
+  EXPECT_TRUE(alice.take().empty());
+  EXPECT_EQ(bob.take(), (Heard{"<in>", "you are 1"}));
+}
+
+TEST_F(DurableRoom, ADamagedRoomIsSetAsideNeverOlder) {
+  start();
+  boot();
+  disk->damaged.insert({"keeper", "lobby"});
+  open();
+  join(bob);
+  shard->settle();
+  EXPECT_EQ(bob.take(), Heard{"<unavailable>"});
+  EXPECT_TRUE(room->refusal());
+}
+
+TEST_F(DurableRoom, AFullDiskTurnsAwayWhoeverSaysSomething) {
+  start();
+  shard->store.full = true;
+  EXPECT_TRUE(room->refusal());
+  say(alice, "x");
+  shard->settle();
+  EXPECT_EQ(alice.take(), Heard{"<unavailable>"});
+  shard->store.full = false;
+  EXPECT_FALSE(room->refusal());
+}
+
+TEST_F(DurableRoom, WhatWaitsAtTheGateIsBounded) {
+  settings.gate.events_max = 2;
+  start();
+  for (int i = 0; i < 5; ++i) {
+    say(alice, "x");
+  }
+  shard->run();
+  EXPECT_EQ(shard->store.in_flight(), 1U);
+  EXPECT_EQ(disk->rooms.at({"keeper", "lobby"}).log.size(), 1U);
+  shard->store.commit_one();
+  EXPECT_EQ(alice.take(), (Heard{"1", "2"}));
+  shard->settle();
+  EXPECT_EQ(alice.take(), (Heard{"3", "4", "5"}));
+}
+
+TEST_F(DurableRoom, ClosesAndRefusalsWaitAsWell) {
+  start();
+  join(bob, "no");
+  say(alice, "close");
+  shard->run();
+  EXPECT_TRUE(alice.take().empty());
+  EXPECT_TRUE(bob.take().empty());
+  shard->settle();
+  EXPECT_EQ(alice.take(), Heard{"<closed 4000>"});
+  EXPECT_EQ(bob.take(), Heard{"<refused not you>"});
+  EXPECT_EQ(room->client_count(), 0U);
+}
+
+}  // namespace
+}  // namespace jamsocket::room

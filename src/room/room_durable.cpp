@@ -1,0 +1,415 @@
+// A durable room: events are recorded with what became of them, and what clients would see of them
+// waits until the record is on disk. An event that fails is undone: the room is brought back as it was
+// before it.
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.hpp"
+#include "room/room.hpp"
+
+namespace jamsocket::room {
+
+using service::EventKind;
+using service::Outcome;
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// Of so many calls one is measured (see Room::begin_call).
+constexpr std::int64_t kTimedEvery = 8;
+constexpr std::size_t kFailuresMax = 3;
+constexpr std::chrono::seconds kFailuresWithin{60};
+constexpr std::chrono::seconds kAsideAtFirst{1};
+constexpr std::chrono::seconds kAsideAtMost{60};
+
+}  // namespace
+
+void Durable::committed(store::Ticket ticket) {
+  committed_ticket = ticket;
+  room.on_committed();
+}
+
+void Durable::found(Result<std::optional<store::StoredRoom>> stored) { room.on_found(std::move(stored)); }
+
+void Durable::on_timer() { room.come_from_aside(); }
+
+void Room::load(WhenMissing when_missing) {
+  durable_->state = Durable::State::Loading;
+  durable_->when_missing = when_missing;
+  durable_->journal.find(*durable_, {.service = std::string(service_.name()), .id = id_});
+}
+
+void Room::create(std::move_only_function<void(Created)> answer) {
+  if (durable_->state != Durable::State::Loading || durable_->reloading || durable_->on_created) {
+    answer(Created::ExistsAlready);
+    return;
+  }
+  durable_->when_missing = WhenMissing::Create;
+  durable_->on_created = std::move(answer);
+}
+
+std::optional<std::string_view> Room::refusal() const {
+  if (!durable_) {
+    return std::nullopt;
+  }
+  if (durable_->state == Durable::State::Aside) {
+    return "The room cannot go on for now; try later. The server's log says why.";
+  }
+  if (durable_->journal.is_full()) {
+    return "The server's disk is nearly full; try later.";
+  }
+  return std::nullopt;
+}
+
+bool Room::finish_durable(ServiceCall& call) {
+  Durable& durable = *durable_;
+  if (!take_instance(call)) {
+    call.effects.clear();
+    return false;
+  }
+  if (call.outcome != Outcome::Done) [[unlikely]] {
+    undo(call);
+    return leave_inbox();
+  }
+  durable.side.note_timer(call.effects, call.event.time_ms);
+  apply<Part::Inside>(call.effects);
+  const EventOutcome outcome{.outcome = Outcome::Done, .refused = call.effects.refused()};
+  record(call.event, outcome, call.effects.take(), Durable::Gated::What::Applied);
+  durable.cpu_since += call.cpu_time * kTimedEvery;
+  checkpoint_if_due();
+  return leave_inbox();
+}
+
+// @return whether the room can go on with the call's outcome.
+bool Room::take_instance(ServiceCall& call) {
+  Durable& durable = *durable_;
+  const std::unique_ptr<Rebuild> rebuild = std::move(call.rebuild);
+  const bool was_fresh = instance_ == nullptr && rebuild == nullptr;
+  if (call.created != nullptr) {
+    instance_ = std::move(call.created);
+    if (was_fresh) {
+      if (!durable.is_stored) {
+        store_birth(call.start.time_ms);
+      }
+      durable.side.note_timer(call.start_effects, call.start.time_ms);
+      apply_start(call.start_effects);
+    }
+    call.start_effects.clear();
+  }
+  if (call.event.kind == EventKind::Timer) {
+    durable.side.timer_ms = 0;
+  }
+  if (instance_ != nullptr) {
+    return true;
+  }
+  call.start_effects.clear();
+  if (was_fresh && !durable.is_stored) {
+    fail(call);
+    return false;
+  }
+  host_.logger().error("room.not_brought_back", {{"service", service_.name()},
+                                                 {"room", id_},
+                                                 {"cause", to_string(call.outcome)},
+                                                 {"reason", call.fault.reason},
+                                                 {"backtrace", call.fault.backtrace}});
+  set_aside("the room cannot be brought back");
+  return false;
+}
+
+void Room::store_birth(std::int64_t time_ms) {
+  Durable& durable = *durable_;
+  durable.is_stored = true;
+  durable.born_ms = time_ms;
+  durable.key = durable.journal.new_key();
+  const Birth birth{.seed = seed_, .time_ms = time_ms, .version = std::string(service_.version())};
+  durable.journal.open().created.push_back(
+      {.key = durable.key, .name = {.service = std::string(service_.name()), .id = id_}, .birth = encode(birth)});
+  durable.last_ticket = durable.journal.written(durable, durable.last_ticket);
+}
+
+void Room::record(const service::Event& event, EventOutcome outcome, service::Effects effects,
+                  Durable::Gated::What what) {
+  Durable& durable = *durable_;
+  const std::int64_t timer_ms = durable.side.timer_ms;
+  durable.side.note(event, outcome);
+  durable.side.timer_ms = timer_ms;
+  const std::string bytes = encode(event, outcome);
+  durable.journal.open().append(durable.key, event.number, timer_ms, bytes);
+  durable.last_ticket = durable.journal.written(durable, durable.last_ticket);
+  ++durable.events_since;
+  durable.bytes_since += bytes.size();
+
+  Durable::Gated gated{.ticket = durable.last_ticket,
+                       .what = what,
+                       .kind = event.kind,
+                       .client = event.client,
+                       .effects = std::move(effects)};
+  if (settings_.durability == Durability::Async) {
+    release(gated);
+    return;
+  }
+  durable.gate_bytes += gated.effects.bytes();
+  durable.gate.push_back(std::move(gated));
+}
+
+void Room::undo(ServiceCall& call) {
+  Durable& durable = *durable_;
+  host_.counters().add(Counter::EventsFailed);
+  for (const service::Effect& effect : call.effects.list()) {
+    if (effect.kind == service::EffectKind::Log) {
+      write_log(effect, call.effects.bytes_of(effect));
+    }
+  }
+  call.effects.clear();
+  host_.logger().error("room.event_undone", {{"service", service_.name()},
+                                             {"room", id_},
+                                             {"event", to_string(call.event.kind)},
+                                             {"event_number", call.event.number},
+                                             {"client", static_cast<std::uint32_t>(call.event.client)},
+                                             {"cause", to_string(call.outcome)},
+                                             {"reason", call.fault.reason},
+                                             {"backtrace", call.fault.backtrace},
+                                             {"clients", members_.size()}});
+  instance_.reset();
+  const bool aside = failed_too_often();
+  // Before the record: where nothing waits at the gate it takes effect at once.
+  durable.state = aside ? Durable::State::Aside : Durable::State::Loading;
+  durable.reloading = !aside;
+  record(call.event, {.outcome = call.outcome, .refused = false}, call.effects.take(),
+         aside ? Durable::Gated::What::UndoneAndAside : Durable::Gated::What::Undone);
+  if (!aside) {
+    durable.journal.find(durable, {.service = std::string(service_.name()), .id = id_});
+  }
+}
+
+bool Room::failed_too_often() {
+  std::vector<SteadyTime>& failures = durable_->failures;
+  const SteadyTime now = host_.steady_now();
+  std::erase_if(failures, [now](SteadyTime at) { return now - at > kFailuresWithin; });
+  failures.push_back(now);
+  return failures.size() >= kFailuresMax;
+}
+
+void Room::checkpoint_if_due() {
+  const CheckpointPolicy& policy = settings_.checkpoints;
+  if (durable_->events_since >= policy.events || durable_->bytes_since >= policy.log_bytes ||
+      durable_->cpu_since >= policy.cpu) {
+    checkpoint();
+  }
+}
+
+void Room::checkpoint() {
+  Durable& durable = *durable_;
+  durable.events_since = 0;
+  durable.bytes_since = 0;
+  durable.cpu_since = {};
+  std::string state;
+  if (instance_->capture(state) != Outcome::Done) {
+    host_.logger().warn("room.not_captured", {{"service", service_.name()}, {"room", id_}});
+    return;
+  }
+  host_.counters().add(Counter::Checkpoints);
+  durable.journal.open().checkpoints.push_back(
+      {.key = durable.key,
+       .checkpoint = {.number = durable.side.last_event,
+                      .timer_ms = durable.side.timer_ms,
+                      .bytes = encode(CheckpointParts{
+                          .side = durable.side, .version = std::string(service_.version()), .state = state})}});
+}
+
+void Room::on_committed() {
+  Durable& durable = *durable_;
+  while (!durable.gate.empty() && durable.gate.front().ticket <= durable.committed_ticket) {
+    const Durable::Gated gated = std::move(durable.gate.front());
+    durable.gate.pop_front();
+    durable.gate_bytes -= gated.effects.bytes();
+    release(gated);
+  }
+  if (durable.on_created && durable.state == Durable::State::Ready && durable.is_settled()) {
+    std::exchange(durable.on_created, nullptr)(Created::Yes);
+  }
+  if (has_events()) {
+    became_runnable();
+  } else if (!in_call_) {
+    check_idle();
+  }
+}
+
+// What an event did is on disk: those whom it concerns may see it.
+void Room::release(const Durable::Gated& gated) {
+  if (gated.what != Durable::Gated::What::Applied) {
+    release_undone(gated);
+    return;
+  }
+  if (gated.kind == EventKind::Connect) {
+    admit<Part::Outside>(gated.client, gated.effects);
+    return;
+  }
+  if (gated.kind == EventKind::Disconnect) {
+    // One that left in order was a member until here.
+    if (const auto gone = forget(gated.client)) {
+      gone->link->left();
+    }
+  }
+  apply<Part::Outside>(gated.effects);
+}
+
+void Room::release_undone(const Durable::Gated& gated) {
+  if (const auto gone = forget(gated.client)) {
+    gone->link->room_failed();
+    // Whom the service never let in it need not see off.
+    if (!gone->leaving && gated.kind != EventKind::Connect) {
+      add_event(EventKind::Disconnect, gated.client, {});
+    }
+  }
+  if (gated.what == Durable::Gated::What::UndoneAndAside) {
+    set_aside("too many of its events had to be undone");
+  }
+}
+
+void Room::on_found(Result<std::optional<store::StoredRoom>> stored) {
+  Durable& durable = *durable_;
+  JAM_CHECK(durable.state == Durable::State::Loading);
+  std::optional<Error> wrong;
+  if (!stored) {
+    wrong = stored.error();
+  } else if (!stored->has_value()) {
+    on_missing();
+    return;
+  } else {
+    auto rebuild = Rebuild::from(std::move(**stored));
+    if (!rebuild) {
+      wrong = rebuild.error();
+    } else if ((*rebuild)->version != service_.version()) {
+      wrong = Error{ErrorCode::Unsupported, "another version of the service made it"};
+    } else {
+      come_back(std::move(*rebuild));
+      return;
+    }
+  }
+  host_.logger().error("room.unreadable", {{"service", service_.name()}, {"room", id_}, {"reason", wrong->message}});
+  host_.counters().add(Counter::RoomsUnreadable);
+  set_aside("what is stored of the room cannot be read");
+}
+
+void Room::on_missing() {
+  Durable& durable = *durable_;
+  JAM_CHECK(!durable.reloading);
+  durable.state = Durable::State::Ready;
+  if (durable.when_missing == WhenMissing::Refuse) {
+    for (const Durable::Arrival& arrival : std::exchange(durable.arrivals, {})) {
+      arrival.link->room_unknown();
+    }
+    end();
+    return;
+  }
+  if (durable.when_missing == WhenMissing::Create) {
+    last_time_ms_ = host_.unix_ms();
+    durable.side.last_time_ms = last_time_ms_;
+    store_birth(last_time_ms_);
+    expect_clients();
+  }
+  let_arrivals_in();
+}
+
+void Room::come_back(std::unique_ptr<Rebuild> rebuild) {
+  Durable& durable = *durable_;
+  durable.state = Durable::State::Ready;
+  durable.key = rebuild->stored.key;
+  durable.events_since = rebuild->stored.tail.size();
+  if (std::exchange(durable.reloading, false)) {
+    durable.rebuild = std::move(rebuild);
+    if (has_events()) {
+      became_runnable();
+    }
+    return;
+  }
+  host_.counters().add(Counter::RoomsBroughtBack);
+  durable.is_stored = true;
+  durable.born_ms = rebuild->birth.time_ms;
+  durable.side = rebuild->side;
+  seed_ = rebuild->birth.seed;
+  last_event_ = durable.side.last_event;
+  last_client_ = durable.side.last_client;
+  last_time_ms_ = durable.side.last_time_ms;
+  had_client_ = true;
+  if (last_event_ > 0 || rebuild->stored.checkpoint) {
+    durable.rebuild = std::move(rebuild);
+  }
+  // Nobody is connected who was so before: the service hears that first.
+  for (const std::uint32_t client : durable.side.present) {
+    add_event(EventKind::Disconnect, ClientId{client}, {});
+  }
+  if (durable.side.timer_ms != 0) {
+    const Milliseconds left{std::max<std::int64_t>(durable.side.timer_ms - host_.unix_ms(), 0)};
+    host_.timers().schedule(service_timer_, host_.steady_now() + left);
+  }
+  if (durable.on_created) {
+    std::exchange(durable.on_created, nullptr)(Created::ExistsAlready);
+  }
+  let_arrivals_in();
+  if (!has_events()) {
+    check_idle();
+  }
+}
+
+void Room::let_arrivals_in() {
+  for (Durable::Arrival& arrival : std::exchange(durable_->arrivals, {})) {
+    arrival.link->numbered(join(*arrival.link, std::move(arrival.info)));
+  }
+}
+
+// What the client says could not be kept.
+void Room::turn_away(ClientId client) {
+  host_.counters().add(Counter::DiskFull);
+  if (const auto gone = forget(client)) {
+    gone->link->unavailable("the server's disk is nearly full");
+    if (!gone->leaving) {
+      add_event(EventKind::Disconnect, client, {});
+    }
+  }
+}
+
+void Room::set_aside(std::string_view reason) {
+  Durable& durable = *durable_;
+  host_.counters().add(Counter::RoomsFailed);
+  durable.state = Durable::State::Aside;
+  durable.reloading = false;
+  const auto pause = std::min(kAsideAtMost, kAsideAtFirst * (1U << std::min(durable.times_aside, 6U)));
+  ++durable.times_aside;
+  host_.logger().error("room.set_aside", {{"service", service_.name()},
+                                          {"room", id_},
+                                          {"reason", reason},
+                                          {"seconds", pause.count()},
+                                          {"clients", members_.size()}});
+  host_.timers().schedule(durable.aside_timer, host_.steady_now() + pause);
+  instance_.reset();
+  durable.rebuild.reset();
+  service_timer_.cancel();
+  shutdown_timer_.cancel();
+  host_.inboxes().give_back(std::move(waiting_));
+  host_.inboxes().give_back(std::move(running_));
+  readers_paused_ = false;
+  if (durable.on_created) {
+    std::exchange(durable.on_created, nullptr)(Created::Failed);
+  }
+  for (const Durable::Arrival& arrival : std::exchange(durable.arrivals, {})) {
+    arrival.link->unavailable(reason);
+  }
+  for (const Member& member : std::exchange(members_, {})) {
+    member.link->room_failed();
+  }
+}
+
+void Room::come_from_aside() {
+  if (!durable_->is_settled()) {
+    host_.timers().schedule(durable_->aside_timer, host_.steady_now() + kAsideAtFirst);
+    return;
+  }
+  durable_->failures.clear();
+  load(settings_.after_failure == RoomSettings::AfterFailure::End ? WhenMissing::Make : WhenMissing::Refuse);
+}
+
+}  // namespace jamsocket::room

@@ -1,0 +1,159 @@
+// room/testing.hpp
+//
+// For tests: a durable service, a shard over a store in memory, in a process that can crash, and clients
+// that write down what they hear.
+
+#pragma once
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "room/room.hpp"
+#include "service/native.hpp"
+#include "store/memory_store.hpp"
+
+namespace jamsocket::room::testing {
+
+using Heard = std::vector<std::string>;
+
+// A counter with a timer, a list of who is there, and a weakness.
+class Keeper {
+ public:
+  Keeper(std::string_view /*room*/, Context& context) { born_ = context.now(); }
+  void connect(ClientId client, const ClientInfo& info, Context& context) {
+    if (info.query() == "no") {
+      context.refuse("not you");
+      return;
+    }
+    present_.push_back(static_cast<std::uint32_t>(client));
+    context.send_message(client, "you are " + std::to_string(static_cast<std::uint32_t>(client)));
+  }
+  void disconnect(ClientId client, Context& context) {
+    std::erase(present_, static_cast<std::uint32_t>(client));
+    context.send_message(broadcast, "left " + std::to_string(static_cast<std::uint32_t>(client)));
+  }
+  void message(ClientId client, std::string_view text, Context& context) {
+    if (text == "throw") {
+      value_ = 1'000'000;
+      context.send_message(broadcast, "never seen");
+      throw std::runtime_error("as asked");
+    }
+    if (text == "who") {
+      context.send_message(client, "here are " + std::to_string(present_.size()));
+    } else if (text == "timer") {
+      context.set_timer(500);
+    } else if (text == "close") {
+      context.close(client, 4000, "as asked");
+    } else {
+      context.send_message(broadcast, std::to_string(++value_));
+    }
+  }
+  void timer(Context& context) {
+    value_ += 100;
+    context.send_message(broadcast, "tick " + std::to_string(value_));
+  }
+  void save(Writer& writer) const {
+    writer.put(value_);
+    writer.put(present_);
+    writer.put(born_);
+  }
+  void load(Reader& reader) {
+    reader.get(value_);
+    reader.get(present_);
+    reader.get(born_);
+  }
+
+ private:
+  std::int64_t value_ = 0;
+  std::vector<std::uint32_t> present_;
+  std::int64_t born_ = 0;
+};
+
+// A shard in a process that can crash.
+class FakeShard final : public RoomHost, public SlowCallHost {
+ public:
+  explicit FakeShard(std::shared_ptr<store::MemoryDisk> disk, ManualClock& wall)
+      : store(std::move(disk)), clock(wall) {}
+  service::CallMonitor::Verdict call_runs_long(ServiceCall&) override { return service::CallMonitor::Verdict::GoOn; }
+  void runnable(Room& room) override {
+    room.queued = Room::Queued::Yes;
+    queue.push_back(&room);
+  }
+  void room_ended(Room& room) override {
+    ++ended;
+    ended_rooms.push_back(&room);
+  }
+  SteadyTime steady_now() const override { return clock.steady(); }
+  std::int64_t unix_ms() const override { return clock.unix_ms(); }
+  io::TimerHeap& timers() override { return timer_heap; }
+  InboxPool& inboxes() override { return pool; }
+  Counters& counters() override { return counter_set; }
+  Logger& logger() override { return log; }
+  store::Journal* journal() override { return &shard_journal; }
+
+  void run() {
+    while (!queue.empty()) {
+      Room* room = queue.front();
+      queue.erase(queue.begin());
+      bool more = true;
+      while (more && room->begin_call(call)) {
+        call.run();
+        more = room->finish_call(call);
+      }
+      room->queued = Room::Queued::No;
+    }
+    shard_journal.flush();
+  }
+  /// Until nothing is left to do.
+  void settle() {
+    run();
+    while (store.commit_one()) {
+      run();
+    }
+  }
+
+  store::MemoryStore store;
+  store::Journal shard_journal{store, [](std::move_only_function<void()> task) { task(); }};
+  ManualClock& clock;
+  io::TimerHeap timer_heap;
+  InboxPool pool;
+  Counters counter_set;
+  NullLogger log;
+  ServiceCall call{service::EffectLimits{}, *this};
+  std::vector<Room*> queue;
+  std::vector<Room*> ended_rooms;
+  int ended = 0;
+};
+
+struct FakeClient final : ClientLink {
+  void admitted() override {
+    in = true;
+    heard.emplace_back("<in>");
+  }
+  void refused(std::string_view reason) override { heard.push_back("<refused " + std::string(reason) + ">"); }
+  void room_failed() override { heard.emplace_back("<failed>"); }
+  void push(Message& message) override {
+    if (in) {  // As a session does.
+      heard.emplace_back(message.payload);
+    }
+  }
+  void close(std::uint16_t code, std::string_view) override {
+    heard.push_back("<closed " + std::to_string(code) + ">");
+  }
+  void left() override { heard.emplace_back("<left>"); }
+  void resume_reading() override {}
+  void numbered(ClientId number) override { id = number; }
+  void room_unknown() override { heard.emplace_back("<unknown>"); }
+  void unavailable(std::string_view) override { heard.emplace_back("<unavailable>"); }
+
+  Heard take() { return std::exchange(heard, {}); }
+  Heard heard;
+  ClientId id{};
+  bool in = false;
+};
+
+}  // namespace jamsocket::room::testing

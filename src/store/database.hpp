@@ -1,0 +1,133 @@
+// store/database.hpp
+//
+// A data directory: one SQLite file with the rooms, their checkpoints and the log, and in memory where
+// in the log each room's records are.
+//
+// The log is rows of records that were committed together. A row goes once a checkpoint covers the
+// records of every room in it; rows that few rooms hold back have those few copied to the log's end.
+//
+// Thread: one at a time. A directory belongs to one process: a lock file says whose.
+
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/result.hpp"
+#include "store/log_row.hpp"
+#include "store/packing.hpp"
+#include "store/sqlite.hpp"
+#include "store/types.hpp"
+
+namespace jamsocket::store {
+
+/// The number in the file that says how to read it.
+inline constexpr std::int64_t kFormatVersion = 1;
+
+struct DatabaseOptions {
+  std::string vfs{};                                        ///< SQLite's name of one; empty: the default.
+  std::size_t row_bytes = std::size_t{16} << 10U;           ///< A row of the log is closed at this size.
+  std::uint64_t log_bytes_max = std::uint64_t{256} << 20U;  ///< Beyond, the log's oldest rows are worked up.
+};
+
+class Database {
+ public:
+  /// Opens `directory`, made if it is missing.
+  /// @error LimitReached  another process has it.
+  /// @error Unsupported   a newer version wrote it, or the file is somebody else's.
+  /// @error Malformed     it is damaged beyond single rooms.
+  /// @error Io            the system's words.
+  [[nodiscard]] static Result<std::unique_ptr<Database>> open(const std::filesystem::path& directory,
+                                                              const DatabaseOptions& options = {});
+  ~Database();
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+
+  /// Everything in `batches` but their checkpoints, and `checkpoints`, or nothing: one transaction.
+  [[nodiscard]] Result<void> commit(std::span<const Batch> batches, std::span<const PackedCheckpoint> checkpoints = {});
+  /// @error Malformed  what is stored of it is damaged.
+  [[nodiscard]] Result<std::optional<StoredRoom>> read(const RoomName& name);
+  /// Rooms in the order of service and id, behind `after`.
+  [[nodiscard]] Result<std::vector<RoomSummary>> list(const std::optional<RoomName>& after, std::size_t count_max);
+  [[nodiscard]] Result<std::vector<SleepingRoom>> sleeping();
+
+  [[nodiscard]] Result<void> keep_module(std::string_view hash, std::string_view bytes);
+  [[nodiscard]] Result<std::optional<std::string>> module(std::string_view hash);
+
+  /// Runs SQLite's own check and reads every room. @return what is wrong, a sentence each.
+  [[nodiscard]] Result<std::vector<std::string>> check();
+  /// Gives free space back to the file system.
+  [[nodiscard]] Result<void> compact();
+  /// Writes a consistent copy to `file`, which must not exist.
+  [[nodiscard]] Result<void> backup(const std::filesystem::path& file);
+
+  /// One that no room here has or had.
+  [[nodiscard]] std::uint64_t next_key() const { return next_key_; }
+  [[nodiscard]] std::uint64_t log_bytes() const { return log_bytes_; }
+  [[nodiscard]] std::size_t log_rows() const { return rows_.size(); }
+  [[nodiscard]] const std::filesystem::path& directory() const { return directory_; }
+
+ private:
+  struct TailRow {
+    std::uint64_t sequence = 0;
+    std::uint64_t last = 0;  ///< Number of the room's last record in it.
+  };
+  struct Tail {
+    std::vector<TailRow> rows;
+    std::uint64_t last = 0;
+    std::int64_t timer_ms = 0;
+  };
+  struct RowUse {
+    std::uint32_t rooms = 0;
+    std::uint32_t bytes = 0;
+  };
+  struct Statements {
+    Statement create, remove, remove_checkpoint, append, checkpoint, drop_row, set_timer, set_next_key;
+    Statement find, find_checkpoint, row_body, covered;
+  };
+  class LockFile;
+
+  Database(std::filesystem::path directory, const DatabaseOptions& options, std::unique_ptr<LockFile> lock,
+           Connection connection);
+  [[nodiscard]] Result<void> prepare_file();
+  [[nodiscard]] Result<void> prepare_statements();
+  [[nodiscard]] Result<void> build_index();
+  [[nodiscard]] Result<void> index_row(std::uint64_t sequence, std::string_view directory, std::string_view body);
+  void index_runs(std::uint64_t sequence, std::size_t bytes, const std::vector<RowRun>& runs);
+  [[nodiscard]] Result<std::optional<std::uint64_t>> covered_number(RoomKey key);
+
+  [[nodiscard]] Result<void> write_created(const Batch& batch);
+  [[nodiscard]] Result<void> write_row(const RowWriter& row);
+  [[nodiscard]] Result<void> write_records(std::span<const Batch> batches);
+  [[nodiscard]] Result<void> write_checkpoint(const PackedCheckpoint& packed);
+  [[nodiscard]] Result<void> write_removed(RoomKey key);
+  [[nodiscard]] Result<void> drop_dead_rows();
+  [[nodiscard]] Result<void> work_up_oldest_rows();
+  void cover(RoomKey key, std::uint64_t number);
+  void release(std::uint64_t sequence);
+
+  [[nodiscard]] Result<std::vector<Record>> read_tail(RoomKey key, std::uint64_t after);
+
+  std::filesystem::path directory_;
+  DatabaseOptions options_;
+  std::unique_ptr<LockFile> lock_;
+  Connection connection_;
+  Statements sql_;
+  std::unordered_map<RoomKey, Tail> tails_;
+  std::map<std::uint64_t, RowUse> rows_;
+  std::vector<std::uint64_t> dead_rows_;
+  std::uint64_t next_sequence_ = 1;
+  std::uint64_t next_key_ = 1;
+  std::uint64_t log_bytes_ = 0;
+  std::uint64_t work_up_at_ = 0;
+};
+
+}  // namespace jamsocket::store

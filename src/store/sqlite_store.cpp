@@ -1,0 +1,179 @@
+#include "store/sqlite_store.hpp"
+
+#include <fmt/format.h>
+#include <pthread.h>
+#include <sys/statvfs.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <iterator>
+#include <utility>
+
+#include "base/check.hpp"
+
+namespace jamsocket::store {
+namespace {
+
+// Asking for the free space is a system call; between two looks a few commits cannot fill the reserve.
+constexpr std::uint32_t kCommitsPerLook = 64;
+
+}  // namespace
+
+Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::filesystem::path& directory,
+                                                       const SqliteStoreOptions& options, Logger& logger,
+                                                       Broken broken) {
+  auto database = JAM_TRY(Database::open(directory, options.database));
+  auto sleeping = JAM_TRY(database->sleeping());
+  // make_unique cannot reach the constructor.
+  std::unique_ptr<SqliteStore> store(new SqliteStore(std::move(database), options, logger, std::move(broken)));
+  store->sleeping_ = std::move(sleeping);
+  store->look_at_free_space();
+  store->writer_ = std::thread([self = store.get()] { self->write_all(); });
+  store->packer_ = std::thread([self = store.get()] { self->pack_all(); });
+  pthread_setname_np(store->writer_.native_handle(), "store-writer");
+  pthread_setname_np(store->packer_.native_handle(), "store-packer");
+  return store;
+}
+
+SqliteStore::SqliteStore(std::unique_ptr<Database> database, const SqliteStoreOptions& options, Logger& logger,
+                         Broken broken)
+    : database_(std::move(database)),
+      options_(options),
+      logger_(logger),
+      broken_(std::move(broken)),
+      next_key_(database_->next_key()) {}
+
+SqliteStore::~SqliteStore() { stop(); }
+
+void SqliteStore::submit(Batch batch, Done done) {
+  if (!batch.checkpoints.empty()) {
+    const std::scoped_lock lock(mutex_);
+    raw_.push_back(std::exchange(batch.checkpoints, {}));
+    changed_.notify_all();
+  }
+  push(Submitted{.batch = std::move(batch), .done = std::move(done)});
+}
+
+void SqliteStore::find(RoomName name, Found found) {
+  run([name = std::move(name), found = std::move(found)](Database& database) mutable { found(database.read(name)); });
+}
+
+void SqliteStore::run(Work work) { push(std::move(work)); }
+
+void SqliteStore::push(Job job) {
+  const std::scoped_lock lock(mutex_);
+  JAM_CHECK(!stopping_ || std::holds_alternative<Packed>(job));
+  jobs_.push_back(std::move(job));
+  changed_.notify_all();
+}
+
+void SqliteStore::stop() {
+  {
+    const std::scoped_lock lock(mutex_);
+    stopping_ = true;
+    changed_.notify_all();
+  }
+  if (packer_.joinable()) {
+    packer_.join();
+  }
+  if (writer_.joinable()) {
+    writer_.join();
+  }
+}
+
+void SqliteStore::write_all() {
+  for (;;) {
+    std::deque<Job> jobs;
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return !jobs_.empty() || (stopping_ && raw_.empty() && !packing_); });
+      if (jobs_.empty()) {
+        return;
+      }
+      jobs.swap(jobs_);
+    }
+    carry_out(std::move(jobs));
+  }
+}
+
+void SqliteStore::carry_out(std::deque<Job> jobs) {
+  std::vector<Batch> batches;
+  Packed checkpoints;
+  std::vector<Done> waiting;
+  for (Job& job : jobs) {
+    if (auto* submitted = std::get_if<Submitted>(&job)) {
+      batches.push_back(std::move(submitted->batch));
+      waiting.push_back(std::move(submitted->done));
+    } else if (auto* packed = std::get_if<Packed>(&job)) {
+      std::ranges::move(*packed, std::back_inserter(checkpoints));
+    } else {
+      commit(batches, checkpoints, waiting);
+      std::get<Work>(job)(*database_);
+    }
+  }
+  commit(batches, checkpoints, waiting);
+}
+
+void SqliteStore::commit(std::vector<Batch>& batches, Packed& checkpoints, std::vector<Done>& waiting) {
+  if (batches.empty() && checkpoints.empty()) {
+    return;
+  }
+  const bool nothing_new = checkpoints.empty() && std::ranges::all_of(batches, &Batch::empty);
+  if (!nothing_new) {
+    if (const Result<void> done = database_->commit(batches, checkpoints); !done) {
+      broken_(done.error());
+      std::abort();  // Nobody may hear of what was not kept.
+    }
+    if (commits_until_look_-- == 0) {
+      look_at_free_space();
+    }
+  }
+  for (Done& done : waiting) {
+    if (done) {
+      done();
+    }
+  }
+  batches.clear();
+  checkpoints.clear();
+  waiting.clear();
+}
+
+void SqliteStore::pack_all() {
+  for (;;) {
+    std::vector<Batch::Checkpointed> raw;
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return !raw_.empty() || stopping_; });
+      if (raw_.empty()) {
+        return;
+      }
+      raw = std::move(raw_.front());
+      raw_.pop_front();
+      packing_ = true;
+    }
+    Packed packed;
+    for (const Batch::Checkpointed& each : raw) {
+      packed.push_back(pack(each));
+    }
+    const std::scoped_lock lock(mutex_);
+    jobs_.push_back(std::move(packed));
+    packing_ = false;
+    changed_.notify_all();
+  }
+}
+
+void SqliteStore::look_at_free_space() {
+  commits_until_look_ = kCommitsPerLook;
+  struct statvfs space{};
+  if (::statvfs(database_->directory().c_str(), &space) != 0) {
+    return;
+  }
+  const std::uint64_t free_bytes = std::uint64_t{space.f_bavail} * space.f_frsize;
+  const bool full = free_bytes < options_.free_bytes_min;
+  if (full != full_.exchange(full)) {
+    logger_.warn(full ? "store.disk_full" : "store.disk_has_space",
+                 {{"free_bytes", free_bytes}, {"needed_bytes", options_.free_bytes_min}});
+  }
+}
+
+}  // namespace jamsocket::store

@@ -1,0 +1,95 @@
+// store/sqlite_store.hpp
+//
+// The store of a running server: a Database, the one thread that writes to it, and one that compresses
+// checkpoints.
+//
+// The writer takes everything that all shards have submitted and commits it as one transaction; what
+// comes meanwhile is the next one. So a commit costs one sync however many rooms it is for, and one room
+// alone waits for one sync and no more.
+
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "base/log.hpp"
+#include "store/database.hpp"
+#include "store/store.hpp"
+
+namespace jamsocket::store {
+
+struct SqliteStoreOptions {
+  DatabaseOptions database{};
+  std::uint64_t free_bytes_min = std::uint64_t{64} << 20U;  ///< With less left on the disk, the store is full.
+};
+
+class SqliteStore final : public Store {
+ public:
+  /// Called on the writer's thread with one sentence when nothing more can be kept; must not return.
+  using Broken = std::function<void(const Error&)>;
+
+  [[nodiscard]] static Result<std::unique_ptr<SqliteStore>> open(const std::filesystem::path& directory,
+                                                                 const SqliteStoreOptions& options, Logger& logger,
+                                                                 Broken broken);
+  ~SqliteStore() override;
+  SqliteStore(const SqliteStore&) = delete;
+  SqliteStore& operator=(const SqliteStore&) = delete;
+
+  [[nodiscard]] RoomKey new_key() override { return RoomKey{next_key_.fetch_add(1)}; }
+  void submit(Batch batch, Done done) override;
+  void find(RoomName name, Found found) override;
+  [[nodiscard]] std::vector<SleepingRoom> sleeping() const override { return sleeping_; }
+  [[nodiscard]] bool is_full() const override { return full_.load(std::memory_order_relaxed); }
+
+  /// Runs `work` with the database to itself, behind what was submitted before.
+  void run(std::move_only_function<void(Database&)> work);
+  /// Carries out what was asked for, and ends the threads. Nothing may be asked for afterwards.
+  void stop();
+
+ private:
+  struct Submitted {
+    Batch batch;
+    Done done;
+  };
+  using Packed = std::vector<PackedCheckpoint>;
+  using Work = std::move_only_function<void(Database&)>;
+  using Job = std::variant<Submitted, Packed, Work>;
+
+  SqliteStore(std::unique_ptr<Database> database, const SqliteStoreOptions& options, Logger& logger, Broken broken);
+  void push(Job job);
+  void write_all();
+  void carry_out(std::deque<Job> jobs);
+  void commit(std::vector<Batch>& batches, Packed& checkpoints, std::vector<Done>& waiting);
+  void pack_all();
+  void look_at_free_space();
+
+  std::unique_ptr<Database> database_;
+  SqliteStoreOptions options_;
+  Logger& logger_;
+  Broken broken_;
+  std::vector<SleepingRoom> sleeping_;
+  std::atomic<std::uint64_t> next_key_;
+  std::atomic<bool> full_{false};
+  std::uint32_t commits_until_look_ = 0;
+
+  // One lock a turn and shard; never held while anything is written.
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Job> jobs_;
+  std::deque<std::vector<Batch::Checkpointed>> raw_;
+  bool packing_ = false;
+  bool stopping_ = false;
+  std::thread writer_;
+  std::thread packer_;
+};
+
+}  // namespace jamsocket::store

@@ -1,0 +1,98 @@
+#include "store/sqlite_store.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <latch>
+
+#include "store/testing.hpp"
+
+namespace jamsocket::store {
+namespace {
+
+using testing::created;
+using testing::name;
+using testing::records;
+using testing::TemporaryFolder;
+
+class SqliteStoreTest : public ::testing::Test {
+ protected:
+  void open(const SqliteStoreOptions& options = {}) {
+    store.reset();
+    auto opened =
+        SqliteStore::open(folder.path(), options, logger, [](const Error& error) { FAIL() << error.message; });
+    ASSERT_TRUE(opened) << opened.error().message;
+    store = std::move(*opened);
+  }
+  StoredRoom room(std::string_view id) {
+    StoredRoom result;
+    std::latch done(1);
+    store->find(name(id), [&](Result<std::optional<StoredRoom>> found) {
+      EXPECT_TRUE(found) << found.error().message;
+      EXPECT_TRUE(found->has_value());
+      result = found->value_or(StoredRoom{});
+      done.count_down();
+    });
+    done.wait();
+    return result;
+  }
+
+  TemporaryFolder folder;
+  NullLogger logger;
+  std::unique_ptr<SqliteStore> store;
+};
+
+TEST_F(SqliteStoreTest, AnswersInTheOrderOfTheRequests) {
+  open();
+  std::vector<int> order;  // Of the writer's thread; read once that has ended.
+  store->submit(created(1, "a"), [&order] { order.push_back(1); });
+  for (int i = 2; i <= 100; ++i) {
+    const auto number = static_cast<std::uint64_t>(i - 1);
+    store->submit(records(1, number, number), [&order, i] { order.push_back(i); });
+  }
+  EXPECT_EQ(room("a").tail.size(), 99U);
+  store->stop();
+  ASSERT_EQ(order.size(), 100U);
+  EXPECT_TRUE(std::ranges::is_sorted(order));
+}
+
+TEST_F(SqliteStoreTest, StopKeepsEverythingCheckpointsIncluded) {
+  open();
+  store->submit(created(1, "a"), {});
+  store->submit(records(1, 1, 5), {});
+  Batch batch;
+  batch.checkpoints.push_back({.key = RoomKey{1}, .checkpoint = {.number = 5, .timer_ms = 42, .bytes = "five"}});
+  store->submit(std::move(batch), {});
+  open();
+  const StoredRoom found = room("a");
+  ASSERT_TRUE(found.checkpoint);
+  EXPECT_EQ(found.checkpoint->bytes, "five");
+  EXPECT_TRUE(found.tail.empty());
+  ASSERT_EQ(store->sleeping().size(), 1U);
+  EXPECT_EQ(store->new_key(), RoomKey{2});
+}
+
+TEST_F(SqliteStoreTest, SaysWhenTheDiskIsNearlyFull) {
+  SqliteStoreOptions options;
+  open(options);
+  EXPECT_FALSE(store->is_full());
+  options.free_bytes_min = ~std::uint64_t{0};
+  open(options);
+  EXPECT_TRUE(store->is_full());
+}
+
+TEST_F(SqliteStoreTest, WhatCannotBeKeptIsTold) {
+  // In a child: the process ends with it.
+  EXPECT_EXIT(
+      {
+        auto child = SqliteStore::open(folder.path() / "child", {}, logger, [](const Error&) { std::_Exit(7); });
+        (*child)->submit(created(1, "a"), {});
+        (*child)->submit(created(1, "a"), [] { std::_Exit(1); });
+        std::latch never(1);
+        never.wait();
+      },
+      ::testing::ExitedWithCode(7), "");
+}
+
+}  // namespace
+}  // namespace jamsocket::store

@@ -1,0 +1,40 @@
+// store/store.hpp
+//
+// Where durable rooms are kept, as the shards see it: everything is asked for and answered later.
+//
+// Thread-safe. Requests of one thread are carried out in their order: what was submitted before a
+// `find` is part of its answer. Answers come on a thread of the store's, which must not be held up.
+
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "store/types.hpp"
+
+namespace jamsocket::store {
+
+class Store {
+ public:
+  using Done = std::move_only_function<void()>;
+  using Found = std::move_only_function<void(Result<std::optional<StoredRoom>>)>;
+
+  virtual ~Store() = default;
+  /// For a room that is to be created.
+  [[nodiscard]] virtual RoomKey new_key() = 0;
+  /// `done` is called once everything in `batch` but its checkpoints will survive a loss of power. The
+  /// checkpoints follow when they have been compressed. What cannot be written ends the process.
+  virtual void submit(Batch batch, Done done) = 0;
+  /// The room, nothing if there is none.
+  /// @error Malformed  what is stored of it is damaged.
+  virtual void find(RoomName name, Found found) = 0;
+  /// The rooms whose timer is set, as of the start.
+  [[nodiscard]] virtual std::vector<SleepingRoom> sleeping() const = 0;
+  /// Whether the disk has so little space left that no room should be told anything new.
+  [[nodiscard]] virtual bool is_full() const = 0;
+};
+
+}  // namespace jamsocket::store

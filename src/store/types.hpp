@@ -1,0 +1,100 @@
+// store/types.hpp
+//
+// What is kept of a room: who it is, the events since its last checkpoint, and that checkpoint. The
+// store looks into none of the bytes.
+
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace jamsocket::store {
+
+/// A room's number in one data directory; never used twice there.
+enum class RoomKey : std::uint64_t {};
+
+struct RoomName {
+  std::string service;
+  std::string id;  ///< Any UTF-8.
+  friend bool operator==(const RoomName&, const RoomName&) = default;
+};
+
+/// What happened to a room, and what it left as the room's timer.
+struct Record {
+  std::uint64_t number = 0;   ///< 1, 2, ... within the room, without gaps.
+  std::int64_t timer_ms = 0;  ///< When the room's timer is due after it, in Unix milliseconds; 0: not set.
+  std::string bytes;
+  friend bool operator==(const Record&, const Record&) = default;
+};
+
+struct Checkpoint {
+  std::uint64_t number = 0;  ///< Of the last event it holds the effects of.
+  std::int64_t timer_ms = 0;
+  std::string bytes;
+  friend bool operator==(const Checkpoint&, const Checkpoint&) = default;
+};
+
+/// All that is needed to bring a room back.
+struct StoredRoom {
+  RoomKey key{};
+  RoomName name;
+  std::string birth;  ///< What it started from.
+  std::optional<Checkpoint> checkpoint;
+  std::vector<Record> tail;  ///< Behind the checkpoint, by rising number.
+};
+
+struct RoomSummary {
+  RoomKey key{};
+  RoomName name;
+  std::string birth;
+  std::uint64_t checkpoint_number = 0;
+  std::uint64_t checkpoint_bytes = 0;  ///< As stored.
+  std::uint64_t last_number = 0;
+  std::int64_t timer_ms = 0;
+};
+
+struct SleepingRoom {
+  RoomName name;
+  std::int64_t timer_ms = 0;
+};
+
+/// What one shard wants kept, in order. All of it or nothing of it is.
+struct Batch {
+  struct Created {
+    RoomKey key{};
+    RoomName name;
+    std::string birth;
+  };
+  struct Appended {
+    RoomKey key{};
+    std::uint64_t number = 0;
+    std::int64_t timer_ms = 0;
+    std::size_t offset = 0;  ///< In `bytes`.
+    std::size_t length = 0;
+  };
+  struct Checkpointed {
+    RoomKey key{};
+    Checkpoint checkpoint;
+  };
+
+  std::vector<Created> created;
+  std::vector<Appended> appended;
+  std::string bytes;
+  std::vector<Checkpointed> checkpoints;
+  std::vector<RoomKey> removed;
+
+  [[nodiscard]] bool empty() const {
+    return created.empty() && appended.empty() && checkpoints.empty() && removed.empty();
+  }
+  void append(RoomKey key, std::uint64_t number, std::int64_t timer_ms, std::string_view record) {
+    appended.push_back({key, number, timer_ms, bytes.size(), record.size()});
+    bytes.append(record);
+  }
+  [[nodiscard]] std::string_view bytes_of(const Appended& record) const {
+    return std::string_view(bytes).substr(record.offset, record.length);
+  }
+};
+
+}  // namespace jamsocket::store
