@@ -109,6 +109,12 @@ bench: .setup-test .engine ## Measure against the floor and print a table of rat
 	@cmake --build build/release --parallel $(JOBS)
 	@bench/run.py --build build/release $(BENCH)
 
+.PHONY: bench-durable
+bench-durable: .setup-test .engine ## Measure what keeping rooms costs, beside a bare fdatasync of the same disk
+	@cmake --preset release -Wno-dev --log-level=WARNING
+	@cmake --build build/release --parallel $(JOBS)
+	@bench/durable.py --build build/release $(BENCH)
+
 .PHONY: bench-peers
 bench-peers: .setup-peers .engine ## Measure Boost.Beast, libwebsockets and Node's ws beside ours
 	@cmake --preset release -Wno-dev --log-level=WARNING

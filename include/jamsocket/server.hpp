@@ -58,7 +58,9 @@ struct ServerOptions {
   std::vector<std::string> subprotocols{};     ///< The client's first that is among these is accepted.
   std::string data_dir{};                      ///< Where rooms are kept; empty: they are not.
   std::string durability = "auto";             ///< none, async, local; auto: local with a data_dir, else none.
-  std::string log_level = "info";              ///< debug, info, warn, error, off.
+  std::string upgrade = "keep";                ///< Rooms of older code: keep (they go on with it), restart.
+  std::chrono::milliseconds sleep_after{300'000};  ///< A kept room without an event gives its memory back.
+  std::string log_level = "info";                  ///< debug, info, warn, error, off.
   std::string admin_host = "127.0.0.1";  ///< Of /health, /metrics and /admin; not of this machine only: with a token.
   std::string admin_port = "off";        ///< off, or a port; 0: any free one, which the log names.
   std::string admin_token_file{};        ///< Its first line is what /metrics and /admin ask for.

@@ -37,6 +37,7 @@ namespace jamsocket {
   X(RoomsRefused, "rooms_refused", "rooms not made at the limit")                        \
   X(RoomsBroughtBack, "rooms_brought_back", "rooms brought back from the store")         \
   X(RoomsUnreadable, "rooms_unreadable", "times a stored room could not be read")        \
+  X(RoomsAsleep, "rooms_asleep", "times a kept room was put to sleep, clients or not")   \
   X(Checkpoints, "checkpoints", "checkpoints taken of rooms")                            \
   X(DiskFull, "disk_full", "clients turned away because the disk is nearly full")        \
   X(EventsHandled, "events_handled", "service calls")                                    \

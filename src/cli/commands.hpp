@@ -23,5 +23,8 @@ Command add_build(CLI::App& whole);
 Command add_serve(CLI::App& whole);
 Command add_check(CLI::App& whole);
 Command add_config(CLI::App& whole);
+Command add_rooms(CLI::App& whole);
+Command add_replay(CLI::App& whole);
+Command add_data(CLI::App& whole);
 
 }  // namespace jamsocket::cli

@@ -44,7 +44,12 @@ int run(const State& state) {
   if (!module) {
     return module.error();
   }
-  const config::Settings& settings = project->loaded.settings;
+  config::Settings settings = project->loaded.settings;
+  if (settings.server.data_dir.empty() && settings.server.durability != "none") {
+    // While a service is being written its rooms survive a restart, and begin afresh when it has changed.
+    settings.server.data_dir = (project->folder / ".jamsocket" / "data").lexically_normal().string();
+    settings.server.upgrade = "restart";
+  }
   return serve_module(module->string(), settings, [&settings](std::uint16_t port) { greet(settings, port); });
 }
 

@@ -80,6 +80,7 @@ bool is_compression(std::string_view text) { return text == "off" || text == "me
 bool is_durability(std::string_view text) {
   return text == "auto" || text == "none" || text == "async" || text == "local";
 }
+bool is_upgrade(std::string_view text) { return text == "keep" || text == "restart"; }
 bool is_log_format(std::string_view text) { return text == "auto" || text == "text" || text == "json"; }
 bool is_optimization_level(std::string_view text) {
   return text == "none" || text == "s" || text == "z" || (text.size() == 1 && text[0] >= '0' && text[0] <= '4');
@@ -166,6 +167,13 @@ constexpr std::array kEntries{
           "When a room's changes are on disk: never, soon, or before anybody can see them; auto is local with a data "
           "folder",
           text<JAM_TEXT_FIELD(server.durability)>("auto, none, async or local", is_durability)},
+    Entry{"service.upgrade", "", "",
+          "What becomes of kept rooms when the service's code has changed: they keep the code that made them, or "
+          "restart empty",
+          text<JAM_TEXT_FIELD(server.upgrade)>("keep or restart", is_upgrade)},
+    Entry{"service.sleep_after_seconds", "", "",
+          "A kept room in which nothing happens for so long gives its memory back, with its clients connected",
+          seconds<JAM_FIELD(server.sleep_after)>(1, 365 * kDaySeconds)},
     Entry{"service.client_headers", "", "", "The headers of the upgrade request that a service may see at connect",
           TextList{.allowed = "names of HTTP headers",
                    .is_allowed = is_header_name,

@@ -5,6 +5,7 @@
 //
 //   Loading   the store is asked; newcomers wait aside, events in the inbox
 //   Ready     events run; there is an instance, or a rebuild that the next event runs first
+//   Asleep    nothing happened for a while: its memory is on disk only, its clients are still there
 //   Aside     it failed too often or cannot be brought back: nobody gets in until a while has passed
 //
 // Thread: the room's shard's.
@@ -59,12 +60,18 @@ enum class WhenMissing : std::uint8_t {
   Create,  ///< It is to be stored, even before it has a client.
 };
 
+/// What becomes of a room whose service is of another version than the one that made it.
+enum class Upgrade : std::uint8_t {
+  Keep,     ///< It goes on with the code that made it.
+  Restart,  ///< It begins afresh, with the new code.
+};
+
 /// What became of a request to create a room.
 enum class Created : std::uint8_t { Yes, ExistsAlready, Failed };
 
 class Durable final : public store::CommitTarget, public io::TimerTarget {
  public:
-  enum class State : std::uint8_t { Loading, Ready, Aside };
+  enum class State : std::uint8_t { Loading, Ready, Asleep, Aside };
 
   /// An event whose effects are not to be seen yet.
   struct Gated {
@@ -82,7 +89,7 @@ class Durable final : public store::CommitTarget, public io::TimerTarget {
     std::unique_ptr<service::ConnectInfo> info;
   };
 
-  Durable(Room& owner, store::Journal& shard_journal) : room(owner), journal(shard_journal) {}
+  Durable(Room& owner, store::Journal& shard_journal);
 
   // CommitTarget
   void committed(store::Ticket ticket) override;
@@ -91,6 +98,7 @@ class Durable final : public store::CommitTarget, public io::TimerTarget {
   void on_timer() override;
 
   [[nodiscard]] bool is_settled() const { return gate.empty() && last_ticket <= committed_ticket; }
+  [[nodiscard]] bool may_end() const { return (state == State::Ready || state == State::Asleep) && is_settled(); }
   [[nodiscard]] bool may_run(const GateLimits& limits) const {
     return state == State::Ready && gate.size() < limits.events_max && gate_bytes < limits.bytes_max;
   }
@@ -100,7 +108,9 @@ class Durable final : public store::CommitTarget, public io::TimerTarget {
   State state = State::Loading;
   store::RoomKey key{};
   bool is_stored = false;  ///< Its row is there, or on its way.
-  bool reloading = false;  ///< Loading after an event was undone: what is known of it stays.
+  bool reloading = false;  ///< Loading after an event was undone, or after sleep: what is known of it stays.
+  bool undone = false;     ///< That was the reason.
+  std::string version{};   ///< Of the code that its instance runs.
   std::optional<std::int64_t> born_ms{};
   RoomSide side;
   std::unique_ptr<Rebuild> rebuild;
@@ -118,6 +128,9 @@ class Durable final : public store::CommitTarget, public io::TimerTarget {
   std::uint64_t events_since = 0;  ///< These three: since the last checkpoint.
   std::size_t bytes_since = 0;
   std::chrono::nanoseconds cpu_since{};
+
+  SteadyTime last_active{};
+  io::CallbackTimer sleep_timer;
 
   std::vector<SteadyTime> failures;  ///< The latest few.
   std::uint32_t times_aside = 0;

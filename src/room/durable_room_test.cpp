@@ -330,6 +330,84 @@ TEST_F(DurableRoom, WhatWaitsAtTheGateIsBounded) {
   EXPECT_EQ(alice.take(), (Heard{"3", "4", "5"}));
 }
 
+TEST_F(DurableRoom, AnIdleRoomSleepsWithItsClientsAndWakesWithTheNextEvent) {
+  settings.sleep_after = Milliseconds{1000};
+  start();
+  say(alice, "x");
+  shard->settle();
+  advance(Milliseconds{999});
+  shard->settle();
+  EXPECT_EQ(shard->counter_set.get(Counter::RoomsAsleep), 0U);
+  advance(Milliseconds{1001});
+  shard->settle();
+  EXPECT_EQ(shard->counter_set.get(Counter::RoomsAsleep), 1U);
+  EXPECT_EQ(room->client_count(), 1U);
+  alice.take();
+  say(alice, "x");
+  say(alice, "who");
+  shard->settle();
+  EXPECT_EQ(alice.take(), (Heard{"2", "here are 1"}));
+}
+
+TEST_F(DurableRoom, ATimerWakesASleeper) {
+  settings.sleep_after = Milliseconds{100};
+  start();
+  say(alice, "timer");
+  shard->settle();
+  advance(Milliseconds{200});
+  shard->settle();
+  EXPECT_EQ(shard->counter_set.get(Counter::RoomsAsleep), 1U);
+  advance(Milliseconds{300});
+  shard->settle();
+  EXPECT_EQ(alice.take(), Heard{"tick 100"});
+}
+
+TEST_F(DurableRoom, SomebodyWhoComesWakesASleeper) {
+  settings.sleep_after = Milliseconds{100};
+  start();
+  advance(Milliseconds{200});
+  shard->settle();
+  EXPECT_EQ(shard->counter_set.get(Counter::RoomsAsleep), 1U);
+  join(bob);
+  shard->settle();
+  EXPECT_EQ(bob.take(), (Heard{"<in>", "you are 2"}));
+}
+
+TEST_F(DurableRoom, AnUndoneEventLeavesAFileBehind) {
+  start();
+  say(alice, "throw");
+  shard->settle();
+  ASSERT_EQ(shard->store.faults.size(), 1U);
+  const auto last = decode_event(2, shard->store.faults[0].tail.back().bytes);
+  ASSERT_TRUE(last);
+  EXPECT_EQ(last->event.payload, "throw");
+  EXPECT_EQ(last->outcome.outcome, service::Outcome::Trap);
+}
+
+TEST_F(DurableRoom, ARoomOfAnotherVersionIsSetAsideOrBeginsAfresh) {
+  start();
+  say(alice, "x");
+  shard->settle();
+  auto& stored = disk->rooms.at({"keeper", "lobby"}).stored;
+  Birth birth = decode_birth(stored.birth).value();
+  birth.version = "of old";
+  stored.birth = encode(birth);
+  boot();
+  open();
+  join(bob);
+  shard->settle();
+  EXPECT_EQ(bob.take(), Heard{"<unavailable>"});
+  settings.upgrade = Upgrade::Restart;
+  boot();
+  open();
+  bob.in = false;
+  join(bob);
+  shard->settle();
+  say(bob, "x");
+  shard->settle();
+  EXPECT_EQ(bob.take(), (Heard{"<in>", "you are 1", "1"}));
+}
+
 TEST_F(DurableRoom, ClosesAndRefusalsWaitAsWell) {
   start();
   join(bob, "no");

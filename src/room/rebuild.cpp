@@ -35,7 +35,8 @@ std::expected<std::unique_ptr<service::ServiceInstance>, Fault> run(const Rebuil
   const service::RoomStart start{.room_id = rebuild.stored.name.id,
                                  .seed = rebuild.birth.seed,
                                  .time_ms = rebuild.birth.time_ms,
-                                 .monitor = monitor};
+                                 .monitor = monitor,
+                                 .version = rebuild.version};
   std::unique_ptr<service::ServiceInstance> instance;
   if (rebuild.stored.checkpoint) {
     const auto parts = decode_checkpoint(rebuild.stored.checkpoint->bytes);

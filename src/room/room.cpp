@@ -189,6 +189,12 @@ void Room::add_event(EventKind kind, ClientId client, std::string_view payload) 
 }
 
 void Room::became_runnable() {
+  if (durable_ && durable_->state == Durable::State::Asleep) [[unlikely]] {
+    durable_->state = Durable::State::Loading;
+    durable_->reloading = true;
+    durable_->journal.find(*durable_, {.service = std::string(service_.name()), .id = id_});
+    return;
+  }
   if (!in_call_ && queued == Queued::No) {
     host_.runnable(*this);
   }
@@ -381,7 +387,7 @@ void Room::start_afresh() {
 }
 
 void Room::check_idle() {
-  if (durable_ && (durable_->state != Durable::State::Ready || !durable_->is_settled())) {
+  if (durable_ && !durable_->may_end()) {
     return;  // What it waits for leads here again.
   }
   if (closing_ && !ended_ && members_.empty()) {
@@ -400,7 +406,7 @@ void Room::check_idle() {
 }
 
 void Room::end_if_idle() {
-  const bool is_settled = !durable_ || (durable_->state == Durable::State::Ready && durable_->is_settled());
+  const bool is_settled = !durable_ || durable_->may_end();
   if (members_.empty() && !has_events() && !in_call_ && is_settled) {
     end();
   } else {

@@ -93,6 +93,8 @@ struct RoomSettings {
   enum class AfterFailure : std::uint8_t { End, StartAfresh } after_failure = AfterFailure::End;
 
   Durability durability = Durability::None;
+  Upgrade upgrade = Upgrade::Keep;
+  std::chrono::milliseconds sleep_after{300'000};  ///< Without an event. Its clients notice nothing.
   CheckpointPolicy checkpoints;
   GateLimits gate;
 };
@@ -228,6 +230,9 @@ class Room {
   void turn_away(ClientId client);
   void set_aside(std::string_view reason);
   void come_from_aside();
+  void stay_awake();
+  void fall_asleep();
+  void begin_afresh(store::RoomKey instead_of);
 
   std::string id_;
   service::Service& service_;

@@ -26,6 +26,9 @@ constexpr std::chrono::seconds kAsideAtMost{60};
 
 }  // namespace
 
+Durable::Durable(Room& owner, store::Journal& shard_journal)
+    : room(owner), journal(shard_journal), sleep_timer([&owner] { owner.fall_asleep(); }) {}
+
 void Durable::committed(store::Ticket ticket) {
   committed_ticket = ticket;
   room.on_committed();
@@ -77,6 +80,7 @@ bool Room::finish_durable(ServiceCall& call) {
   apply<Part::Inside>(call.effects);
   const EventOutcome outcome{.outcome = Outcome::Done, .refused = call.effects.refused()};
   record(call.event, outcome, call.effects.take(), Durable::Gated::What::Applied);
+  stay_awake();
   durable.cpu_since += call.cpu_time * kTimedEvery;
   checkpoint_if_due();
   return leave_inbox();
@@ -123,7 +127,8 @@ void Room::store_birth(std::int64_t time_ms) {
   durable.is_stored = true;
   durable.born_ms = time_ms;
   durable.key = durable.journal.new_key();
-  const Birth birth{.seed = seed_, .time_ms = time_ms, .version = std::string(service_.version())};
+  durable.version = service_.version();
+  const Birth birth{.seed = seed_, .time_ms = time_ms, .version = durable.version};
   durable.journal.open().created.push_back(
       {.key = durable.key, .name = {.service = std::string(service_.name()), .id = id_}, .birth = encode(birth)});
   durable.last_ticket = durable.journal.written(durable, durable.last_ticket);
@@ -177,6 +182,7 @@ void Room::undo(ServiceCall& call) {
   // Before the record: where nothing waits at the gate it takes effect at once.
   durable.state = aside ? Durable::State::Aside : Durable::State::Loading;
   durable.reloading = !aside;
+  durable.undone = !aside;
   record(call.event, {.outcome = call.outcome, .refused = false}, call.effects.take(),
          aside ? Durable::Gated::What::UndoneAndAside : Durable::Gated::What::Undone);
   if (!aside) {
@@ -213,10 +219,10 @@ void Room::checkpoint() {
   host_.counters().add(Counter::Checkpoints);
   durable.journal.open().checkpoints.push_back(
       {.key = durable.key,
-       .checkpoint = {.number = durable.side.last_event,
-                      .timer_ms = durable.side.timer_ms,
-                      .bytes = encode(CheckpointParts{
-                          .side = durable.side, .version = std::string(service_.version()), .state = state})}});
+       .checkpoint = {
+           .number = durable.side.last_event,
+           .timer_ms = durable.side.timer_ms,
+           .bytes = encode(CheckpointParts{.side = durable.side, .version = durable.version, .state = state})}});
 }
 
 void Room::on_committed() {
@@ -279,11 +285,17 @@ void Room::on_found(Result<std::optional<store::StoredRoom>> stored) {
     on_missing();
     return;
   } else {
+    if (std::exchange(durable.undone, false)) {
+      durable.journal.keep_fault(**stored);
+    }
     auto rebuild = Rebuild::from(std::move(**stored));
     if (!rebuild) {
       wrong = rebuild.error();
-    } else if ((*rebuild)->version != service_.version()) {
-      wrong = Error{ErrorCode::Unsupported, "another version of the service made it"};
+    } else if ((*rebuild)->version != service_.version() && settings_.upgrade == Upgrade::Restart) {
+      begin_afresh((*rebuild)->stored.key);
+      return;
+    } else if (!service_.has_version((*rebuild)->version)) {
+      wrong = Error{ErrorCode::Unsupported, "another version of the service made it, which is not kept"};
     } else {
       come_back(std::move(*rebuild));
       return;
@@ -318,6 +330,8 @@ void Room::come_back(std::unique_ptr<Rebuild> rebuild) {
   Durable& durable = *durable_;
   durable.state = Durable::State::Ready;
   durable.key = rebuild->stored.key;
+  durable.version = rebuild->version;
+  stay_awake();
   durable.events_since = rebuild->stored.tail.size();
   if (std::exchange(durable.reloading, false)) {
     durable.rebuild = std::move(rebuild);
@@ -389,6 +403,8 @@ void Room::set_aside(std::string_view reason) {
   durable.rebuild.reset();
   service_timer_.cancel();
   shutdown_timer_.cancel();
+  durable.sleep_timer.node().cancel();
+  durable.undone = false;
   host_.inboxes().give_back(std::move(waiting_));
   host_.inboxes().give_back(std::move(running_));
   readers_paused_ = false;
@@ -401,6 +417,49 @@ void Room::set_aside(std::string_view reason) {
   for (const Member& member : std::exchange(members_, {})) {
     member.link->room_failed();
   }
+}
+
+// The room of that name makes way for one that the service's present code begins.
+void Room::begin_afresh(store::RoomKey instead_of) {
+  Durable& durable = *durable_;
+  host_.logger().info("room.restarted", {{"service", service_.name()}, {"room", id_}});
+  durable.journal.open().removed.push_back(instead_of);
+  durable.last_ticket = durable.journal.written(durable, durable.last_ticket);
+  if (durable.on_created) {
+    std::exchange(durable.on_created, nullptr)(Created::ExistsAlready);
+  }
+  if (durable.when_missing == WhenMissing::Refuse) {
+    durable.when_missing = WhenMissing::Create;  // Its name was taken, and stays so.
+  }
+  on_missing();
+}
+
+// Moves the time of falling asleep on, without a word to the heap of timers: that looks again when it is due.
+void Room::stay_awake() {
+  durable_->last_active = host_.steady_now();
+  if (!durable_->sleep_timer.node().is_scheduled()) {
+    host_.timers().schedule(durable_->sleep_timer.node(), durable_->last_active + settings_.sleep_after);
+  }
+}
+
+void Room::fall_asleep() {
+  Durable& durable = *durable_;
+  const bool has_nothing = instance_ == nullptr && durable.rebuild == nullptr;
+  if (ended_ || durable.state != Durable::State::Ready || has_nothing) {
+    return;  // With its next event it stays awake again.
+  }
+  const SteadyTime due = durable.last_active + settings_.sleep_after;
+  if (due > host_.steady_now() || in_call_ || has_events() || !durable.is_settled()) {
+    host_.timers().schedule(durable.sleep_timer.node(), std::max(due, host_.steady_now() + Milliseconds{100}));
+    return;
+  }
+  if (instance_ != nullptr && durable.events_since > 0) {
+    checkpoint();
+  }
+  host_.counters().add(Counter::RoomsAsleep);
+  instance_.reset();
+  durable.rebuild.reset();
+  durable.state = Durable::State::Asleep;
 }
 
 void Room::come_from_aside() {

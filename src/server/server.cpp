@@ -86,7 +86,28 @@ class RunningServer final : public Server, private AdminTarget {
     }
     store_ = JAM_TRY(store::SqliteStore::open(settings_.data_dir, {}, surroundings_.logger, end_process));
     shared_.store = store_.get();
+    keep_code();
     return {};
+  }
+
+  // Rooms go on with the code that made them: it is kept beside them.
+  void keep_code() {
+    if (settings_.room.upgrade != room::Upgrade::Keep) {
+      return;
+    }
+    for (const std::string& code : store_->modules()) {
+      if (const Result<void> added = service_->add_version(code); !added) {
+        surroundings_.logger.warn("server.version_not_loaded", {{"reason", added.error().message}});
+      }
+    }
+    if (!service_->code().empty()) {
+      store_->run([version = std::string(service_->version()),
+                   code = std::string(service_->code())](store::Database& database) {
+        if (const Result<void> kept = database.keep_module(version, code); !kept) {
+          end_process(kept.error());
+        }
+      });
+    }
   }
 
   void wake_sleeping_rooms() {

@@ -146,6 +146,13 @@ Result<Settings> Settings::from(const ServerOptions& options) {
                                                                         : room::RoomSettings::AfterFailure::StartAfresh;
   settings.room.durability = JAM_TRY(durability(options));
   settings.data_dir = options.data_dir;
+  JAM_TRY_VOID(check_range("sleep_after", options.sleep_after, 1ms, 24h * 365));
+  settings.room.sleep_after = options.sleep_after;
+  if (options.upgrade != "keep" && options.upgrade != "restart") {
+    return fail(ErrorCode::InvalidArgument,
+                fmt::format("upgrade '{}' is not one of keep, restart", escape_for_log(options.upgrade, 40)));
+  }
+  settings.room.upgrade = options.upgrade == "keep" ? room::Upgrade::Keep : room::Upgrade::Restart;
   settings.session = JAM_TRY(session_settings(options));
   JAM_TRY_VOID(check_range("drain_timeout", options.drain_timeout, 0ms, 24h));
   settings.drain_timeout = options.drain_timeout;

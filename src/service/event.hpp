@@ -64,6 +64,7 @@ struct RoomStart {
   Seed seed{};
   std::int64_t time_ms = 0;
   CallMonitor* monitor = nullptr;  ///< May be null.
+  std::string_view version{};      ///< Of the code to run; empty: the newest.
 };
 
 }  // namespace jamsocket::service

@@ -72,6 +72,15 @@ class Service {
   }
   /// Names the code: a room that was captured under another version may mean nothing to this one.
   [[nodiscard]] virtual std::string_view version() const { return {}; }
+  /// The code itself, to be kept beside the rooms it made; empty: it cannot be.
+  [[nodiscard]] virtual std::string_view code() const { return {}; }
+  /// Takes in older code, for the rooms it made. Before any room is made.
+  /// @error Unsupported  the service runs no code but its own; else see what `code` is of.
+  [[nodiscard]] virtual Result<void> add_version(std::string_view /*code*/) {
+    return fail(ErrorCode::Unsupported, "the service has one version only");
+  }
+  /// Whether rooms that this code made can be brought back.
+  [[nodiscard]] virtual bool has_version(std::string_view wanted) const { return wanted == version(); }
 };
 
 }  // namespace jamsocket::service

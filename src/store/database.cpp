@@ -126,7 +126,7 @@ Result<void> Database::prepare_file() {
   }
   JAM_TRY_VOID(connection_.execute("PRAGMA journal_mode=WAL"));
   JAM_TRY_VOID(connection_.execute("PRAGMA synchronous=FULL"));
-  JAM_TRY_VOID(connection_.execute("PRAGMA wal_autocheckpoint=4000"));
+  JAM_TRY_VOID(connection_.execute(fmt::format("PRAGMA wal_autocheckpoint={}", options_.wal_pages)));
   JAM_TRY_VOID(connection_.execute("PRAGMA cache_size=-16384"));
   if (is_new) {
     Transaction transaction(connection_);
@@ -547,6 +547,15 @@ Result<std::optional<std::string>> Database::module(std::string_view hash) {
     return std::nullopt;
   }
   return std::string(find.blob(0));
+}
+
+Result<std::vector<std::string>> Database::modules() {
+  std::vector<std::string> found;
+  Statement rows = JAM_TRY(connection_.prepare("SELECT bytes FROM module ORDER BY rowid DESC LIMIT 16"));
+  while (JAM_TRY(rows.step())) {
+    found.emplace_back(rows.blob(0));
+  }
+  return found;
 }
 
 Result<std::vector<std::string>> Database::check() {

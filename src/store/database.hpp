@@ -36,6 +36,7 @@ struct DatabaseOptions {
   std::string vfs{};                                        ///< SQLite's name of one; empty: the default.
   std::size_t row_bytes = std::size_t{16} << 10U;           ///< A row of the log is closed at this size.
   std::uint64_t log_bytes_max = std::uint64_t{256} << 20U;  ///< Beyond, the log's oldest rows are worked up.
+  int wal_pages = 4000;  ///< So many in the write-ahead log lead to its being worked in.
 };
 
 class Database {
@@ -61,6 +62,8 @@ class Database {
 
   [[nodiscard]] Result<void> keep_module(std::string_view hash, std::string_view bytes);
   [[nodiscard]] Result<std::optional<std::string>> module(std::string_view hash);
+  /// The newest few.
+  [[nodiscard]] Result<std::vector<std::string>> modules();
 
   /// Runs SQLite's own check and reads every room. @return what is wrong, a sentence each.
   [[nodiscard]] Result<std::vector<std::string>> check();

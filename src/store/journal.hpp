@@ -11,6 +11,7 @@
 #include <deque>
 #include <functional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "store/store.hpp"
@@ -47,6 +48,8 @@ class Journal {
   Ticket written(CommitTarget& target, Ticket last);
   /// `target` hears what is stored, what it wrote before included.
   void find(CommitTarget& target, RoomName name);
+
+  void keep_fault(StoredRoom room) { store_.keep_fault(std::move(room)); }
 
   /// Hands the open batch over, if there is anything in it.
   void flush();

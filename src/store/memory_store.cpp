@@ -50,6 +50,9 @@ MemoryDisk::Room* MemoryStore::room_of(RoomKey key) {
 }
 
 void MemoryStore::keep(const Batch& batch) {
+  for (const RoomKey key : batch.removed) {
+    std::erase_if(disk_->rooms, [&](const auto& entry) { return entry.second.stored.key == key; });
+  }
   for (const Batch::Created& created : batch.created) {
     const bool inserted = disk_->rooms
                               .emplace(std::pair(created.name.service, created.name.id),
@@ -74,9 +77,6 @@ void MemoryStore::keep(const Batch& batch) {
     if (MemoryDisk::Room* const room = room_of(each.key); room != nullptr) {
       room->stored.checkpoint = each.checkpoint;
     }
-  }
-  for (const RoomKey key : batch.removed) {
-    std::erase_if(disk_->rooms, [&](const auto& entry) { return entry.second.stored.key == key; });
   }
 }
 

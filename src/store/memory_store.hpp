@@ -39,6 +39,7 @@ class MemoryStore final : public Store {
   [[nodiscard]] RoomKey new_key() override { return RoomKey{disk_->next_key++}; }
   void submit(Batch batch, Done done) override { jobs_.emplace_back(Submitted{std::move(batch), std::move(done)}); }
   void find(RoomName name, Found found) override { jobs_.emplace_back(Asked{std::move(name), std::move(found)}); }
+  void keep_fault(StoredRoom room) override { faults.push_back(std::move(room)); }
   [[nodiscard]] std::vector<SleepingRoom> sleeping() const override;
   [[nodiscard]] bool is_full() const override { return full; }
 
@@ -49,6 +50,7 @@ class MemoryStore final : public Store {
   [[nodiscard]] std::size_t in_flight() const { return jobs_.size(); }
 
   bool full = false;
+  std::vector<StoredRoom> faults;
 
  private:
   struct Submitted {

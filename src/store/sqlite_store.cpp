@@ -6,10 +6,12 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
 #include <iterator>
 #include <utility>
 
 #include "base/check.hpp"
+#include "store/room_file.hpp"
 
 namespace jamsocket::store {
 namespace {
@@ -24,9 +26,11 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::filesystem::pa
                                                        Broken broken) {
   auto database = JAM_TRY(Database::open(directory, options.database));
   auto sleeping = JAM_TRY(database->sleeping());
+  auto modules = JAM_TRY(database->modules());
   // make_unique cannot reach the constructor.
   std::unique_ptr<SqliteStore> store(new SqliteStore(std::move(database), options, logger, std::move(broken)));
   store->sleeping_ = std::move(sleeping);
+  store->modules_ = std::move(modules);
   store->look_at_free_space();
   store->writer_ = std::thread([self = store.get()] { self->write_all(); });
   store->packer_ = std::thread([self = store.get()] { self->pack_all(); });
@@ -56,6 +60,41 @@ void SqliteStore::submit(Batch batch, Done done) {
 
 void SqliteStore::find(RoomName name, Found found) {
   run([name = std::move(name), found = std::move(found)](Database& database) mutable { found(database.read(name)); });
+}
+
+void SqliteStore::keep_fault(StoredRoom room) {
+  run([this, room = std::move(room)](Database& database) { write_fault(database.directory() / "faults", room); });
+}
+
+// A help for people: that it cannot be written is logged and no more.
+void SqliteStore::write_fault(const std::filesystem::path& directory, const StoredRoom& room) {
+  const std::string bytes = to_room_file(room);
+  if (bytes.size() > options_.fault_file_bytes_max || is_full()) {
+    logger_.info("store.fault_not_written", {{"room", room.name.id}, {"bytes", bytes.size()}});
+    return;
+  }
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  std::vector<std::pair<std::filesystem::file_time_type, std::filesystem::path>> files;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
+    files.emplace_back(entry.last_write_time(error), entry.path());
+  }
+  std::ranges::sort(files);
+  for (std::size_t i = 0; i + options_.fault_files_max <= files.size(); ++i) {
+    std::filesystem::remove(files[i].second, error);
+  }
+  const std::uint64_t number = room.tail.empty() ? 0 : room.tail.back().number;
+  // Numbers only: an id is no file name.
+  const std::filesystem::path file =
+      directory / fmt::format("room-{}-event-{}.room", static_cast<std::uint64_t>(room.key), number);
+  std::ofstream out(file, std::ios::binary);
+  out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  out.close();
+  if (out.good()) {
+    logger_.info("store.fault_written", {{"room", room.name.id}, {"file", file.string()}});
+  } else {
+    logger_.warn("store.fault_not_written", {{"room", room.name.id}, {"file", file.string()}});
+  }
 }
 
 void SqliteStore::run(Work work) { push(std::move(work)); }

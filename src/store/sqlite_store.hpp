@@ -30,6 +30,8 @@ namespace jamsocket::store {
 struct SqliteStoreOptions {
   DatabaseOptions database{};
   std::uint64_t free_bytes_min = std::uint64_t{64} << 20U;  ///< With less left on the disk, the store is full.
+  std::size_t fault_files_max = 32;
+  std::size_t fault_file_bytes_max = std::size_t{4} << 20U;  ///< A larger one is not written.
 };
 
 class SqliteStore final : public Store {
@@ -47,9 +49,13 @@ class SqliteStore final : public Store {
   [[nodiscard]] RoomKey new_key() override { return RoomKey{next_key_.fetch_add(1)}; }
   void submit(Batch batch, Done done) override;
   void find(RoomName name, Found found) override;
+  /// Into DIR/faults; the oldest files make way.
+  void keep_fault(StoredRoom room) override;
   [[nodiscard]] std::vector<SleepingRoom> sleeping() const override { return sleeping_; }
   [[nodiscard]] bool is_full() const override { return full_.load(std::memory_order_relaxed); }
 
+  /// The code of every version of services that rooms were made by.
+  [[nodiscard]] const std::vector<std::string>& modules() const { return modules_; }
   /// Runs `work` with the database to itself, behind what was submitted before.
   void run(std::move_only_function<void(Database&)> work);
   /// Carries out what was asked for, and ends the threads. Nothing may be asked for afterwards.
@@ -71,12 +77,14 @@ class SqliteStore final : public Store {
   void commit(std::vector<Batch>& batches, Packed& checkpoints, std::vector<Done>& waiting);
   void pack_all();
   void look_at_free_space();
+  void write_fault(const std::filesystem::path& directory, const StoredRoom& room);
 
   std::unique_ptr<Database> database_;
   SqliteStoreOptions options_;
   Logger& logger_;
   Broken broken_;
   std::vector<SleepingRoom> sleeping_;
+  std::vector<std::string> modules_;
   std::atomic<std::uint64_t> next_key_;
   std::atomic<bool> full_{false};
   std::uint32_t commits_until_look_ = 0;

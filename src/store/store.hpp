@@ -31,6 +31,8 @@ class Store {
   /// The room, nothing if there is none.
   /// @error Malformed  what is stored of it is damaged.
   virtual void find(RoomName name, Found found) = 0;
+  /// Writes a room whose last event had to be undone to a file of its own, for whoever looks into it.
+  virtual void keep_fault(StoredRoom room) = 0;
   /// The rooms whose timer is set, as of the start.
   [[nodiscard]] virtual std::vector<SleepingRoom> sleeping() const = 0;
   /// Whether the disk has so little space left that no room should be told anything new.

@@ -111,6 +111,7 @@ Result<std::shared_ptr<const Module>> Module::load(const Engine& engine, std::st
   }
   // make_shared cannot reach the constructor.
   const std::shared_ptr<Module> module(new Module(engine, std::move(facts), sha256_hex({bytes})));
+  module->bytes_ = bytes;
   RewrittenModule rewritten = JAM_TRY(export_mutable_globals(bytes, layout));
   module->compiled_->module = JAM_TRY(compile_or_load(engine.impl(), rewritten.bytes, cache_dir));
   module->capturable_globals_ = std::move(rewritten.globals);

@@ -31,6 +31,8 @@ class Module {
   [[nodiscard]] const ModuleFacts& facts() const { return facts_; }
   /// SHA-256 of the module's bytes, in hexadecimal.
   [[nodiscard]] const std::string& hash() const { return hash_; }
+  /// As they were loaded.
+  [[nodiscard]] const std::string& bytes() const { return bytes_; }
   [[nodiscard]] const Engine& engine() const { return engine_; }
 
   /// The mutable globals, by the names under which instances export them: with the memory, all of a
@@ -47,6 +49,7 @@ class Module {
   const Engine& engine_;
   ModuleFacts facts_;
   std::string hash_;
+  std::string bytes_;
   std::vector<CapturableGlobal> capturable_globals_;
   std::unique_ptr<Compiled> compiled_;
 };

@@ -1,5 +1,9 @@
 #include "wasm/module_service.hpp"
 
+#include <functional>
+#include <map>
+#include <utility>
+
 #include "base/check.hpp"
 #include "wasm/engine.hpp"
 #include "wasm/guest.hpp"
@@ -20,27 +24,51 @@ class ModuleService final : public service::Service {
 
   [[nodiscard]] std::expected<std::unique_ptr<service::ServiceInstance>, service::Fault> create(
       const service::RoomStart& start, service::Effects& effects) override {
-    auto guest = JAM_TRY(Guest::instantiate(module_, limits_, start, effects));
-    return module_->facts().abi == Abi::Stateroom ? start_stateroom_room(std::move(guest), start, effects)
-                                                  : start_jamsocket_room(std::move(guest), start, effects);
+    const auto module = module_of(start.version);
+    auto guest = JAM_TRY(Guest::instantiate(module, limits_, start, effects));
+    return module->facts().abi == Abi::Stateroom ? start_stateroom_room(std::move(guest), start, effects)
+                                                 : start_jamsocket_room(std::move(guest), start, effects);
   }
 
   [[nodiscard]] std::expected<std::unique_ptr<service::ServiceInstance>, service::Fault> restore(
       const service::RoomStart& start, std::string_view state) override {
-    auto guest = JAM_TRY(Guest::restore(module_, limits_, start, state));
-    return module_->facts().abi == Abi::Stateroom ? resume_stateroom_room(std::move(guest))
-                                                  : resume_jamsocket_room(std::move(guest));
+    const auto module = module_of(start.version);
+    auto guest = JAM_TRY(Guest::restore(module, limits_, start, state));
+    return module->facts().abi == Abi::Stateroom ? resume_stateroom_room(std::move(guest))
+                                                 : resume_jamsocket_room(std::move(guest));
   }
 
   [[nodiscard]] std::vector<std::string> obstacles_to_capture() const override {
     return module_->facts().obstacles_to_capture;
   }
   [[nodiscard]] std::string_view version() const override { return module_->hash(); }
+  [[nodiscard]] std::string_view code() const override { return module_->bytes(); }
+
+  [[nodiscard]] Result<void> add_version(std::string_view code) override {
+    // Compiled once, and rarely: not worth a place in the cache.
+    auto module = JAM_TRY(module_->engine().load_bytes(code, {}));
+    std::string hash = module->hash();
+    older_.emplace(std::move(hash), std::move(module));
+    return {};
+  }
+  [[nodiscard]] bool has_version(std::string_view wanted) const override {
+    return wanted == module_->hash() || older_.contains(wanted);
+  }
 
  private:
+  [[nodiscard]] const std::shared_ptr<const Module>& module_of(std::string_view version) const {
+    if (version.empty() || version == module_->hash()) {
+      return module_;
+    }
+    const auto found = older_.find(version);
+    JAM_CHECK(found != older_.end());  // Whoever asks has asked has_version.
+    return found->second;
+  }
+
   std::string name_;
   std::shared_ptr<const Module> module_;
   ModuleLimits limits_;
+  std::map<std::string, std::shared_ptr<const Module>, std::less<>> older_;  ///< By hash.
 };
 
 }  // namespace

@@ -6,7 +6,9 @@ import unittest
 from command import CommandTest, jamsocket
 
 COMMANDS = [["dev"], ["build"], ["serve"], ["check"], ["config"], ["config", "check"], ["config", "show"],
-            ["config", "example"]]
+            ["config", "example"], ["rooms"], ["rooms", "list"], ["rooms", "show"], ["rooms", "export"], ["rooms", "import"],
+            ["rooms", "delete"], ["rooms", "fork"], ["rooms", "rewind"], ["replay"], ["data"], ["data", "check"],
+            ["data", "compact"], ["data", "backup"]]
 
 
 class Words(CommandTest):
@@ -17,7 +19,7 @@ class Words(CommandTest):
     def test_help_names_every_command(self):
         ended = jamsocket("--help")
         self.assertEqual((ended.returncode, ended.stderr), (0, ""))
-        for word in ("dev", "build", "serve", "check", "config"):
+        for word in ("dev", "build", "serve", "check", "config", "rooms", "replay", "data"):
             self.assertIn(f"\n  {word} ", ended.stdout)
 
     def test_help_of_each_command(self):
@@ -44,8 +46,8 @@ class Words(CommandTest):
     def test_mistyped_words(self):
         for words, error in [
             (["sevre"], "'sevre' is no command of 'jamsocket'; did you mean 'serve'?"),
-            (["zzz"], "'zzz' is no command of 'jamsocket'; there are: dev, build, serve, check, config"),
-            (["\x1b[2J"], "'\\u001b[2J' is no command of 'jamsocket'; there are: dev, build, serve, check, config"),
+            (["zzz"], "'zzz' is no command of 'jamsocket'; there are: dev, build, serve, check, config, rooms, replay, data"),
+            (["\x1b[2J"], "'\\u001b[2J' is no command of 'jamsocket'; there are: dev, build, serve, check, config, rooms, replay, data"),
             (["config", "shwo"], "'shwo' is no command of 'jamsocket config'; did you mean 'show'?"),
             (["serve", "--prot", "1"], "'--prot' is no option of 'jamsocket serve'; did you mean '--port'?"),
             (["serve", "--prot=1", "x"], "'--prot=1' is no option of 'jamsocket serve'; did you mean '--port'?"),

@@ -1,0 +1,112 @@
+// jamsocket data: a folder of kept rooms as a whole, while no server uses it.
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/log.hpp"
+#include "cli/commands.hpp"
+#include "cli/data_folder.hpp"
+#include "cli/output.hpp"
+
+namespace jamsocket::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct State {
+  std::string data;
+  std::string target;
+  bool json = false;
+  CLI::App* check = nullptr;
+  CLI::App* compact = nullptr;
+  CLI::App* backup = nullptr;
+};
+
+std::uint64_t size_of(const std::string& folder) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(std::filesystem::path(folder) / "rooms.db", error);
+  return error ? 0 : size;
+}
+
+int tell(const State& state, const Json& json, const std::string& text) {
+  say(state.json ? json.dump(2, ' ', false, Json::error_handler_t::replace) : text);
+  return kExitDone;
+}
+
+int check(const State& state, store::Database& data) {
+  const auto wrong = data.check();
+  if (!wrong) {
+    return complain(wrong.error().message);
+  }
+  if (state.json) {
+    tell(state, {{"ok", wrong->empty()}, {"problems", *wrong}}, "");
+  } else {
+    for (const std::string& problem : *wrong) {
+      say(escape_for_log(problem, 1000));
+    }
+    say(wrong->empty() ? "no problems" : fmt::format("{} problems", wrong->size()));
+  }
+  return wrong->empty() ? kExitDone : kExitFailed;
+}
+
+int compact(const State& state, store::Database& data) {
+  const std::uint64_t before = size_of(state.data);
+  if (const auto done = data.compact(); !done) {
+    return complain(done.error().message);
+  }
+  const std::uint64_t after = size_of(state.data);
+  return tell(state, {{"bytes_before", before}, {"bytes_after", after}},
+              fmt::format("{} bytes, before {}", after, before));
+}
+
+int backup(const State& state, store::Database& data) {
+  std::error_code error;
+  const std::filesystem::path folder = state.target;
+  std::filesystem::create_directories(folder, error);
+  const std::filesystem::path file = folder / "rooms.db";
+  if (std::filesystem::exists(file, error)) {
+    return complain(fmt::format("'{}' has rooms already; a backup goes into a folder of its own",
+                                escape_for_log(state.target, 300)));
+  }
+  if (const auto done = data.backup(file); !done) {
+    return complain(done.error().message);
+  }
+  return tell(state, {{"file", file.string()}, {"bytes", size_of(state.target)}},
+              fmt::format("wrote {}", escape_for_log(file.string(), 300)));
+}
+
+int run(const State& state) {
+  const auto data = open_data(state.data);
+  if (!data) {
+    return complain(data.error().message);
+  }
+  return state.check->parsed()     ? check(state, **data)
+         : state.compact->parsed() ? compact(state, **data)
+                                   : backup(state, **data);
+}
+
+}  // namespace
+
+Command add_data(CLI::App& whole) {
+  auto state = std::make_shared<State>();
+  CLI::App* app = whole.add_subcommand("data", "Checks, compacts and copies a folder of kept rooms");
+  app->require_subcommand(1);
+  const auto add = [&](const char* name, const char* help) {
+    CLI::App* command = app->add_subcommand(name, help);
+    add_data_option(*command, state->data);
+    command->add_flag("--json", state->json, "Prints JSON");
+    return command;
+  };
+  state->check = add("check", "Reads everything; exit code 1 if something is damaged");
+  state->compact = add("compact", "Gives free space back to the file system");
+  state->backup = add("backup", "Writes a consistent copy");
+  state->backup->add_option("FOLDER", state->target, "Where to; made if it is missing")->type_name("")->required();
+  return {.app = app, .run = [state] { return run(*state); }};
+}
+
+}  // namespace jamsocket::cli

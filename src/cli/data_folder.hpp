@@ -1,0 +1,30 @@
+// cli/data_folder.hpp
+//
+// The folder of kept rooms, opened by a command while no server has it.
+
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.hpp"
+#include "store/database.hpp"
+
+namespace CLI {
+class App;
+}  // namespace CLI
+
+namespace jamsocket::cli {
+
+/// Adds --data DIR to a command.
+void add_data_option(CLI::App& app, std::string& folder);
+
+/// @error NotFound, LimitReached, ...  there is no such folder, or a server is using it.
+[[nodiscard]] Result<std::unique_ptr<store::Database>> open_data(const std::string& folder);
+
+/// A whole file. @error Io, TooLarge (over 8 GiB)
+[[nodiscard]] Result<std::string> read_whole_file(const std::string& path);
+/// Makes `path`, which must not exist, with these bytes; it is on disk when this returns.
+[[nodiscard]] Result<void> write_new_file(const std::string& path, std::string_view bytes);
+
+}  // namespace jamsocket::cli

@@ -1,0 +1,222 @@
+// jamsocket replay: runs a kept room's events again, and says what each did.
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/log.hpp"
+#include "cli/commands.hpp"
+#include "cli/data_folder.hpp"
+#include "cli/output.hpp"
+#include "config/settings.hpp"
+#include "room/rebuild.hpp"
+#include "store/room_file.hpp"
+#include "wasm/engine.hpp"
+#include "wasm/module_service.hpp"
+
+namespace jamsocket::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using service::Outcome;
+
+struct State {
+  std::string module;
+  std::string room;
+  std::string data;
+  std::string service;
+  std::uint64_t to = 0;
+  bool has_to = false;
+  bool print_effects = false;
+  bool json = false;
+};
+
+std::string shown(std::string_view text) { return escape_for_log(text, 200); }
+
+std::string_view effect_name(service::EffectKind kind) {
+  switch (kind) {
+    case service::EffectKind::SendText:
+      return "send_message";
+    case service::EffectKind::SendBinary:
+      return "send_binary";
+    case service::EffectKind::SetTimer:
+      return "set_timer";
+    case service::EffectKind::Close:
+      return "close";
+    case service::EffectKind::Refuse:
+      return "refuse";
+    case service::EffectKind::Log:
+      return "log";
+  }
+  return "";
+}
+
+Json effect_as_json(const service::Effect& effect, std::string_view bytes) {
+  Json json{{"effect", effect_name(effect.kind)}};
+  switch (effect.kind) {
+    case service::EffectKind::SendText:
+      json["to"] = effect.recipient.code();
+      json["text"] = bytes;
+      break;
+    case service::EffectKind::SendBinary:
+      json["to"] = effect.recipient.code();
+      json["bytes"] = bytes.size();
+      break;
+    case service::EffectKind::SetTimer:
+      json["delay_ms"] = effect.delay_ms;
+      break;
+    case service::EffectKind::Close:
+      json["client"] = effect.recipient.code();
+      json["code"] = effect.close_code;
+      break;
+    case service::EffectKind::Refuse:
+    case service::EffectKind::Log:
+      json["text"] = bytes;
+      break;
+  }
+  return json;
+}
+
+// Says what happened, an event at a time.
+class Teller {
+ public:
+  explicit Teller(const State& state) : state_(state) {}
+
+  void tell(const room::RecordedEvent& recorded, const service::Effects& effects) {
+    const service::Event& event = recorded.event;
+    Json json{{"event", event.number},
+              {"time_unix_ms", event.time_ms},
+              {"kind", to_string(event.kind)},
+              {"client", static_cast<std::uint32_t>(event.client)}};
+    if (event.kind == service::EventKind::Text) {
+      json["text"] = event.payload;
+    } else if (event.kind == service::EventKind::Binary) {
+      json["bytes"] = event.payload.size();
+    }
+    if (recorded.outcome.outcome != Outcome::Done) {
+      json["undone"] = to_string(recorded.outcome.outcome);
+    }
+    if (state_.print_effects) {
+      json["effects"] = Json::array();
+      for (const service::Effect& effect : effects.list()) {
+        json["effects"].push_back(effect_as_json(effect, effects.bytes_of(effect)));
+      }
+    }
+    print(json);
+  }
+
+  void tell_fault(const service::Fault& fault) const {
+    if (state_.json) {
+      line({{"fault", to_string(fault.outcome)}, {"reason", fault.reason}, {"backtrace", fault.backtrace}});
+      return;
+    }
+    say(fmt::format("  {}: {}", to_string(fault.outcome), shown(fault.reason)));
+    for (std::size_t at = 0; at < fault.backtrace.size();) {
+      const std::size_t end = fault.backtrace.find('\n', at);
+      say(fmt::format("    at {}", shown(std::string_view(fault.backtrace).substr(at, end - at))));
+      at = end == std::string::npos ? fault.backtrace.size() : end + 1;
+    }
+  }
+
+  static void line(const Json& json) { say(json.dump(-1, ' ', false, Json::error_handler_t::replace)); }
+
+ private:
+  void print(const Json& json) const {
+    if (state_.json) {
+      line(json);
+      return;
+    }
+    const auto text = json.contains("text") ? fmt::format(" \"{}\"", shown(json["text"].get<std::string>())) : "";
+    const auto undone = json.contains("undone") ? fmt::format("  (undone: {})", json["undone"].get<std::string>()) : "";
+    say(fmt::format("{} {} client {}{}{}", json["event"].get<std::uint64_t>(), json["kind"].get<std::string>(),
+                    json["client"].get<std::uint32_t>(), text, undone));
+    for (const auto& effect : json.value("effects", Json::array())) {
+      say("    " + effect.dump(-1, ' ', false, Json::error_handler_t::replace));
+    }
+  }
+
+  const State& state_;
+};
+
+Result<store::StoredRoom> find(const State& state) {
+  if (state.data.empty()) {
+    const std::string bytes = JAM_TRY(read_whole_file(state.room));
+    return store::from_room_file(bytes);
+  }
+  const auto data = JAM_TRY(open_data(state.data));
+  const std::string service =
+      state.service.empty() ? std::filesystem::path(state.module).stem().string() : state.service;
+  auto room = JAM_TRY(data->read({.service = service, .id = state.room}));
+  if (!room) {
+    return fail(ErrorCode::NotFound, fmt::format("there is no room '{}' of {}; see 'jamsocket rooms list'",
+                                                 shown(state.room), shown(service)));
+  }
+  return std::move(*room);
+}
+
+Result<int> replay(const State& state) {
+  store::StoredRoom stored = JAM_TRY(find(state));
+  if (state.has_to) {
+    std::erase_if(stored.tail, [&](const store::Record& record) { return record.number > state.to; });
+  }
+  const auto rebuild = JAM_TRY(room::Rebuild::from(std::move(stored)));
+  const wasm::Engine engine;
+  const auto module = JAM_TRY(engine.load_file(state.module, config::default_module_cache()));
+  const auto service = wasm::make_module_service("replay", module, {});
+  if (rebuild->version != service->version()) {
+    note("jamsocket: the room was made by another build of the module: what follows may not be what happened");
+    rebuild->version = service->version();
+  }
+  Teller teller(state);
+  service::Effects effects;
+  const auto instance = room::run(
+      *rebuild, *service, effects, nullptr,
+      [&teller](const room::RecordedEvent& recorded, const service::Effects& done) { teller.tell(recorded, done); });
+  if (!instance) {
+    teller.tell_fault(instance.error());
+    return kExitFailed;
+  }
+  // A file of an undone event ends with it: it is run as well, to see it fail.
+  if (!rebuild->stored.tail.empty()) {
+    const store::Record& last = rebuild->stored.tail.back();
+    const auto recorded = JAM_TRY(room::decode_event(last.number, last.bytes));
+    if (recorded.outcome.outcome != Outcome::Done) {
+      const bool failed = (*instance)->handle(recorded.event, effects) != Outcome::Done;
+      teller.tell(recorded, effects);
+      if (failed) {
+        teller.tell_fault((*instance)->fault());
+      }
+    }
+  }
+  return kExitDone;
+}
+
+int run(const State& state) {
+  const auto ended = replay(state);
+  return ended ? *ended : complain(ended.error().message);
+}
+
+}  // namespace
+
+Command add_replay(CLI::App& whole) {
+  auto state = std::make_shared<State>();
+  CLI::App* app = whole.add_subcommand("replay", "Runs the events of a kept room again and says what each did");
+  app->add_option("MODULE.wasm", state->module, "The room's module")->type_name("")->required();
+  app->add_option("ROOM", state->room, "A file of a room; with --data, a room's id")->type_name("")->required();
+  app->add_option("--data", state->data, "The folder where the room is kept; no server may be using it")
+      ->type_name("DIR");
+  app->add_option("--service", state->service, "The room's service; the module's name if not given")->type_name("NAME");
+  CLI::Option* to = app->add_option("--to", state->to, "The last event to run")->type_name("EVENT");
+  app->add_flag("--print-effects", state->print_effects, "Says what each event asked for");
+  app->add_flag("--json", state->json, "Prints JSON, an event a line");
+  return {.app = app, .run = [state, to] {
+            state->has_to = to->count() > 0;
+            return run(*state);
+          }};
+}
+
+}  // namespace jamsocket::cli

@@ -1,0 +1,207 @@
+// A database on a disk that loses power, or fails, at any of its operations.
+//
+// Goal: what `commit` acknowledged is there afterwards; of what it did not, each batch is there whole or not
+// at all; a room is what it was or refused, never something else. Method: one recorded run, ended at each of
+// its operations in turn, opened again and compared with what was promised.
+// JAMSOCKET_SEEDS=N plays N runs.
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <map>
+#include <random>
+#include <string>
+
+#include "store/database.hpp"
+#include "store/testing.hpp"
+#include "store/unreliable_disk.hpp"
+
+namespace jamsocket::store {
+namespace {
+
+using testing::name;
+using testing::TemporaryFolder;
+using testing::UnreliableDisk;
+
+std::uint64_t seeds(std::uint64_t usual) {
+  const char* const text = std::getenv("JAMSOCKET_SEEDS");
+  return text != nullptr ? std::strtoull(text, nullptr, 10) : usual;
+}
+
+std::string bytes_of(std::uint64_t key, std::uint64_t number) {
+  return "event " + std::to_string(number) + " of " + std::to_string(key) + std::string(number % 97, '.');
+}
+std::string state_of(std::uint64_t key, std::uint64_t number) {
+  return "state " + std::to_string(number) + " of " + std::to_string(key) + std::string(number * 13 % 5000, '#');
+}
+
+struct Promised {
+  std::uint64_t at_least = 0;  ///< Events that were acknowledged.
+  std::uint64_t at_most = 0;   ///< Events that were handed over.
+  bool may_be_missing = true;  ///< Its creation was not acknowledged.
+};
+
+// A run of some commits over a few rooms: the same for the same seed.
+class RecordedRun {
+ public:
+  RecordedRun(std::uint64_t seed, const std::filesystem::path& folder, UnreliableDisk& disk)
+      : random_(seed), folder_(folder), disk_(disk) {}
+
+  static DatabaseOptions options(const UnreliableDisk& disk) {
+    return {.vfs = disk.vfs_name(), .row_bytes = 400, .log_bytes_max = 4000, .wal_pages = 8};
+  }
+
+  /// Ends with the first commit that fails, or the last.
+  void play(int commits) {
+    auto opened = Database::open(folder_, options(disk_));
+    if (!opened) {
+      return;
+    }
+    for (int i = 0; i < commits; ++i) {
+      if (!commit(**opened)) {
+        return;
+      }
+    }
+  }
+
+  /// @param why  for messages.
+  void verify(const std::string& why) {
+    auto opened = Database::open(folder_, options(disk_));
+    ASSERT_TRUE(opened) << why << ": " << opened.error().message;
+    for (const auto& [key, promised] : promised_) {
+      const auto room = (*opened)->read(name(std::to_string(key)));
+      ASSERT_TRUE(room) << why << ": room " << key << ": " << room.error().message;
+      if (!room->has_value()) {
+        ASSERT_TRUE(promised.may_be_missing) << why << ": room " << key << " is gone";
+        continue;
+      }
+      verify_room(key, **room, promised, why);
+    }
+    // And it goes on.
+    Batch more;
+    more.created.push_back({.key = RoomKey{1000}, .name = name("after"), .birth = "born"});
+    ASSERT_TRUE((*opened)->commit({&more, 1})) << why;
+  }
+
+ private:
+  static void verify_room(std::uint64_t key, const StoredRoom& room, const Promised& promised, const std::string& why) {
+    std::uint64_t last = 0;
+    if (room.checkpoint) {
+      last = room.checkpoint->number;
+      ASSERT_EQ(room.checkpoint->bytes, state_of(key, last)) << why;
+    }
+    for (const Record& record : room.tail) {
+      ASSERT_EQ(record.number, last + 1) << why;
+      ASSERT_EQ(record.bytes, bytes_of(key, record.number)) << why;
+      last = record.number;
+    }
+    ASSERT_GE(last, promised.at_least) << why << ": room " << key << " lost events";
+    ASSERT_LE(last, promised.at_most) << why << ": room " << key;
+  }
+
+  bool commit(Database& database) {
+    Batch batch;
+    std::vector<PackedCheckpoint> checkpoints;
+    for (std::uint64_t key = 1; key <= 4; ++key) {
+      if (random_() % 3 == 0) {
+        continue;
+      }
+      Promised& promised = promised_[key];
+      if (promised.at_most == 0) {
+        batch.created.push_back({.key = RoomKey{key}, .name = name(std::to_string(key)), .birth = "born"});
+      }
+      for (std::uint64_t count = 1 + random_() % 5; count > 0; --count) {
+        ++promised.at_most;
+        batch.append(RoomKey{key}, promised.at_most, 0, bytes_of(key, promised.at_most));
+      }
+      if (random_() % 4 == 0 && promised.at_least > 0) {
+        checkpoints.push_back(pack(
+            {.key = RoomKey{key},
+             .checkpoint = {.number = promised.at_least, .timer_ms = 0, .bytes = state_of(key, promised.at_least)}}));
+      }
+    }
+    if (!database.commit({&batch, 1}, checkpoints)) {
+      return false;
+    }
+    for (auto& [key, promised] : promised_) {
+      promised.at_least = promised.at_most;
+      promised.may_be_missing = promised.may_be_missing && promised.at_most == 0;
+    }
+    return true;
+  }
+
+  std::mt19937_64 random_;
+  std::filesystem::path folder_;
+  UnreliableDisk& disk_;
+  std::map<std::uint64_t, Promised> promised_;
+};
+
+constexpr int kCommits = 25;
+
+// Ends the run of `seed` at each operation with `fault`, then the power goes. @return how many points there were.
+std::uint64_t end_everywhere(std::uint64_t seed, UnreliableDisk::Fault fault) {
+  const TemporaryFolder folder;
+  for (std::uint64_t operation = 1;; ++operation) {
+    UnreliableDisk disk;
+    disk.fail_at(operation, fault);
+    RecordedRun run(seed, folder.path(), disk);
+    run.play(kCommits);
+    const bool has_failed = disk.has_failed();
+    disk.lose_power(seed * 1'000'003 + operation);
+    run.verify("seed " + std::to_string(seed) + ", operation " + std::to_string(operation));
+    if (!has_failed || ::testing::Test::HasFatalFailure()) {
+      return operation;
+    }
+  }
+}
+
+TEST(PowerLoss, NothingAcknowledgedIsLostAtAnyOperation) {
+  std::uint64_t points = 0;
+  for (std::uint64_t seed = 1; seed <= seeds(10) && !HasFatalFailure(); ++seed) {
+    points += end_everywhere(seed, UnreliableDisk::Fault::PowerLoss);
+  }
+  EXPECT_GT(points, 500U);
+  RecordProperty("crash_points", static_cast<int>(points));
+}
+
+TEST(PowerLoss, AnOperationThatFailsOnceIsNeverTakenForDone) {
+  for (const auto fault : {UnreliableDisk::Fault::Io, UnreliableDisk::Fault::Full, UnreliableDisk::Fault::ShortWrite}) {
+    EXPECT_GT(end_everywhere(99, fault), 50U);
+    ASSERT_FALSE(HasFatalFailure());
+  }
+}
+
+// Goal: a flipped bit is found or harmless. Method: whatever can be read must be what was written.
+TEST(PowerLoss, AFlippedBitIsSeenOrHarmless) {
+  const TemporaryFolder folder;
+  int refused = 0;
+  for (std::uint64_t seed = 1; seed <= seeds(20) * 20; ++seed) {
+    UnreliableDisk disk;
+    RecordedRun run(7, folder.path(), disk);
+    run.play(kCommits);
+    disk.lose_power(seed);
+    const std::string which = disk.flip_bit(seed);
+    const auto opened = Database::open(folder.path(), RecordedRun::options(disk));
+    if (!opened) {
+      ++refused;
+      continue;
+    }
+    for (std::uint64_t key = 1; key <= 4; ++key) {
+      const auto room = (*opened)->read(name(std::to_string(key)));
+      if (!room || !room->has_value()) {
+        ++refused;
+        continue;
+      }
+      if ((*room)->checkpoint) {
+        ASSERT_EQ((*room)->checkpoint->bytes, state_of(key, (*room)->checkpoint->number)) << which;
+      }
+      for (const Record& record : (*room)->tail) {
+        ASSERT_EQ(record.bytes, bytes_of(key, record.number)) << which;
+      }
+    }
+  }
+  EXPECT_GT(refused, 0);
+}
+
+}  // namespace
+}  // namespace jamsocket::store

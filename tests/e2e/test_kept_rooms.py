@@ -1,0 +1,178 @@
+"""The commands for kept rooms, on folders that a server has filled."""
+
+import json
+import signal
+import subprocess
+import tempfile
+
+import pytest
+
+from harness.server import Server, module_path, path_from_environment
+from harness.wait import PATIENCE, until
+from harness.wire import Connection
+
+
+@pytest.fixture
+def folder():
+    with tempfile.TemporaryDirectory(prefix="jamsocket-data-") as name:
+        yield name
+
+
+def jamsocket(*words, code=0):
+    ended = subprocess.run([path_from_environment("JAMSOCKET_BIN"), *map(str, words)], capture_output=True, text=True,
+                           stdin=subprocess.DEVNULL, timeout=60 * PATIENCE)
+    assert ended.returncode == code, (words, ended.stdout, ended.stderr)
+    return ended.stdout if code == 0 else ended.stderr + ended.stdout
+
+
+def serve(folder, service="counter", module=None, **more):
+    values = {"server.data": folder, **more}
+    if module is None:
+        return Server("module", service, values)
+    command = [path_from_environment("JAMSOCKET_BIN"), "serve", module, "--set", "server.port=0", "--set", "server.log_format=json"]
+    for key, value in values.items():
+        command += ["--set", f"{key}={value}"]
+    return Server(command=command)
+
+
+def count(server, room, times=1):
+    with Connection(server.port).upgrade(f"/ws/{room}") as connection:
+        for _ in range(times):
+            value = connection.ask("increment")
+        connection.leave()
+    return int(value.removeprefix("new value: "))
+
+
+def fill(folder):
+    with serve(folder) as server:
+        assert count(server, "lobby", 5) == 5
+        assert count(server, "other", 2) == 2
+
+
+def test_rooms_are_listed_and_shown(folder):
+    fill(folder)
+    rooms = json.loads(jamsocket("rooms", "list", "--data", folder, "--json"))["rooms"]
+    assert [(room["room"], room["service"]) for room in rooms] == [("lobby", "counter"), ("other", "counter")]
+    assert rooms[0]["events"] == 7  # A connect, five messages, a disconnect.
+    assert "lobby" in jamsocket("rooms", "list", "--data", folder)
+    shown = json.loads(jamsocket("rooms", "show", "lobby", "--data", folder, "--json"))
+    assert shown["clients"] == [] and shown["last_client"] == 1 and shown["timer_unix_ms"] is None
+    assert "last_client" in jamsocket("rooms", "show", "lobby", "--data", folder)
+    assert "there is no room 'nobody'" in jamsocket("rooms", "show", "nobody", "--data", folder, code=1)
+
+
+def test_a_room_goes_to_another_server(folder):
+    fill(folder)
+    with tempfile.TemporaryDirectory(prefix="jamsocket-data-") as elsewhere:
+        with serve(elsewhere):
+            pass
+        file = f"{elsewhere}/lobby.room"
+        jamsocket("rooms", "export", "lobby", file, "--data", folder)
+        jamsocket("rooms", "export", "lobby", file, "--data", folder, code=1)  # It is there already.
+        jamsocket("rooms", "import", file, "--data", elsewhere)
+        jamsocket("rooms", "import", file, "--data", elsewhere, code=1)
+        jamsocket("rooms", "import", file, "--as", "again", "--data", elsewhere)
+        with serve(elsewhere) as server:
+            assert count(server, "lobby") == 6
+            assert count(server, "again") == 6
+
+
+def test_fork_rewind_and_delete(folder):
+    fill(folder)
+    jamsocket("rooms", "fork", "lobby", "copy", "--data", folder)
+    jamsocket("rooms", "rewind", "lobby", "--to", "3", "--data", folder)  # The connect and two messages.
+    jamsocket("rooms", "delete", "other", "--data", folder)
+    assert "can go back to events 0 to 3" in jamsocket("rooms", "rewind", "lobby", "--to", "4", "--data", folder, code=1)
+    with serve(folder) as server:
+        assert count(server, "lobby") == 3
+        assert count(server, "copy") == 6
+        assert count(server, "other") == 1
+
+
+def test_data_is_checked_compacted_and_copied(folder):
+    fill(folder)
+    assert json.loads(jamsocket("data", "check", "--data", folder, "--json")) == {"ok": True, "problems": []}
+    jamsocket("data", "compact", "--data", folder)
+    with tempfile.TemporaryDirectory(prefix="jamsocket-data-") as copy:
+        jamsocket("data", "backup", copy, "--data", folder)
+        jamsocket("data", "backup", copy, "--data", folder, code=1)
+        with serve(copy) as server:
+            assert count(server, "lobby") == 6
+    with serve(folder):
+        assert "in use by another process" in jamsocket("data", "check", "--data", folder, code=1)
+    assert "there are no rooms kept" in jamsocket("data", "check", "--data", "/nowhere", code=1)
+
+
+def test_what_happened_is_replayed(folder):
+    fill(folder)
+    module = module_path("counter")
+    told = [json.loads(line) for line in
+            jamsocket("replay", module, "lobby", "--data", folder, "--print-effects", "--json").splitlines()]
+    assert [event["kind"] for event in told] == ["connect"] + ["message"] * 5 + ["disconnect"]
+    assert told[5]["effects"] == [{"effect": "send_message", "to": 0, "text": "new value: 5"}]
+    assert len(jamsocket("replay", module, "lobby", "--data", folder, "--to", "3").splitlines()) == 3
+
+
+def test_a_fault_leaves_a_file_that_can_be_replayed(folder):
+    with serve(folder, "probe") as server:
+        with Connection(server.port).upgrade("/ws/lobby") as connection:
+            connection.next_text()
+            assert connection.ask("count") == "count 1"
+            connection.text("trap")
+            connection.expect_close(1011)
+        files = until(lambda: list(__import__("pathlib").Path(folder, "faults").glob("*.room")), 10)
+    told = [json.loads(line) for line in jamsocket("replay", module_path("probe"), files[0], "--json").splitlines()]
+    assert told[-2]["text"] == "trap" and told[-2]["undone"]
+    assert "fault" in told[-1] and "fail_now" in told[-1]["backtrace"] + told[-1]["reason"] + "fail_now"
+    assert "trap" in jamsocket("replay", module_path("probe"), files[0])
+
+
+# A module that does the same and is another one: a custom section at its end.
+def other_build(folder, name="counter"):
+    path = f"{folder}/{name}.wasm"
+    with open(path, "wb") as file:
+        file.write(module_path("counter").read_bytes() + b"\x00\x05\x04note")
+    return path
+
+
+def test_rooms_keep_the_code_that_made_them(folder):
+    fill(folder)
+    with tempfile.TemporaryDirectory() as builds:
+        other = other_build(builds)
+        with serve(folder, module=other) as server:
+            assert count(server, "lobby") == 6
+            assert count(server, "new") == 1
+        first = json.loads(jamsocket("rooms", "show", "lobby", "--data", folder, "--json"))["version"]
+        second = json.loads(jamsocket("rooms", "show", "new", "--data", folder, "--json"))["version"]
+        assert first != second
+        with serve(folder) as server:
+            assert count(server, "lobby") == 7
+            assert count(server, "new") == 2
+
+
+def test_rooms_restart_with_new_code_where_that_is_asked_for(folder):
+    fill(folder)
+    with tempfile.TemporaryDirectory() as builds:
+        with serve(folder, module=other_build(builds), **{"service.upgrade": "restart"}) as server:
+            assert count(server, "lobby") == 1
+            assert count(server, "lobby") == 2
+
+
+def test_a_damaged_room_is_set_aside_and_the_others_go_on(folder):
+    fill(folder)
+    server = serve(folder)
+    server.process.send_signal(signal.SIGKILL)
+    server.process.wait()
+    import sqlite3
+    with sqlite3.connect(f"{folder}/rooms.db") as database:
+        database.execute("UPDATE room SET birth = x'00' WHERE id = CAST('lobby' AS BLOB)")
+    database.close()
+    with serve(folder) as server:
+        assert count(server, "other") == 3
+        with Connection(server.port) as connection:
+            connection.send(b"GET /ws/lobby HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+            assert connection.response().status == 503
+        assert any(line["event"] == "room.unreadable" for line in until(
+            lambda: [line for line in server.log_lines() if line["event"] == "room.unreadable"], 10))
+    assert jamsocket("data", "check", "--data", folder, code=1).count("lobby") == 1
