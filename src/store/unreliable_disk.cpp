@@ -200,7 +200,7 @@ UnreliableDisk::Fault UnreliableDisk::next() {
 }
 
 void UnreliableDisk::lose_power(std::uint64_t seed) {
-  std::mt19937_64 random(seed);
+  std::mt19937_64 random(seed);  // allow(generator): for tests, with their seed
   for (auto& [name, file] : files_) {
     std::string content = file->on_disk;
     for (const File::Change& change : file->since) {
@@ -225,7 +225,7 @@ void UnreliableDisk::lose_power(std::uint64_t seed) {
 }
 
 std::string UnreliableDisk::flip_bit(std::uint64_t seed) {
-  std::mt19937_64 random(seed);
+  std::mt19937_64 random(seed);  // allow(generator): for tests, with their seed
   std::vector<std::pair<std::string, File*>> candidates;
   for (const auto& [name, file] : files_) {
     if (!file->now.empty()) {
