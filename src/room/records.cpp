@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "jamsocket/state.hpp"
@@ -14,6 +15,8 @@ using service::EventKind;
 using service::Outcome;
 
 constexpr std::uint8_t kFormat = 1;
+constexpr std::size_t kEventHeadBytes = 15;
+static_assert(std::endian::native == std::endian::little, "an event's head is written as it lies in memory");
 
 Result<Reader> reader_of(std::string_view bytes, std::string_view what) {
   Reader reader(bytes);
@@ -55,20 +58,31 @@ Result<Birth> decode_birth(std::string_view bytes) {
 }
 
 std::string encode(const service::Event& event, EventOutcome outcome) {
-  Writer writer;
-  writer.put(event.kind);
-  writer.put(outcome.outcome);
-  writer.put(outcome.refused);
-  writer.put(event.client);
-  writer.put(event.time_ms);
-  if (event.connect_info != nullptr) {
-    writer.put(event.connect_info->query);
-    writer.put(event.connect_info->remote_address);
-    writer.put(event.connect_info->headers);
-  } else {
-    writer.put_rest(event.payload);
+  std::string out;
+  append(out, event, outcome);
+  return out;
+}
+
+void append(std::string& out, const service::Event& event, EventOutcome outcome) {
+  char head[kEventHeadBytes];
+  head[0] = static_cast<char>(event.kind);
+  head[1] = static_cast<char>(outcome.outcome);
+  head[2] = outcome.refused ? 1 : 0;
+  const auto client = static_cast<std::uint32_t>(event.client);
+  std::memcpy(head + 3, &client, sizeof client);
+  std::memcpy(head + 7, &event.time_ms, sizeof event.time_ms);
+  out.append(head, sizeof head);
+  if (event.kind != EventKind::Connect) {
+    out.append(event.payload);
+    return;
   }
-  return writer.take();
+  const service::ConnectInfo nothing;
+  const service::ConnectInfo& info = event.connect_info != nullptr ? *event.connect_info : nothing;
+  Writer writer;
+  writer.put(info.query);
+  writer.put(info.remote_address);
+  writer.put(info.headers);
+  out.append(writer.bytes());
 }
 
 Result<RecordedEvent> decode_event(std::uint64_t number, std::string_view bytes) {

@@ -41,6 +41,8 @@ struct RecordedEvent {
   std::unique_ptr<service::ConnectInfo> info;
 };
 [[nodiscard]] std::string encode(const service::Event& event, EventOutcome outcome);
+/// The same, appended to `out`.
+void append(std::string& out, const service::Event& event, EventOutcome outcome);
 /// @error Malformed  not what `encode` makes.
 [[nodiscard]] Result<RecordedEvent> decode_event(std::uint64_t number, std::string_view bytes);
 

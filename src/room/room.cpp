@@ -19,7 +19,7 @@ namespace {
 // A room that ends with fewer behind its checkpoint is brought back from its log about as fast.
 constexpr std::uint64_t kEventsWorthACheckpoint = 16;
 // Measuring a call costs more than a short one takes: one in so many stands for the others.
-constexpr std::uint64_t kTimedEvery = 8;
+constexpr std::uint64_t kTimedEvery = 64;
 
 }  // namespace
 

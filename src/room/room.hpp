@@ -215,14 +215,14 @@ class Room {
   bool finish_durable(ServiceCall& call);
   [[nodiscard]] bool take_instance(ServiceCall& call);
   void store_birth(std::int64_t time_ms);
-  void record(const service::Event& event, EventOutcome outcome, service::Effects effects, Durable::Gated::What what);
+  void record(const service::Event& event, EventOutcome outcome, service::Effects& effects, Durable::Gated::What what);
   void undo(ServiceCall& call);
   [[nodiscard]] bool failed_too_often();
   void checkpoint_if_due();
   void checkpoint();
   void on_committed();
-  void release(const Durable::Gated& gated);
-  void release_undone(const Durable::Gated& gated);
+  void release(Durable::Gated::What what, service::EventKind kind, ClientId client, const service::Effects& effects);
+  void release_undone(Durable::Gated::What what, service::EventKind kind, ClientId client);
   void on_found(Result<std::optional<store::StoredRoom>> stored);
   void on_missing();
   void come_back(std::unique_ptr<Rebuild> rebuild);

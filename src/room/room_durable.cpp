@@ -18,7 +18,7 @@ namespace {
 using namespace std::chrono_literals;
 
 // Of so many calls one is measured (see Room::begin_call).
-constexpr std::int64_t kTimedEvery = 8;
+constexpr std::int64_t kTimedEvery = 64;
 constexpr std::size_t kFailuresMax = 3;
 constexpr std::chrono::seconds kFailuresWithin{60};
 constexpr std::chrono::seconds kAsideAtFirst{1};
@@ -79,7 +79,7 @@ bool Room::finish_durable(ServiceCall& call) {
   durable.side.note_timer(call.effects, call.event.time_ms);
   apply<Part::Inside>(call.effects);
   const EventOutcome outcome{.outcome = Outcome::Done, .refused = call.effects.refused()};
-  record(call.event, outcome, call.effects.take(), Durable::Gated::What::Applied);
+  record(call.event, outcome, call.effects, Durable::Gated::What::Applied);
   stay_awake();
   durable.cpu_since += call.cpu_time * kTimedEvery;
   checkpoint_if_due();
@@ -134,29 +134,31 @@ void Room::store_birth(std::int64_t time_ms) {
   durable.last_ticket = durable.journal.written(durable, durable.last_ticket);
 }
 
-void Room::record(const service::Event& event, EventOutcome outcome, service::Effects effects,
+void Room::record(const service::Event& event, EventOutcome outcome, service::Effects& effects,
                   Durable::Gated::What what) {
   Durable& durable = *durable_;
   const std::int64_t timer_ms = durable.side.timer_ms;
   durable.side.note(event, outcome);
   durable.side.timer_ms = timer_ms;
-  const std::string bytes = encode(event, outcome);
-  durable.journal.open().append(durable.key, event.number, timer_ms, bytes);
+  store::Batch& batch = durable.journal.open();
+  const std::size_t offset = batch.bytes.size();
+  append(batch.bytes, event, outcome);
+  batch.appended_from(offset, durable.key, event.number, timer_ms);
   durable.last_ticket = durable.journal.written(durable, durable.last_ticket);
   ++durable.events_since;
-  durable.bytes_since += bytes.size();
+  durable.bytes_since += batch.bytes.size() - offset;
 
-  Durable::Gated gated{.ticket = durable.last_ticket,
-                       .what = what,
-                       .kind = event.kind,
-                       .client = event.client,
-                       .effects = std::move(effects)};
   if (settings_.durability == Durability::Async) {
-    release(gated);
+    release(what, event.kind, event.client, effects);
+    effects.clear();
     return;
   }
+  Durable::Gated& gated = durable.gate.emplace_back(Durable::Gated{.ticket = durable.last_ticket,
+                                                                   .what = what,
+                                                                   .kind = event.kind,
+                                                                   .client = event.client,
+                                                                   .effects = effects.take()});
   durable.gate_bytes += gated.effects.bytes();
-  durable.gate.push_back(std::move(gated));
 }
 
 void Room::undo(ServiceCall& call) {
@@ -183,7 +185,7 @@ void Room::undo(ServiceCall& call) {
   durable.state = aside ? Durable::State::Aside : Durable::State::Loading;
   durable.reloading = !aside;
   durable.undone = !aside;
-  record(call.event, {.outcome = call.outcome, .refused = false}, call.effects.take(),
+  record(call.event, {.outcome = call.outcome, .refused = false}, call.effects,
          aside ? Durable::Gated::What::UndoneAndAside : Durable::Gated::What::Undone);
   if (!aside) {
     durable.journal.find(durable, {.service = std::string(service_.name()), .id = id_});
@@ -231,7 +233,7 @@ void Room::on_committed() {
     const Durable::Gated gated = std::move(durable.gate.front());
     durable.gate.pop_front();
     durable.gate_bytes -= gated.effects.bytes();
-    release(gated);
+    release(gated.what, gated.kind, gated.client, gated.effects);
   }
   if (durable.on_created && durable.state == Durable::State::Ready && durable.is_settled()) {
     std::exchange(durable.on_created, nullptr)(Created::Yes);
@@ -244,33 +246,33 @@ void Room::on_committed() {
 }
 
 // What an event did is on disk: those whom it concerns may see it.
-void Room::release(const Durable::Gated& gated) {
-  if (gated.what != Durable::Gated::What::Applied) {
-    release_undone(gated);
+void Room::release(Durable::Gated::What what, EventKind kind, ClientId client, const service::Effects& effects) {
+  if (what != Durable::Gated::What::Applied) {
+    release_undone(what, kind, client);
     return;
   }
-  if (gated.kind == EventKind::Connect) {
-    admit<Part::Outside>(gated.client, gated.effects);
+  if (kind == EventKind::Connect) {
+    admit<Part::Outside>(client, effects);
     return;
   }
-  if (gated.kind == EventKind::Disconnect) {
+  if (kind == EventKind::Disconnect) {
     // One that left in order was a member until here.
-    if (const auto gone = forget(gated.client)) {
+    if (const auto gone = forget(client)) {
       gone->link->left();
     }
   }
-  apply<Part::Outside>(gated.effects);
+  apply<Part::Outside>(effects);
 }
 
-void Room::release_undone(const Durable::Gated& gated) {
-  if (const auto gone = forget(gated.client)) {
+void Room::release_undone(Durable::Gated::What what, EventKind kind, ClientId client) {
+  if (const auto gone = forget(client)) {
     gone->link->room_failed();
     // Whom the service never let in it need not see off.
-    if (!gone->leaving && gated.kind != EventKind::Connect) {
-      add_event(EventKind::Disconnect, gated.client, {});
+    if (!gone->leaving && kind != EventKind::Connect) {
+      add_event(EventKind::Disconnect, client, {});
     }
   }
-  if (gated.what == Durable::Gated::What::UndoneAndAside) {
+  if (what == Durable::Gated::What::UndoneAndAside) {
     set_aside("too many of its events had to be undone");
   }
 }

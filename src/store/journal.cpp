@@ -5,6 +5,12 @@
 #include "base/check.hpp"
 
 namespace jamsocket::store {
+namespace {
+
+constexpr std::size_t kSpentKept = 4;
+constexpr std::size_t kSpentBytesMax = std::size_t{4} << 20U;
+
+}  // namespace
 
 Ticket Journal::written(CommitTarget& target, Ticket last) {
   if (last != open_ticket_) {
@@ -30,10 +36,21 @@ void Journal::flush() {
   }
   in_flight_.push_back(std::exchange(targets_, {}));
   ++open_ticket_;
-  store_.submit(std::exchange(open_, {}), [this] { post_([this] { committed_next(); }); });
+  Batch next;
+  if (!spent_.empty()) {
+    next = std::move(spent_.back());
+    spent_.pop_back();
+  }
+  store_.submit(std::exchange(open_, std::move(next)), [this](Batch spent) {
+    post_([this, spent = std::move(spent)]() mutable { committed_next(std::move(spent)); });
+  });
 }
 
-void Journal::committed_next() {
+void Journal::committed_next(Batch spent) {
+  if (spent_.size() < kSpentKept && spent.bytes.capacity() <= kSpentBytesMax) {
+    spent.clear();
+    spent_.push_back(std::move(spent));
+  }
   JAM_CHECK(!in_flight_.empty());
   const Ticket ticket = open_ticket_ - in_flight_.size();
   const std::vector<CommitTarget*> targets = std::move(in_flight_.front());

@@ -61,11 +61,12 @@ class Journal {
   [[nodiscard]] bool is_full() const { return store_.is_full(); }
 
  private:
-  void committed_next();
+  void committed_next(Batch spent);
 
   Store& store_;
   Post post_;
   Batch open_;
+  std::vector<Batch> spent_;  ///< A few, for their buffers.
   Ticket open_ticket_ = 1;
   std::vector<CommitTarget*> targets_;
   std::deque<std::vector<CommitTarget*>> in_flight_;  ///< The first is of the ticket `open_ticket_ - size`.

@@ -15,7 +15,7 @@ bool MemoryStore::commit_one() {
   if (auto* submitted = std::get_if<Submitted>(&job)) {
     keep(submitted->batch);
     if (submitted->done) {
-      submitted->done();
+      submitted->done(std::move(submitted->batch));
     }
   } else {
     auto& asked = std::get<Asked>(job);

@@ -167,9 +167,9 @@ void SqliteStore::commit(std::vector<Batch>& batches, Packed& checkpoints, std::
       look_at_free_space();
     }
   }
-  for (Done& done : waiting) {
-    if (done) {
-      done();
+  for (std::size_t i = 0; i < waiting.size(); ++i) {
+    if (waiting[i]) {
+      waiting[i](std::move(batches[i]));
     }
   }
   batches.clear();

@@ -45,10 +45,10 @@ class SqliteStoreTest : public ::testing::Test {
 TEST_F(SqliteStoreTest, AnswersInTheOrderOfTheRequests) {
   open();
   std::vector<int> order;  // Of the writer's thread; read once that has ended.
-  store->submit(created(1, "a"), [&order] { order.push_back(1); });
+  store->submit(created(1, "a"), [&order](const Batch&) { order.push_back(1); });
   for (int i = 2; i <= 100; ++i) {
     const auto number = static_cast<std::uint64_t>(i - 1);
-    store->submit(records(1, number, number), [&order, i] { order.push_back(i); });
+    store->submit(records(1, number, number), [&order, i](const Batch&) { order.push_back(i); });
   }
   EXPECT_EQ(room("a").tail.size(), 99U);
   store->stop();
@@ -87,7 +87,7 @@ TEST_F(SqliteStoreTest, WhatCannotBeKeptIsTold) {
       {
         auto child = SqliteStore::open(folder.path() / "child", {}, logger, [](const Error&) { std::_Exit(7); });
         (*child)->submit(created(1, "a"), {});
-        (*child)->submit(created(1, "a"), [] { std::_Exit(1); });
+        (*child)->submit(created(1, "a"), [](const Batch&) { std::_Exit(1); });
         std::latch never(1);
         never.wait();
       },

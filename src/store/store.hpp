@@ -19,7 +19,8 @@ namespace jamsocket::store {
 
 class Store {
  public:
-  using Done = std::move_only_function<void()>;
+  /// Gets the batch back, for its buffers.
+  using Done = std::move_only_function<void(Batch)>;
   using Found = std::move_only_function<void(Result<std::optional<StoredRoom>>)>;
 
   virtual ~Store() = default;

@@ -88,9 +88,21 @@ struct Batch {
   [[nodiscard]] bool empty() const {
     return created.empty() && appended.empty() && checkpoints.empty() && removed.empty();
   }
+  /// Forgets all; keeps the buffers.
+  void clear() {
+    created.clear();
+    appended.clear();
+    bytes.clear();
+    checkpoints.clear();
+    removed.clear();
+  }
   void append(RoomKey key, std::uint64_t number, std::int64_t timer_ms, std::string_view record) {
     appended.push_back({key, number, timer_ms, bytes.size(), record.size()});
     bytes.append(record);
+  }
+  /// The same for what was appended to `bytes` from `offset` on.
+  void appended_from(std::size_t offset, RoomKey key, std::uint64_t number, std::int64_t timer_ms) {
+    appended.push_back({key, number, timer_ms, offset, bytes.size() - offset});
   }
   [[nodiscard]] std::string_view bytes_of(const Appended& record) const {
     return std::string_view(bytes).substr(record.offset, record.length);

@@ -20,6 +20,7 @@ using service::Outcome;
 
 constexpr std::size_t kPageBytes = 4096;
 constexpr std::size_t kValueBytes = 16;
+constexpr std::size_t kUsualStateBytes = std::size_t{128} << 10U;
 
 bool is_zero(const std::byte* page) {
   // In words: eight of them fit a vector register or two.
@@ -93,6 +94,7 @@ void Guest::capture(std::string& state) {
     writer.put_rest({raw, kValueBytes});
   }
   state += writer.bytes();
+  state.reserve(state.size() + kUsualStateBytes);
   const std::byte* const base = memory().base();
   const std::size_t pages = size / kPageBytes;
   for (std::size_t page = 0; page < pages;) {
