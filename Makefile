@@ -115,6 +115,12 @@ bench-durable: .setup-test .engine ## Measure what keeping rooms costs, beside a
 	@cmake --build build/release --parallel $(JOBS)
 	@bench/durable.py --build build/release $(BENCH)
 
+.PHONY: bench-isolation
+bench-isolation: .setup-test .engine ## Measure what rooms notice of a neighbour that misbehaves (BENCH='--only spin')
+	@cmake --preset release -Wno-dev --log-level=WARNING
+	@cmake --build build/release --parallel $(JOBS)
+	@bench/isolation.py --build build/release $(BENCH)
+
 .PHONY: bench-peers
 bench-peers: .setup-peers .engine ## Measure Boost.Beast, libwebsockets and Node's ws beside ours
 	@cmake --preset release -Wno-dev --log-level=WARNING

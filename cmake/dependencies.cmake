@@ -18,6 +18,9 @@ find_package(CLI11 REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(prometheus-cpp REQUIRED)
 
+find_path(JAMSOCKET_SECCOMP_INCLUDE seccomp.h REQUIRED)
+find_library(JAMSOCKET_SECCOMP_LIBRARY seccomp REQUIRED)
+
 if(JAMSOCKET_TESTS)
   find_package(GTest REQUIRED)
 endif()

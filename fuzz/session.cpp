@@ -328,18 +328,22 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   JAM_CHECK(settings.has_value());
   jamsocket::NullLogger logger;
   jamsocket::ManualClock clock;
-  const auto service =
+  jamsocket::server::Services services;
+  const auto hosted = std::make_shared<jamsocket::server::HostedService>();
+  hosted->service =
       jamsocket::service::make_native_service("obedient", jamsocket::detail::native_service_factory<Obedient>());
+  hosted->settings = *jamsocket::server::ServiceSettings::from(options);
+  const auto none = services.exchange(services.owned()->with({}, hosted));
   jamsocket::server::LoopThreads threads(logger);
   std::vector<std::unique_ptr<Shard>> shards;
   std::atomic<std::uint32_t> connections{0};
   std::atomic<std::uint32_t> rooms{0};
   const jamsocket::server::Shared shared{.settings = *settings,
-                                         .service = *service,
+                                         .services = services,
                                          .files = {},
                                          .logger = logger,
                                          .clock = clock,
-                                         .room_hash = jamsocket::server::RoomIdHash(1),
+                                         .room_hash = jamsocket::server::RoomNameHash(1),
                                          .shards = shards,
                                          .connection_count = connections,
                                          .room_count = rooms,

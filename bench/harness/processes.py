@@ -63,6 +63,11 @@ def _prepare(cores: frozenset[int], realtime: bool):
     return prepare
 
 
+def on_cores(cores: frozenset[int]):
+    """For subprocess's preexec_fn."""
+    return _prepare(cores, realtime=False)
+
+
 def free_port() -> int:
     """A port below the range that outgoing connections take theirs from."""
     first = 20_000 + os.getpid() * 37 % 10_000

@@ -34,11 +34,19 @@ struct ServerLimits {
   std::size_t room_id_bytes_max = 256;                            ///< Beyond: 400.
   std::uint32_t clients_per_room_max = 10'000;                    ///< Beyond: 503.
   std::uint32_t rooms_max = 1'000'000;                            ///< Beyond: 503.
+  std::uint32_t rooms_per_service_max = 1'000'000;                ///< Beyond: 503.
   std::uint32_t connections_max = 0;                              ///< 0: from the open-files limit. Beyond: 503.
   std::uint32_t sends_per_event_max = 10'000;                     ///< Beyond: the event fails.
   std::size_t send_bytes_per_event_max = std::size_t{16} << 20U;  ///< Beyond: the event fails.
   std::size_t log_bytes_per_event_max = std::size_t{64} << 10U;   ///< Beyond: the rest is dropped.
-  std::size_t inbox_bytes_max = std::size_t{4} << 20U;  ///< Waiting for one room; beyond, its clients are not read.
+  std::uint32_t log_lines_per_event_max = 1000;                   ///< Beyond: the rest is dropped.
+  std::uint32_t log_lines_per_second_max = 1000;                  ///< Of one room. Beyond: dropped.
+  std::size_t inbox_bytes_max = std::size_t{4} << 20U;     ///< Waiting for one room; beyond, its clients are not read.
+  std::chrono::milliseconds room_cpu_per_second_max{250};  ///< Of one room; beyond, other rooms go first.
+  std::chrono::milliseconds overlong_call{50};             ///< A call that held its loop for so long is logged.
+  std::uint32_t failures_before_back_off = 3;  ///< Of a room, each within a minute of the last; then joins hear 1013.
+  std::chrono::milliseconds back_off_first{1'000};  ///< For so long at first, twice as long after each failure,
+  std::chrono::milliseconds back_off_most{60'000};  ///< and at most so long.
 };
 
 struct ServerOptions {

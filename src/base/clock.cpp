@@ -6,6 +6,13 @@ namespace jamsocket {
 
 SteadyTime SystemClock::steady() const { return std::chrono::steady_clock::now(); }
 
+// steady_clock is CLOCK_MONOTONIC; this is the same at the kernel's last tick.
+SteadyTime SystemClock::coarse() const {
+  std::timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return SteadyTime{std::chrono::seconds{now.tv_sec} + std::chrono::nanoseconds{now.tv_nsec}};
+}
+
 std::int64_t SystemClock::unix_ms() const {
   return std::chrono::duration_cast<Milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }

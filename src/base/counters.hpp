@@ -45,6 +45,14 @@ namespace jamsocket {
   X(CallsSlow, "calls_slow", "service calls that ended on a slow thread")                \
   X(CallsCrowded, "calls_crowded", "slow calls ended because there were too many")       \
   X(CallsOverlong, "calls_overlong", "calls that held a loop for more than 50 ms")       \
+  X(EventsTrapped, "events_trapped", "service calls that trapped or threw")              \
+  X(EventsOverCpu, "events_over_cpu", "service calls over their time")                   \
+  X(EventsOverMemory, "events_over_memory", "service calls that ran out of memory")      \
+  X(EventsOverEffects, "events_over_effects", "service calls that sent too much")        \
+  X(EventsBadCall, "events_bad_call", "service calls with a host call that lied")        \
+  X(RoomsOverShare, "limit_room_cpu_ms_per_second_max", "rooms that others went before") \
+  X(ClientsTurnedAway, "clients_turned_away", "joins of rooms that keep failing")        \
+  X(LogLinesDropped, "limit_log_lines_per_second_max", "services' log lines dropped")    \
   X(InboxFull, "inbox_full", "times a room's inbox was full and its clients not read")   \
   X(DeflateContextBytes, "deflate_context_bytes", "memory of compression contexts, now") \
   X(LoopTurns, "loop_turns", "turns of the event loops")

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,7 +13,10 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <system_error>
+#include <utility>
 
+#include "base/clock.hpp"
 #include "io/socket.hpp"
 
 namespace jamsocket::cli {
@@ -69,16 +73,20 @@ class SpawnSetup {
   void output_to(int fd) { posix_spawn_file_actions_adddup2(&actions_, fd, STDOUT_FILENO); }
   void no_errors() { posix_spawn_file_actions_addopen(&actions_, STDERR_FILENO, "/dev/null", O_WRONLY, 0); }
 
+  void input_from(int fd) { posix_spawn_file_actions_adddup2(&actions_, fd, STDIN_FILENO); }
+  void errors_to(int fd) { posix_spawn_file_actions_adddup2(&actions_, fd, STDERR_FILENO); }
+
   Result<pid_t> start(const ChildCommand& command) {
-    std::vector<std::string> words = command.words;
-    std::vector<std::string> environment = environment_with(command.environment);
+    return start(command.words, environment_with(command.environment));
+  }
+  Result<pid_t> start(std::vector<std::string> words, std::vector<std::string> environment) {
+    const std::string program = words.front();
     pid_t pid = -1;
-    const int error = posix_spawnp(&pid, words.front().c_str(), &actions_, &attributes_, pointers_to(words).data(),
+    const int error = posix_spawnp(&pid, program.c_str(), &actions_, &attributes_, pointers_to(words).data(),
                                    pointers_to(environment).data());
     if (error != 0) {
       return fail(error == ENOENT ? ErrorCode::NotFound : ErrorCode::Io,
-                  fmt::format("{} could not be started: {}", command.words.front(),
-                              std::strerror(error)));  // NOLINT(concurrency-mt-unsafe): one thread.
+                  fmt::format("{} could not be started: {}", program, std::generic_category().message(error)));
     }
     return pid;
   }
@@ -119,7 +127,115 @@ std::string read_to_end(const io::Socket& source) {
   }
 }
 
+struct Pipe {
+  io::Socket reader;
+  io::Socket writer;
+
+  [[nodiscard]] static Result<Pipe> open() {
+    std::array<int, 2> ends{};
+    if (pipe2(ends.data(), O_CLOEXEC) != 0) {
+      return fail(ErrorCode::Io, io::errno_message("pipe2"));
+    }
+    return Pipe{.reader = io::Socket(ends[0]), .writer = io::Socket(ends[1])};
+  }
+};
+
+// Our ends of a child's three pipes, and what went through them.
+class Conversation {
+ public:
+  Conversation(io::Socket input, io::Socket output, io::Socket errors)
+      : input_(std::move(input)), output_(std::move(output)), errors_(std::move(errors)) {
+    for (const io::Socket* socket : {&input_, &output_, &errors_}) {
+      fcntl(socket->fd(), F_SETFL, O_NONBLOCK);
+    }
+  }
+
+  // Until the child has closed both of its outputs, or a limit is reached.
+  void run(std::string_view input, const ChildLimits& limits, ChildAnswer& answer) {
+    const auto deadline = SystemClock{}.steady() + limits.time;
+    while (output_.is_open() || errors_.is_open()) {
+      const auto left = std::chrono::ceil<Milliseconds>(deadline - SystemClock{}.steady());
+      if (left <= Milliseconds{0}) {
+        answer.ended = ChildAnswer::Ended::TooLate;
+        return;
+      }
+      std::array<pollfd, 3> polled{{{input_.fd(), POLLOUT, 0}, {output_.fd(), POLLIN, 0}, {errors_.fd(), POLLIN, 0}}};
+      poll(polled.data(), polled.size(), static_cast<int>(std::min<std::int64_t>(left.count(), 1'000)));
+      if (polled[0].revents != 0) {
+        write_some(input);
+      }
+      if (polled[1].revents != 0) {
+        read_some(output_, answer.output, limits.output_bytes_max + 1);
+      }
+      if (polled[2].revents != 0) {
+        read_some(errors_, answer.errors, kErrorBytesMax);
+      }
+      if (answer.output.size() > limits.output_bytes_max) {
+        answer.ended = ChildAnswer::Ended::TooMuchOutput;
+        return;
+      }
+    }
+  }
+
+ private:
+  static constexpr std::size_t kErrorBytesMax = 4096;
+
+  void write_some(std::string_view& input) {
+    const ssize_t count = ::write(input_.fd(), input.data(), input.size());
+    if (count > 0) {
+      input.remove_prefix(static_cast<std::size_t>(count));
+    }
+    if (input.empty() || (count < 0 && errno != EAGAIN && errno != EINTR)) {
+      input_.close();  // A child that reads no more says why, or how it ends.
+    }
+  }
+
+  static void read_some(io::Socket& source, std::string& text, std::size_t bytes_max) {
+    std::array<char, std::size_t{64} << 10U> buffer;
+    const ssize_t count = ::read(source.fd(), buffer.data(), buffer.size());
+    if (count > 0) {
+      text.append(buffer.data(), std::min(static_cast<std::size_t>(count), bytes_max - text.size()));
+    } else if (count == 0 || (errno != EAGAIN && errno != EINTR)) {
+      source.close();
+    }
+  }
+
+  io::Socket input_;
+  io::Socket output_;
+  io::Socket errors_;
+};
+
 }  // namespace
+
+Result<ChildAnswer> ask_child(const std::vector<std::string>& words, std::string_view input,
+                              const ChildLimits& limits) {
+  Pipe to_child = JAM_TRY(Pipe::open());
+  Pipe output = JAM_TRY(Pipe::open());
+  Pipe errors = JAM_TRY(Pipe::open());
+  SpawnSetup setup;
+  setup.input_from(to_child.reader.fd());
+  setup.output_to(output.writer.fd());
+  setup.errors_to(errors.writer.fd());
+  const pid_t pid = JAM_TRY(setup.start(words, {}));
+  to_child.reader.close();
+  output.writer.close();
+  errors.writer.close();
+  ChildAnswer answer;
+  Conversation(std::move(to_child.writer), std::move(output.reader), std::move(errors.reader))
+      .run(input, limits, answer);
+  if (answer.ended != ChildAnswer::Ended::ByItself) {
+    kill(pid, SIGKILL);
+  }
+  int status = 0;
+  while (waitpid(pid, &status, 0) < 0) {
+    if (errno != EINTR) {
+      return fail(ErrorCode::Io, io::errno_message("waitpid"));
+    }
+  }
+  answer.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+  answer.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+  return answer;
+}
 
 Result<void> run_child(const ChildCommand& command) {
   SpawnSetup setup;

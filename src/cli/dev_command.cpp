@@ -44,13 +44,18 @@ int run(const State& state) {
   if (!module) {
     return module.error();
   }
-  config::Settings settings = project->loaded.settings;
-  if (settings.server.data_dir.empty() && settings.server.durability != "none") {
+  config::Loaded loaded = project->loaded;
+  ServerOptions& server = loaded.settings.server;
+  if (server.data_dir.empty() && server.durability != "none") {
     // While a service is being written its rooms survive a restart, and begin afresh when it has changed.
-    settings.server.data_dir = (project->folder / ".jamsocket" / "data").lexically_normal().string();
-    settings.server.upgrade = "restart";
+    server.data_dir = (project->folder / ".jamsocket" / "data").lexically_normal().string();
+    server.upgrade = "restart";
+    for (config::NamedService& service : loaded.services) {
+      service.settings.server.data_dir = server.data_dir;
+      service.settings.server.upgrade = server.upgrade;
+    }
   }
-  return serve_module(module->string(), settings, [&settings](std::uint16_t port) { greet(settings, port); });
+  return serve_module(module->string(), loaded, [&loaded](std::uint16_t port) { greet(loaded.settings, port); });
 }
 
 }  // namespace

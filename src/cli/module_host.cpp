@@ -1,49 +1,32 @@
 #include "cli/module_host.hpp"
 
-#include <filesystem>
 #include <memory>
 #include <utility>
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
 #include "base/result.hpp"
+#include "cli/confinement.hpp"
+#include "cli/module_services.hpp"
 #include "cli/output.hpp"
 #include "server/process.hpp"
 #include "server/server.hpp"
 #include "wasm/engine.hpp"
-#include "wasm/module.hpp"
-#include "wasm/module_service.hpp"
 
 namespace jamsocket::cli {
 namespace {
 
-std::string cache_folder(const config::Settings& settings) {
-  return settings.service.module_cache.empty() ? config::default_module_cache() : settings.service.module_cache;
-}
-
-wasm::EngineOptions engine_options(const config::ModuleLimits& limits) {
-  return {.memory_bytes_max = limits.room_memory_bytes_max, .stack_bytes_max = limits.room_stack_bytes_max};
-}
-
-wasm::ModuleLimits module_limits(const config::ModuleLimits& limits) {
-  wasm::ModuleLimits result;
-  result.memory_bytes_max = limits.room_memory_bytes_max;
-  result.cpu_per_event = limits.event_cpu_max;
-  result.wall_per_event = limits.event_wall_max;
-  return result;
-}
-
-Result<void> serve(const std::string& module_file, const config::Settings& settings,
+Result<void> serve(const std::string& module_file, const config::Loaded& loaded,
                    const std::function<void(std::uint16_t port)>& ready) {
+  const config::Settings& settings = loaded.settings;
   const SystemClock clock;
   const auto logger =
       JAM_TRY(make_stderr_logger(server::stderr_log_options(settings.server.log_level, settings.log_format)));
-  const wasm::Engine engine(engine_options(settings.module_limits));
-  auto module = JAM_TRY(engine.load_file(module_file, cache_folder(settings)));
-  auto service = wasm::make_module_service(std::filesystem::path(module_file).stem().string(), std::move(module),
-                                           module_limits(settings.module_limits));
-  const auto server =
-      JAM_TRY(server::Server::create(settings.server, std::move(service), {.logger = *logger, .clock = clock}));
+  const wasm::Engine engine(engine_options(loaded));
+  ModuleServices services(engine, loaded);
+  auto offered = JAM_TRY(services.load_all(module_file));
+  const auto server = JAM_TRY(server::Server::create(settings.server, std::move(offered),
+                                                     {.logger = *logger, .clock = clock, .maker = &services}));
   return server::run_until_signalled(*server, [&settings, &ready](std::uint16_t port) {
     server::announce(settings.server.host, port);
     ready(port);
@@ -52,10 +35,13 @@ Result<void> serve(const std::string& module_file, const config::Settings& setti
 
 }  // namespace
 
-int serve_module(const std::string& module_file, const config::Settings& settings,
+int serve_module(const std::string& module_file, const config::Loaded& loaded,
                  const std::function<void(std::uint16_t port)>& ready) {
   server::prepare_process();
-  const Result<void> served = serve(module_file, settings, ready);
+  if (const Result<void> confined = confine_server(loaded, module_file); !confined) {
+    return complain(confined.error().message);
+  }
+  const Result<void> served = serve(module_file, loaded, ready);
   return served ? kExitDone : complain(served.error().message);
 }
 

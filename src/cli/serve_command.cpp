@@ -23,18 +23,20 @@ int run(const State& state) {
     return complain_of_settings(loaded.error());
   }
   const std::string& module = state.module.empty() ? loaded->settings.service.module : state.module;
-  if (module.empty()) {
-    return complain("which module? 'jamsocket serve MODULE.wasm', or a --config whose [service] names a module",
-                    kExitUsage);
+  if (module.empty() && loaded->services.empty()) {
+    return complain(
+        "which module? 'jamsocket serve MODULE.wasm', or a --config with [services.NAME] or a module in its [service]",
+        kExitUsage);
   }
-  return serve_module(module, loaded->settings, [](std::uint16_t) {});
+  return serve_module(module, *loaded, [](std::uint16_t) {});
 }
 
 }  // namespace
 
 Command add_serve(CLI::App& whole) {
   auto state = std::make_shared<State>();
-  CLI::App* app = whole.add_subcommand("serve", "Serves a module until SIGINT or SIGTERM");
+  CLI::App* app =
+      whole.add_subcommand("serve", "Serves a module, or the services of a --config, until SIGINT or SIGTERM");
   app->add_option("MODULE.wasm", state->module, "The module")->type_name("");
   state->flags.add_to(*app);
   return {.app = app, .run = [state] { return run(*state); }};

@@ -31,12 +31,25 @@ An unknown key or a value that is not allowed stops the command with exit code 2
 `jamsocket config example` prints a file with every key.
 )";
 
+constexpr std::string_view kServicesAbout = R"(
+## [services.NAME]
+
+Further services in the same server, each with a section: its rooms are at `/ws/NAME/{room}`, made by `POST
+/ws/NAME/{room}` and `POST /new_room/NAME`, and its `static_files` at `/NAME/`. `module` must be set. NAME is 1 to 63 of a-z, 0-9,
+- and _, beginning with a letter or a digit. What `serve` is given as its module, or `[service]` names, stays at `/ws/{room}`; with
+services it may be left out.
+
+    [services.chat]
+    module = "chat.wasm"
+    shutdown_policy = "60sec"
+)";
+
 struct Section {
   std::string_view name;
   std::string_view about;
 };
 
-constexpr std::array<Section, 6> kSections{{
+constexpr std::array<Section, 7> kSections{{
     {"", ""},
     {"server", "The process: where it listens, its threads, its log."},
     {"service",
@@ -46,6 +59,7 @@ constexpr std::array<Section, 6> kSections{{
      "and `module` may be set; without any, the folder itself is the package. `serve` is given its module and reads "
      "the "
      "other keys."},
+    {"modules", "How modules are compiled. What was compiled once is in the cache and not compiled again."},
     {"admin", "The second listener, for operators: [admin.md](admin.md)."},
     {"client", "What browsers get at `/client`."},
     {"limits", "What each limit does when it is reached. Every hit is counted."},
@@ -55,10 +69,7 @@ std::string_view section_of(const Entry& entry) {
   const std::size_t dot = entry.key.find('.');
   return dot == std::string_view::npos ? std::string_view() : entry.key.substr(0, dot);
 }
-std::string_view name_of(const Entry& entry) {
-  const std::size_t dot = entry.key.find('.');
-  return dot == std::string_view::npos ? entry.key : entry.key.substr(dot + 1);
-}
+std::string_view name_of(const Entry& entry) { return last_word(entry.key); }
 
 bool is_unset(const Entry& entry, const Settings& settings) { return value_as_toml(entry, settings) == "\"\""; }
 
@@ -100,6 +111,15 @@ std::string reference_markdown() {
     page += section.name.empty() ? "\n## Top level\n" : fmt::format("\n## [{}]\n\n{}\n", section.name, section.about);
     page += "\n" + table_of(section.name);
   }
+  page += kServicesAbout;
+  page += "\n| key | as in | default |\n|---|---|---|\n";
+  for (const Entry& entry : entries()) {
+    if (entry.scope == Scope::Service) {
+      const bool own = entry.key == "service.module" || entry.key == "static_files";
+      page +=
+          fmt::format("| `{}` | `{}` | {} |\n", last_word(entry.key), entry.key, own ? "not set" : "what is set there");
+    }
+  }
   return page;
 }
 
@@ -129,6 +149,12 @@ std::string settings_toml(const Loaded& loaded) {
         const std::string line = fmt::format("{}{} = {}", unset, name_of(entry), value_as_toml(entry, loaded.settings));
         text += fmt::format("{:<48} # {}\n", line, loaded.origins[i]);
       }
+    }
+  }
+  for (const NamedService& service : loaded.services) {
+    text += fmt::format("\n{:<48} # {}\n", fmt::format("[services.{}]", service.name), service.origin);
+    for (const FileKey& key : service.keys) {
+      text += fmt::format("{} = {}\n", last_word(key.entry->key), value_as_toml(*key.entry, service.settings));
     }
   }
   return text;

@@ -34,6 +34,7 @@ namespace jamsocket::config {
 namespace {
 
 constexpr std::size_t kFileBytesMax = std::size_t{1} << 20U;
+constexpr std::string_view kServices = "services";
 
 Place place_of(const toml::source_region& region) {
   return {static_cast<std::uint32_t>(region.begin.line), static_cast<std::uint32_t>(region.begin.column)};
@@ -44,16 +45,12 @@ std::string_view section_of(std::string_view key) {
   const std::size_t dot = key.find('.');
   return dot == std::string_view::npos ? std::string_view() : key.substr(0, dot);
 }
-std::string_view name_in_section(std::string_view key) {
-  const std::size_t dot = key.find('.');
-  return dot == std::string_view::npos ? key : key.substr(dot + 1);
-}
 
 std::vector<std::string_view> names_in(std::string_view section) {
   std::vector<std::string_view> names;
   for (const Entry& entry : entries()) {
     if (section_of(entry.key) == section) {
-      names.push_back(name_in_section(entry.key));
+      names.push_back(last_word(entry.key));
     }
   }
   return names;
@@ -82,15 +79,29 @@ std::string unknown_key(std::string_view section, std::string_view name) {
     return fmt::format("{}; did you mean '{}'?", shown, near);
   }
   for (const Entry& entry : entries()) {
-    if (name_in_section(entry.key) == name) {
+    if (last_word(entry.key) == name) {
       return fmt::format("{}; it belongs {}", shown, in_section(section_of(entry.key)));
     }
   }
   return fmt::format("{}; allowed: {}", shown, fmt::join(names, ", "));
 }
 
+std::string unknown_service_key(std::string_view section, std::string_view name) {
+  std::vector<std::string_view> names;
+  for (const Entry& entry : entries()) {
+    if (entry.scope == Scope::Service) {
+      names.push_back(last_word(entry.key));
+    }
+  }
+  const std::string near = nearest(name, names);
+  return fmt::format(
+      "unknown key '{}' in [{}]; {}", escape_for_log(name, 80), section,
+      near.empty() ? fmt::format("allowed: {}", fmt::join(names, ", ")) : fmt::format("did you mean '{}'?", near));
+}
+
 std::string unknown_section(std::string_view name) {
-  const auto known = sections();
+  auto known = sections();
+  known.emplace_back("services.NAME");
   const std::string near = nearest(name, known);
   const std::string shown = fmt::format("unknown section [{}]", escape_for_log(name, 80));
   return near.empty() ? fmt::format("{}; allowed: [{}]", shown, fmt::join(known, "], ["))
@@ -146,7 +157,9 @@ class Applier {
   void apply_top(const toml::table& top) {
     const auto known = sections();
     for (const auto& [key, node] : top) {
-      if (std::ranges::find(known, key.str()) == known.end()) {
+      if (key.str() == kServices) {
+        apply_services(key, node);
+      } else if (std::ranges::find(known, key.str()) == known.end()) {
         apply(std::string_view(), key, node);
       } else if (const toml::table* table = node.as_table()) {
         for (const auto& [inner_key, inner_node] : *table) {
@@ -181,6 +194,49 @@ class Applier {
       return;
     }
     contents_.keys.push_back({entry, place});
+  }
+
+  void apply_services(const toml::key& key, const toml::node& node) {
+    const toml::table* table = node.as_table();
+    if (table == nullptr) {
+      problem(key.source(), "'services' holds sections; write [services.NAME], then its keys");
+      return;
+    }
+    for (const auto& [name, service] : *table) {
+      const toml::table* keys = service.as_table();
+      if (!is_service_name(name.str())) {
+        problem(name.source(), fmt::format("'{}' cannot be a service's name; allowed: {}",
+                                           escape_for_log(name.str(), 80), kServiceNames));
+      } else if (keys == nullptr) {
+        problem(name.source(), fmt::format("'{0}' is a service; write [services.{0}], then its keys", name.str()));
+      } else {
+        apply_service(std::string(name.str()), place_of(name.source()), *keys);
+      }
+    }
+  }
+
+  void apply_service(const std::string& name, Place place, const toml::table& keys) {
+    FileService& service =
+        contents_.services.emplace_back(FileService{.name = name, .place = place, .keys = {}, .values = {}});
+    const std::string section = fmt::format("services.{}", name);
+    for (const auto& [key, node] : keys) {
+      const Entry* entry = find_service_entry(key.str());
+      if (entry == nullptr) {
+        problem(key.source(), unknown_service_key(section, key.str()));
+        continue;
+      }
+      const Place value_place = place_of(node.source());
+      std::string wrong = assign_node(*entry, node, folder_, service.values);
+      if (wrong.empty()) {
+        service.keys.push_back({entry, value_place});
+      } else {
+        // Said of the table's key; here it has another name.
+        if (wrong.starts_with(entry->key)) {
+          wrong.replace(0, entry->key.size(), fmt::format("{}.{}", section, key.str()));
+        }
+        contents_.problems.push_back({value_place, std::move(wrong)});
+      }
+    }
   }
 
   void problem(const toml::source_region& where, std::string text) {
@@ -226,18 +282,23 @@ std::string syntax_problem(const toml::parse_error& error, std::string_view text
                           : fmt::format("{}; allowed for {}: {}", description, entry->key, allowed_text(*entry));
 }
 
-FileContents whole_file_problem(std::string text) { return {.keys = {}, .problems = {{Place{}, std::move(text)}}}; }
+FileContents whole_file_problem(std::string text) {
+  return {.keys = {}, .services = {}, .problems = {{Place{}, std::move(text)}}};
+}
 
 }  // namespace
 
 FileContents apply_toml(std::string_view text, const std::string& folder, Settings& settings) {
   if (text.starts_with("\xEF\xBB\xBF") || text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF")) {
     return {.keys = {},
+            .services = {},
             .problems = {{Place{1, 1}, "the file begins with a byte order mark; allowed: UTF-8 without one"}}};
   }
   const toml::parse_result parsed = toml::parse(text);
   if (!parsed) {
-    return {.keys = {}, .problems = {{place_of(parsed.error().source()), syntax_problem(parsed.error(), text)}}};
+    return {.keys = {},
+            .services = {},
+            .problems = {{place_of(parsed.error().source()), syntax_problem(parsed.error(), text)}}};
   }
   Applier applier(folder, settings);
   applier.apply_top(parsed.table());

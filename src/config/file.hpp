@@ -30,8 +30,17 @@ struct FileKey {
   Place place;
 };
 
+/// A table [services.NAME].
+struct FileService {
+  std::string name;
+  Place place;
+  std::vector<FileKey> keys;
+  Settings values;  ///< What the keys set; all else means nothing.
+};
+
 struct FileContents {
   std::vector<FileKey> keys;
+  std::vector<FileService> services;  ///< By name.
   std::vector<FileProblem> problems;  ///< By place; empty: all of the file is set.
 };
 

@@ -20,6 +20,43 @@ std::string problems_of(std::string_view text) {
   return lines;
 }
 
+TEST(File, ReadsServices) {
+  Settings settings;
+  const FileContents contents = apply_toml(R"([services.chat]
+module = "chat.wasm"
+room_strategy = "api"
+event_cpu_ms_max = 7
+[services.board-2]
+module = "/b.wasm"
+)",
+                                           "/folder", settings);
+  ASSERT_TRUE(contents.problems.empty()) << contents.problems[0].text;
+  ASSERT_EQ(contents.services.size(), 2U);
+  EXPECT_EQ(contents.services[0].name, "board-2");
+  EXPECT_EQ(contents.services[0].values.service.module, "/b.wasm");
+  EXPECT_EQ(contents.services[1].name, "chat");
+  EXPECT_EQ(contents.services[1].place, (Place{1, 11}));
+  EXPECT_EQ(contents.services[1].values.service.module, "/folder/chat.wasm");
+  EXPECT_EQ(contents.services[1].values.module_limits.event_cpu_max, std::chrono::milliseconds(7));
+  EXPECT_EQ(contents.services[1].keys.size(), 3U);
+  EXPECT_EQ(settings.module_limits.event_cpu_max, std::chrono::milliseconds(100)) << "the whole's own";
+}
+
+TEST(File, SaysWhatIsWrongWithServices) {
+  EXPECT_EQ(problems_of("services = 3\n"), "1:1: 'services' holds sections; write [services.NAME], then its keys\n");
+  EXPECT_EQ(problems_of("[services]\nchat = 3\n"), "2:1: 'chat' is a service; write [services.chat], then its keys\n");
+  EXPECT_EQ(
+      problems_of("[services.Chat]\n"),
+      "1:11: 'Chat' cannot be a service's name; allowed: 1 to 63 of a-z, 0-9, - and _, beginning with a letter or "
+      "a digit\n");
+  EXPECT_EQ(problems_of("[services.a]\nmodul = \"x\"\n"),
+            "2:1: unknown key 'modul' in [services.a]; did you mean 'module'?\n");
+  EXPECT_EQ(problems_of("[services.a]\nroom_strategy = \"x\"\n"),
+            "2:17: services.a.room_strategy is 'x'; allowed: implicit, api, uuid, short, or short3 to short12\n");
+  EXPECT_TRUE(
+      problems_of("[services.a]\nport = 1\n").starts_with("2:1: unknown key 'port' in [services.a]; allowed: "));
+}
+
 TEST(File, SetsWhatItSays) {
   Settings settings;
   const FileContents contents = apply_toml(R"(static_files = "public"
@@ -90,14 +127,16 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"[server]\nstatic_files = \"x\"\n",
                 "2:1: unknown key 'static_files' in [server]; it belongs at the top level\n"},
         Refusal{"[sever]\nport = 1\n", "1:2: unknown section [sever]; did you mean [server]?\n"},
-        Refusal{"[zzz]\n", "1:2: unknown section [zzz]; allowed: [server], [service], [admin], [client], [limits]\n"},
+        Refusal{"[zzz]\n",
+                "1:2: unknown section [zzz]; allowed: [server], [service], [modules], [admin], [client], [limits], "
+                "[services.NAME]\n"},
         Refusal{"server = 1\n", "1:1: 'server' is a section; write [server], then its keys\n"},
         Refusal{"[[server]]\nport = 1\n", "1:3: 'server' is a section; write [server], then its keys\n"},
         Refusal{"\"server.port\" = 1\n", "1:1: unknown key 'server.port' at the top level; allowed: static_files\n"},
         Refusal{"[server]\n\"\\u001b[2J\" = 1\n",
                 "2:1: unknown key '\\u001b[2J' in [server]; allowed: host, port, shards, heartbeat_interval_seconds, "
                 "heartbeat_timeout_seconds, drain_timeout_seconds, compression, "
-                "compression_window_bits, data, log_level, log_format\n"},
+                "compression_window_bits, data, log_level, log_format, sandbox\n"},
         Refusal{"[server.port]\nx = 1\n", "1:1: server.port is a section; allowed: 0 to 65535, a whole number\n"}));
 
 INSTANTIATE_TEST_SUITE_P(
@@ -187,7 +226,7 @@ TEST(File, TellsAllProblemsInTheOrderOfTheFile) {
   EXPECT_EQ(problems_of("[server]\nzzz = 1\nport = -1\n[limits]\nrooms_max = 0\n[client]\nqqq = 1\n"),
             "2:1: unknown key 'zzz' in [server]; allowed: host, port, shards, heartbeat_interval_seconds, "
             "heartbeat_timeout_seconds, drain_timeout_seconds, compression, "
-            "compression_window_bits, data, log_level, log_format\n"
+            "compression_window_bits, data, log_level, log_format, sandbox\n"
             "3:8: server.port is -1; allowed: 0 to 65535, a whole number\n"
             "5:13: limits.rooms_max is 0; allowed: 1 to 100000000, a whole number\n"
             "7:1: unknown key 'qqq' in [client]; allowed: package, optimization_level\n");

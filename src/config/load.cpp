@@ -21,7 +21,8 @@ std::size_t index_of(const Entry& entry) { return static_cast<std::size_t>(&entr
 
 class Loader {
  public:
-  Loader() : loaded_{.settings = {}, .origins = std::vector<std::string>(entries().size(), "default")} {}
+  Loader()
+      : loaded_{.settings = {}, .services = {}, .origins = std::vector<std::string>(entries().size(), "default")} {}
 
   void file(const std::string& path) {
     const FileContents contents = apply_file(path, loaded_.settings);
@@ -31,6 +32,26 @@ class Loader {
     }
     for (const FileKey& key : contents.keys) {
       loaded_.origins[index_of(*key.entry)] = at_place(shown, key.place);
+    }
+    for (const FileService& service : contents.services) {
+      services_.emplace_back(at_place(shown, service.place), service);
+    }
+  }
+
+  // Last, when all that a service may inherit is known.
+  void take_services() {
+    for (auto& [origin, given] : services_) {
+      NamedService service{.name = given.name, .origin = origin, .settings = loaded_.settings, .keys = given.keys};
+      service.settings.service.module.clear();
+      service.settings.server.static_dir.clear();
+      for (const FileKey& key : given.keys) {
+        copy_value(*key.entry, given.values, service.settings);
+      }
+      if (service.settings.service.module.empty()) {
+        problems_.push_back(
+            fmt::format("{}: services.{} names no module; allowed: module = \"FILE.wasm\"", origin, service.name));
+      }
+      loaded_.services.push_back(std::move(service));
     }
   }
 
@@ -85,6 +106,7 @@ class Loader {
   std::expected<Loaded, std::vector<std::string>> take() {
     if (problems_.empty()) {
       check_relations();
+      take_services();
     }
     if (!problems_.empty()) {
       return std::unexpected(std::move(problems_));
@@ -94,6 +116,7 @@ class Loader {
 
  private:
   Loaded loaded_;
+  std::vector<std::pair<std::string, FileService>> services_;  ///< With their origins.
   std::vector<std::string> problems_;
 };
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "config/file.hpp"
 #include "config/settings.hpp"
 
 namespace jamsocket::config {
@@ -27,8 +28,17 @@ struct Sources {
   std::vector<Flag> flags;                                                       ///< The last one of an entry wins.
 };
 
+/// A service of [services.NAME].
+struct NamedService {
+  std::string name;
+  std::string origin;         ///< "jamsocket.toml:3:1".
+  Settings settings;          ///< Those of the whole, but for what its section sets and for its files.
+  std::vector<FileKey> keys;  ///< What its section sets.
+};
+
 struct Loaded {
   Settings settings;
+  std::vector<NamedService> services;  ///< By name.
   /// One an entry of the table: "default", "jamsocket.toml:3:8", "PORT", "--port".
   std::vector<std::string> origins;
 };

@@ -72,6 +72,34 @@ TEST_F(LoadTest, FlagBeforeEnvironmentBeforeFileBeforeDefault) {
   EXPECT_EQ(origin(*loaded, "server.drain_timeout_seconds"), "default");
 }
 
+TEST_F(LoadTest, AServiceHasWhatItsSectionSetsAndElseTheWholes) {
+  Sources sources;
+  sources.file = write(
+      "static_files = \".\"\n[service]\nmodule = \"own.wasm\"\nshutdown_policy = \"never\"\n"
+      "[services.chat]\nmodule = \"chat.wasm\"\nclients_per_room_max = 3\n");
+  sources.flags = {flag("service.room_strategy", "-r", "api")};
+  const auto loaded = load(sources);
+  ASSERT_TRUE(loaded) << loaded.error().front();
+  ASSERT_EQ(loaded->services.size(), 1U);
+  const Settings& chat = loaded->services[0].settings;
+  EXPECT_EQ(chat.server.limits.clients_per_room_max, 3U);
+  EXPECT_EQ(chat.server.room_strategy, "api");
+  EXPECT_EQ(chat.server.shutdown_policy, "never");
+  EXPECT_EQ(chat.server.static_dir, "") << "files are not inherited";
+  EXPECT_TRUE(chat.service.module.ends_with("/chat.wasm"));
+  EXPECT_EQ(loaded->settings.server.limits.clients_per_room_max, 10'000U);
+  EXPECT_THAT(settings_toml(*loaded), testing::HasSubstr("clients_per_room_max = 3\n"));
+}
+
+TEST_F(LoadTest, AServiceNeedsAModule) {
+  Sources sources;
+  sources.file = write("[service]\nmodule = \"own.wasm\"\n[services.chat]\n");
+  const auto loaded = load(sources);
+  ASSERT_FALSE(loaded);
+  EXPECT_THAT(loaded.error(), testing::ElementsAre(testing::HasSubstr(
+                                  "jamsocket.toml:3:11: services.chat names no module; allowed: module = ")));
+}
+
 TEST_F(LoadTest, AnEmptyVariableCountsAsUnset) {
   const auto loaded = load(with_environment({{"PORT", ""}}));
   ASSERT_TRUE(loaded);

@@ -47,6 +47,13 @@ bool is_shutdown_policy(std::string_view text) {
   return !digits.empty() && digits.size() <= kDigitsMax && std::ranges::all_of(digits, is_digit);
 }
 
+bool is_service_name(std::string_view text) {
+  constexpr std::size_t kNameBytesMax = 63;
+  const auto is_name_char = [](char c) { return is_digit(c) || (c >= 'a' && c <= 'z') || c == '-' || c == '_'; };
+  return !text.empty() && text.size() <= kNameBytesMax && text.front() != '-' && text.front() != '_' &&
+         std::ranges::all_of(text, is_name_char);
+}
+
 bool is_host(std::string_view text) {
   constexpr std::size_t kHostBytesMax = 253;  // RFC 1035 section 2.3.4, as text.
   const auto is_host_char = [](char c) { return is_alphanumeric(c) || c == '.' || c == '-' || c == ':' || c == '%'; };

@@ -15,6 +15,10 @@ namespace jamsocket::config {
 [[nodiscard]] bool is_room_strategy(std::string_view text);
 /// never, immediate, <n>sec with n a whole number of at most nine digits.
 [[nodiscard]] bool is_shutdown_policy(std::string_view text);
+/// What a service may be called in [services.NAME] and in paths: 1 to 63 of a-z, 0-9, - and _, beginning
+/// with a letter or a digit.
+[[nodiscard]] bool is_service_name(std::string_view text);
+inline constexpr std::string_view kServiceNames = "1 to 63 of a-z, 0-9, - and _, beginning with a letter or a digit";
 /// An IPv4 or IPv6 address, or a host name.
 [[nodiscard]] bool is_host(std::string_view text);
 /// An HTTP header's name.

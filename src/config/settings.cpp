@@ -82,6 +82,8 @@ bool is_durability(std::string_view text) {
 }
 bool is_upgrade(std::string_view text) { return text == "keep" || text == "restart"; }
 bool is_log_format(std::string_view text) { return text == "auto" || text == "text" || text == "json"; }
+bool is_on_or_off(std::string_view text) { return text == "on" || text == "off"; }
+bool is_compile_apart(std::string_view text) { return text == "never" || text == "services" || text == "always"; }
 bool is_optimization_level(std::string_view text) {
   return text == "none" || text == "s" || text == "z" || (text.size() == 1 && text[0] >= '0' && text[0] <= '4');
 }
@@ -116,7 +118,7 @@ constexpr std::uint64_t kHourMs = 3'600'000;
 
 constexpr std::array kEntries{
     Entry{"static_files", "--static", "", "The folder whose files are served at /",
-          path<JAM_TEXT_FIELD(server.static_dir)>(PathKind::ExistingFolder)},
+          path<JAM_TEXT_FIELD(server.static_dir)>(PathKind::ExistingFolder), Scope::Service},
 
     Entry{"server.host", "--host", "HOST", "The address to listen on; 0.0.0.0 or :: for every network",
           text<JAM_TEXT_FIELD(server.host)>("an IP address or a host name", is_host)},
@@ -147,22 +149,30 @@ constexpr std::array kEntries{
           "How log lines look; auto is text on a terminal, else JSON, a line each",
           text<JAM_TEXT_FIELD(log_format)>("auto, text or json", is_log_format)},
 
+    Entry{"server.sandbox", "--sandbox", "",
+          "Whether the server gives away what it does not need: files that the settings do not name, system calls that "
+          "no "
+          "server makes, a memory that others may look into (Landlock and seccomp)",
+          text<JAM_TEXT_FIELD(sandbox)>("off or on", is_on_or_off)},
+
     Entry{"service.package", "", "",
           "The folder of the service to build: with one source file, a Cargo.toml, or a package.json (AssemblyScript)",
           path<JAM_TEXT_FIELD(service.package)>(PathKind::Path)},
     Entry{"service.source", "", "", "The service to build, when it is one C++ or Rust file",
           path<JAM_TEXT_FIELD(service.source)>(PathKind::Path)},
     Entry{"service.module", "", "", "The service's module, when it is built by other means; nothing is built",
-          path<JAM_TEXT_FIELD(service.module)>(PathKind::Path)},
+          path<JAM_TEXT_FIELD(service.module)>(PathKind::Path), Scope::Service},
     Entry{"service.module_cache", "--module-cache", "",
           "The folder of compiled modules, writable by nobody else; $XDG_CACHE_HOME/jamsocket/modules if not set",
           path<JAM_TEXT_FIELD(service.module_cache)>(PathKind::Path)},
     Entry{"service.room_strategy", "-r,--room-strategy", "", "Which rooms exist",
           text<JAM_TEXT_FIELD(server.room_strategy)>("implicit, api, uuid, short, or short3 to short12",
-                                                     is_room_strategy)},
+                                                     is_room_strategy),
+          Scope::Service},
     Entry{"service.shutdown_policy", "-s,--shutdown-policy", "", "When an empty room ends",
           text<JAM_TEXT_FIELD(server.shutdown_policy)>("never, immediate, or <n>sec with a whole number n, like 300sec",
-                                                       is_shutdown_policy)},
+                                                       is_shutdown_policy),
+          Scope::Service},
     Entry{"service.durability", "--durability", "",
           "When a room's changes are on disk: never, soon, or before anybody can see them; auto is local with a data "
           "folder",
@@ -177,13 +187,26 @@ constexpr std::array kEntries{
     Entry{"service.client_headers", "", "", "The headers of the upgrade request that a service may see at connect",
           TextList{.allowed = "names of HTTP headers",
                    .is_allowed = is_header_name,
-                   .field = [](Settings& s) -> std::vector<std::string>& { return s.server.client_headers; }}},
+                   .field = [](Settings& s) -> std::vector<std::string>& { return s.server.client_headers; }},
+          Scope::Service},
 
     Entry{"service.subprotocols", "", "",
           "Subprotocols the service speaks: the first of the client's that is among them is accepted",
           TextList{.allowed = "tokens of RFC 9110",
                    .is_allowed = is_header_name,
-                   .field = [](Settings& s) -> std::vector<std::string>& { return s.server.subprotocols; }}},
+                   .field = [](Settings& s) -> std::vector<std::string>& { return s.server.subprotocols; }},
+          Scope::Service},
+
+    Entry{"modules.compile_apart", "--compile-apart", "",
+          "Which modules are compiled in a process of its own, within the limits below; services are those of "
+          "[services.NAME] and those that are added while the server runs",
+          text<JAM_TEXT_FIELD(compile_apart)>("never, services or always", is_compile_apart)},
+    Entry{"modules.compile_cpu_seconds_max", "", "", "Processor time to compile one module; beyond: it is refused",
+          seconds<JAM_FIELD(compile.cpu_max)>(1, 3600)},
+    Entry{"modules.compile_wall_seconds_max", "", "", "Time on the clock to compile one module; beyond: it is refused",
+          seconds<JAM_FIELD(compile.wall_max)>(1, 3600)},
+    Entry{"modules.compile_memory_bytes_max", "", "", "Address space to compile one module; beyond: it is refused",
+          bytes<JAM_FIELD(compile.memory_bytes_max)>(256 * kMiB, 64 * kGiB)},
 
     Entry{"admin.host", "", "", "The address of /health, /metrics and /admin; beyond this machine: with a token",
           text<JAM_TEXT_FIELD(server.admin_host)>("an IP address or a host name", is_host)},
@@ -226,27 +249,45 @@ constexpr std::array kEntries{
     Entry{"limits.room_id_bytes_max", "", "", "A room's id, decoded; beyond: 400",
           bytes<JAM_FIELD(server.limits.room_id_bytes_max)>(1, kKiB)},
     Entry{"limits.clients_per_room_max", "", "", "Clients in one room; beyond: 503",
-          count<JAM_FIELD(server.limits.clients_per_room_max)>(1, 10'000'000)},
+          count<JAM_FIELD(server.limits.clients_per_room_max)>(1, 10'000'000), Scope::Service},
     Entry{"limits.rooms_max", "", "", "Rooms at once; beyond: 503",
           count<JAM_FIELD(server.limits.rooms_max)>(1, 100'000'000)},
+    Entry{"limits.rooms_per_service_max", "", "", "Rooms of one service at once; beyond: 503",
+          count<JAM_FIELD(server.limits.rooms_per_service_max)>(1, 100'000'000), Scope::Service},
     Entry{"limits.connections_max", "", "", "Connections at once, 0 for what the open-files limit allows; beyond: 503",
           count<JAM_FIELD(server.limits.connections_max)>(0, 100'000'000)},
     Entry{"limits.inbox_bytes_max", "", "", "Messages waiting for one room; beyond, its clients are not read",
-          bytes<JAM_FIELD(server.limits.inbox_bytes_max)>(kKiB, kGiB)},
+          bytes<JAM_FIELD(server.limits.inbox_bytes_max)>(kKiB, kGiB), Scope::Service},
     Entry{"limits.sends_per_event_max", "", "", "Sends of one event; beyond: the event fails",
           count<JAM_FIELD(server.limits.sends_per_event_max)>(1, 10'000'000)},
     Entry{"limits.send_bytes_per_event_max", "", "", "Bytes sent by one event; beyond: the event fails",
           bytes<JAM_FIELD(server.limits.send_bytes_per_event_max)>(1, kGiB)},
     Entry{"limits.log_bytes_per_event_max", "", "", "Bytes logged by one event; beyond: dropped",
           bytes<JAM_FIELD(server.limits.log_bytes_per_event_max)>(0, 16 * kMiB)},
+    Entry{"limits.log_lines_per_event_max", "", "", "Lines logged by one event; beyond: dropped",
+          count<JAM_FIELD(server.limits.log_lines_per_event_max)>(0, 1'000'000)},
+    Entry{"limits.log_lines_per_second_max", "", "", "Lines logged by one room in a second; beyond: dropped",
+          count<JAM_FIELD(server.limits.log_lines_per_second_max)>(0, 1'000'000), Scope::Service},
+    Entry{"limits.room_cpu_ms_per_second_max", "", "",
+          "Processor time of one room in a second; beyond, all other rooms of its loop go first",
+          milliseconds<JAM_FIELD(server.limits.room_cpu_per_second_max)>(1, 1'000), Scope::Service},
+    Entry{"limits.overlong_call_ms", "", "", "A native service's call that held its loop for so long is logged",
+          milliseconds<JAM_FIELD(server.limits.overlong_call)>(1, kHourMs)},
+    Entry{"limits.failures_before_back_off", "", "",
+          "Failures of a room, each within a minute of the last, after which joins are closed with 1013 for a while",
+          count<JAM_FIELD(server.limits.failures_before_back_off)>(1, 1'000)},
+    Entry{"limits.back_off_first_ms", "", "", "That while, at first; it doubles with each failure",
+          milliseconds<JAM_FIELD(server.limits.back_off_first)>(1, kHourMs)},
+    Entry{"limits.back_off_most_ms", "", "", "The longest such while; not less than back_off_first_ms",
+          milliseconds<JAM_FIELD(server.limits.back_off_most)>(1, 24 * kHourMs)},
     Entry{"limits.room_memory_bytes_max", "", "", "A room's memory in a module; beyond, it cannot grow",
-          pages<JAM_FIELD(module_limits.room_memory_bytes_max)>(64 * kKiB, 4 * kGiB)},
+          pages<JAM_FIELD(module_limits.room_memory_bytes_max)>(64 * kKiB, 4 * kGiB), Scope::Service},
     Entry{"limits.room_stack_bytes_max", "", "", "A room's call stack in a module; beyond: the event fails",
           bytes<JAM_FIELD(module_limits.room_stack_bytes_max)>(16 * kKiB, kMiB)},
     Entry{"limits.event_cpu_ms_max", "", "", "Processor time of one event in a module; beyond: the event fails",
-          milliseconds<JAM_FIELD(module_limits.event_cpu_max)>(1, 60'000)},
+          milliseconds<JAM_FIELD(module_limits.event_cpu_max)>(1, 60'000), Scope::Service},
     Entry{"limits.event_wall_ms_max", "", "", "Time on the clock of one event in a module; beyond: the event fails",
-          milliseconds<JAM_FIELD(module_limits.event_wall_max)>(1, kHourMs)},
+          milliseconds<JAM_FIELD(module_limits.event_wall_max)>(1, kHourMs), Scope::Service},
 };
 
 #undef JAM_FIELD
@@ -291,6 +332,31 @@ std::span<const Entry> entries() { return kEntries; }
 const Entry* find_entry(std::string_view key) {
   const auto found = std::ranges::find(kEntries, key, &Entry::key);
   return found == kEntries.end() ? nullptr : &*found;
+}
+
+std::string_view last_word(std::string_view key) {
+  const std::size_t dot = key.find('.');
+  return dot == std::string_view::npos ? key : key.substr(dot + 1);
+}
+
+const Entry* find_service_entry(std::string_view name) {
+  const auto found = std::ranges::find_if(
+      kEntries, [name](const Entry& entry) { return entry.scope == Scope::Service && last_word(entry.key) == name; });
+  return found == kEntries.end() ? nullptr : &*found;
+}
+
+void copy_value(const Entry& entry, const Settings& from, Settings& to) {
+  if (const Number* number = std::get_if<Number>(&entry.field)) {
+    number->set(to, number->get(from));
+    return;
+  }
+  Settings source = from;  // The accessors give references to change.
+  if (const Text* text = std::get_if<Text>(&entry.field)) {
+    text->field(to) = std::move(text->field(source));
+  } else {
+    const TextList& list = std::get<TextList>(entry.field);
+    list.field(to) = std::move(list.field(source));
+  }
 }
 
 std::string allowed_text(const Entry& entry) {

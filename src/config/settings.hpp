@@ -41,12 +41,22 @@ struct ModuleLimits {
   std::chrono::milliseconds event_wall_max{5'000};
 };
 
+/// How modules of strangers are compiled.
+struct CompileSettings {
+  std::chrono::milliseconds cpu_max{30'000};
+  std::chrono::milliseconds wall_max{60'000};
+  std::size_t memory_bytes_max = std::size_t{2} << 30U;
+};
+
 struct Settings {
   ServerOptions server;
   ServiceSettings service;
   ClientSettings client;
   ModuleLimits module_limits;
+  std::string compile_apart = "services";  ///< never, services, always.
+  CompileSettings compile{};
   std::string log_format = "auto";  ///< auto, text, json.
+  std::string sandbox = "off";      ///< off, on.
 };
 
 enum class Unit : std::uint8_t { Count, Bytes, Seconds, Milliseconds };
@@ -79,12 +89,18 @@ struct TextList {
 
 using Field = std::variant<Number, Text, TextList>;
 
+enum class Scope : std::uint8_t {
+  Server,   ///< One value for all.
+  Service,  ///< [services.NAME] may have its own, under the key's last word.
+};
+
 struct Entry {
   std::string_view key;          ///< In jamsocket.toml: "server.port".
   std::string_view flags;        ///< "-p,--port"; empty: only --set KEY=VALUE.
   std::string_view environment;  ///< "PORT", or empty.
   std::string_view help;         ///< One sentence, without a full stop.
   Field field;
+  Scope scope = Scope::Server;
 };
 
 /// The table, section by section; the top level first.
@@ -92,6 +108,13 @@ struct Entry {
 
 /// nullptr: there is no such key.
 [[nodiscard]] const Entry* find_entry(std::string_view key);
+
+/// "port" of "server.port".
+[[nodiscard]] std::string_view last_word(std::string_view key);
+/// What `name` sets in [services.NAME]; nullptr: nothing.
+[[nodiscard]] const Entry* find_service_entry(std::string_view name);
+/// Gives `to` the value that `entry` has in `from`.
+void copy_value(const Entry& entry, const Settings& from, Settings& to);
 
 /// "0 to 65535", "1 KiB to 1 GiB, in bytes or like \"64MiB\"", "never, immediate or <n>sec", ...
 [[nodiscard]] std::string allowed_text(const Entry& entry);

@@ -138,12 +138,16 @@ bool is_authority(std::string_view text) {
 
 Route route(std::string_view path) {
   constexpr std::string_view kRoom = "/ws/";
+  constexpr std::string_view kNewRoom = "/new_room/";
   constexpr std::string_view kClient = "/client";
   if (path == "/status") {
     return {RouteKind::Status, {}};
   }
   if (path == "/new_room") {
     return {RouteKind::NewRoom, {}};
+  }
+  if (path.starts_with(kNewRoom) && path.size() > kNewRoom.size()) {
+    return {RouteKind::NewRoom, path.substr(kNewRoom.size())};
   }
   if (path.starts_with(kRoom)) {
     return {RouteKind::Room, path.substr(kRoom.size())};

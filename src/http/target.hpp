@@ -34,8 +34,8 @@ struct TargetParts {
 
 enum class RouteKind : std::uint8_t {
   Status,   ///< /status
-  NewRoom,  ///< /new_room
-  Room,     ///< /ws/{room}; `rest` is all after "/ws/", for decode_room_id.
+  NewRoom,  ///< /new_room, and /new_room/{service}; `rest` is the service, or empty.
+  Room,     ///< /ws/{room} and /ws/{service}/{room}; `rest` is all after "/ws/".
   Client,   ///< /client and /client/...; `rest` begins with "/" or is empty.
   Static,   ///< Anything else; `rest` is the path.
 };

@@ -108,6 +108,9 @@ TEST(Route, NamesWhatAPathIsFor) {
   const std::vector<Row> table = {
       {"/status", RouteKind::Status, ""},
       {"/new_room", RouteKind::NewRoom, ""},
+      {"/new_room/chat", RouteKind::NewRoom, "chat"},
+      {"/new_room/", RouteKind::Static, "/new_room/"},
+      {"/new_rooms", RouteKind::Static, "/new_rooms"},
       {"/ws/a", RouteKind::Room, "a"},
       {"/ws/", RouteKind::Room, ""},
       {"/ws//", RouteKind::Room, "/"},

@@ -342,12 +342,51 @@ void Room::close(std::uint16_t code, std::string_view reason) {
 }
 
 void Room::write_log(const Effect& effect, std::string_view text) {
+  if (!may_log()) {
+    return;
+  }
   host_.logger().log(effect.level, "room.log", {{"service", service_.name()}, {"room", id_}, {"text", text}});
 }
 
-void Room::fail(const ServiceCall& call) {
+bool Room::may_log() {
+  if (host_.steady_now() - log_since_ >= std::chrono::seconds{1}) {
+    log_since_ = host_.steady_now();
+    log_lines_ = 0;
+  }
+  if (log_lines_ < settings_.log_lines_per_second_max) {
+    ++log_lines_;
+    return true;
+  }
+  host_.counters().add(Counter::LogLinesDropped);
+  if (log_lines_ == settings_.log_lines_per_second_max) {
+    ++log_lines_;
+    host_.logger().warn(
+        "room.log_dropped",
+        {{"service", service_.name()}, {"room", id_}, {"lines_per_second_max", settings_.log_lines_per_second_max}});
+  }
+  return false;
+}
+
+void Room::count_failure(Outcome outcome) {
   host_.counters().add(Counter::EventsFailed);
   host_.counters().add(Counter::RoomsFailed);
+  switch (outcome) {
+    case Outcome::CpuLimit:
+      return host_.counters().add(Counter::EventsOverCpu);
+    case Outcome::MemoryLimit:
+      return host_.counters().add(Counter::EventsOverMemory);
+    case Outcome::EffectLimit:
+      return host_.counters().add(Counter::EventsOverEffects);
+    case Outcome::BadCall:
+      return host_.counters().add(Counter::EventsBadCall);
+    case Outcome::Trap:
+    case Outcome::Done:
+      return host_.counters().add(Counter::EventsTrapped);
+  }
+}
+
+void Room::fail(const ServiceCall& call) {
+  count_failure(call.outcome);
   for (const Effect& effect : call.effects.list()) {
     if (effect.kind == EffectKind::Log) {
       write_log(effect, call.effects.bytes_of(effect));
@@ -355,7 +394,7 @@ void Room::fail(const ServiceCall& call) {
   }
   host_.logger().error("room.failed", {{"service", service_.name()},
                                        {"room", id_},
-                                       {"event", to_string(call.event.kind)},
+                                       {"event_kind", to_string(call.event.kind)},
                                        {"event_number", call.event.number},
                                        {"client", static_cast<std::uint32_t>(call.event.client)},
                                        {"cause", to_string(call.outcome)},
@@ -366,7 +405,8 @@ void Room::fail(const ServiceCall& call) {
   for (const Member& member : members) {
     member.link->room_failed();
   }
-  if (settings_.after_failure == RoomSettings::AfterFailure::End) {
+  host_.room_failed(*this);
+  if (settings_.after_failure == RoomSettings::AfterFailure::End || closing_) {
     end();
   } else {
     start_afresh();

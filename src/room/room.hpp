@@ -69,6 +69,8 @@ class RoomHost {
   virtual ~RoomHost() = default;
   /// The room has events and no call under way.
   virtual void runnable(Room& room) = 0;
+  /// The room broke down; its clients have been told.
+  virtual void room_failed(Room& room) = 0;
   /// The room is over. It must be destroyed, but not before the current turn ends.
   virtual void room_ended(Room& room) = 0;
   /// The turn's time; never goes back.
@@ -88,6 +90,8 @@ struct RoomSettings {
   ShutdownPolicy shutdown_policy;
   std::size_t inbox_bytes_max = std::size_t{4} << 20U;
   std::uint32_t clients_max = 10'000;
+  std::chrono::milliseconds cpu_per_second_max{250};  ///< Beyond, other rooms go first.
+  std::uint32_t log_lines_per_second_max = 1000;
   /// After a failure: whether the id stays valid and waits for its next client (rooms that were made
   /// explicitly), or the room is over (rooms that joining makes).
   enum class AfterFailure : std::uint8_t { End, StartAfresh } after_failure = AfterFailure::End;
@@ -107,6 +111,8 @@ class Room {
   Room& operator=(const Room&) = delete;
 
   [[nodiscard]] const std::string& id() const { return id_; }
+  [[nodiscard]] const RoomSettings& settings() const { return settings_; }
+  [[nodiscard]] std::string_view service_name() const { return service_.name(); }
   [[nodiscard]] std::size_t client_count() const { return members_.size(); }
   [[nodiscard]] bool is_full() const;
   /// Whether its clients should not be read for now; each gets `resume_reading` when that has passed.
@@ -159,6 +165,12 @@ class Room {
   Queued queued = Queued::No;
   // Until then its calls start on a slow thread: one of them took long. The shard's, too.
   SteadyTime slow_until{};
+  // CPU time of the second that began at `share_since`; over its share until then, it goes behind other rooms.
+  std::chrono::nanoseconds share_used{};
+  SteadyTime share_since{};
+  SteadyTime over_share_until{};
+  // What its service is called in paths, for the shard's table of rooms.
+  std::string_view service_path;
 
  private:
   friend class Durable;
@@ -203,6 +215,8 @@ class Room {
   void send(const service::Effect& effect, std::string_view payload);
   void set_timer(const service::Effect& effect);
   void write_log(const service::Effect& effect, std::string_view text);
+  [[nodiscard]] bool may_log();
+  void count_failure(service::Outcome outcome);
   void fail(const ServiceCall& call);
   void start_afresh();
   void check_idle();
@@ -251,7 +265,9 @@ class Room {
   bool ended_ = false;
   bool readers_paused_ = false;
   bool had_client_ = false;
-  bool closing_ = false;  ///< Ends as soon as it is empty, whatever its policy says.
+  bool closing_ = false;         ///< Ends as soon as it is empty, whatever its policy says.
+  std::uint32_t log_lines_ = 0;  ///< In the second that began at `log_since_`.
+  SteadyTime log_since_{};
 
   ServiceTimer on_service_timer_{*this};
   ShutdownTimer on_shutdown_timer_{*this};

@@ -66,6 +66,7 @@ class FakeHost final : public RoomHost, public SlowCallHost {
     room.queued = Room::Queued::Yes;
     queue.push_back(&room);
   }
+  void room_failed(Room&) override { ++failed; }
   void room_ended(Room&) override { ++ended; }
   SteadyTime steady_now() const override { return clock.steady(); }
   std::int64_t unix_ms() const override { return clock.unix_ms(); }
@@ -101,6 +102,7 @@ class FakeHost final : public RoomHost, public SlowCallHost {
   ServiceCall call{service::EffectLimits{}, *this};
   std::vector<Room*> queue;
   int ended = 0;
+  int failed = 0;
 };
 
 struct FakeClient final : ClientLink {

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "base/clock.hpp"
 #include "room/rebuild.hpp"
 #include "service/service.hpp"
 
@@ -54,13 +55,19 @@ struct ServiceCall final : service::CallMonitor {
   bool ran_long = false;                ///< The same.
   bool is_timed = false;                ///< Whether `run` is to measure what it costs.
   std::chrono::nanoseconds cpu_time{};  ///< Of the event, if so.
-  std::atomic<bool> must_end{false};    ///< Set by the loop; looked at while the call runs long.
+  /// On a slow thread: of that thread, when the call came to it, and what the call used there.
+  std::chrono::nanoseconds cpu_before{};
+  std::chrono::nanoseconds cpu_used{};
+  std::atomic<bool> must_end{false};  ///< Set by the loop; looked at while the call runs long.
 
   /// Makes the instance if there is none, and hands it the event.
   void run();
 
   Verdict call_runs_long() override {
-    ran_long = true;
+    if (!ran_long) {
+      ran_long = true;
+      cpu_before = place == Place::Loop ? thread_cpu_time() : cpu_before;
+    }
     return host.call_runs_long(*this);
   }
 

@@ -83,6 +83,7 @@ class FakeShard final : public RoomHost, public SlowCallHost {
     room.queued = Room::Queued::Yes;
     queue.push_back(&room);
   }
+  void room_failed(Room&) override {}
   void room_ended(Room& room) override {
     ++ended;
     ended_rooms.push_back(&room);

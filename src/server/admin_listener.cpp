@@ -18,7 +18,6 @@ using namespace std::chrono_literals;
 constexpr std::size_t kReceiveBytes = std::size_t{16} << 10U;
 constexpr std::size_t kConnectionsMax = 64;
 constexpr std::size_t kTokenBytesMin = 16;
-constexpr Milliseconds kAnswerTimeout{5'000};
 constexpr std::size_t kBodyBytesMax = std::size_t{64} << 10U;
 
 Result<std::string> read_token(const std::string& path) {
@@ -243,7 +242,7 @@ void AdminListener::begin_call(HttpConnection& connection, const http::Request& 
   waiting.deadline = std::make_unique<io::CallbackTimer>([this, call] {
     answer(call, error_response(503, "The event loops did not answer in time; they are stopping, or stuck."));
   });
-  timers_.schedule(waiting.deadline->node(), now_ + kAnswerTimeout);
+  timers_.schedule(waiting.deadline->node(), now_ + route.answer_timeout);
   route.handle({.request = request, .names = std::move(names), .reply = AdminReply(*this, call)});
 }
 

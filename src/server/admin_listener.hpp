@@ -54,6 +54,7 @@ struct AdminRoute {
   std::string_view path;  ///< Segments in braces match any one segment: "/admin/rooms/{room}".
   enum class Access : std::uint8_t { Token, Everybody } access = Access::Token;
   std::function<void(AdminCall)> handle;  ///< On the listener's thread; must not wait.
+  Milliseconds answer_timeout{5'000};     ///< Then it is answered with 503.
 };
 
 class AdminListener final : public HttpHost, public AcceptHost {

@@ -17,6 +17,8 @@ using nlohmann::json;
 constexpr std::size_t kListedMax = 10'000;
 constexpr std::size_t kListedByDefault = 100;
 constexpr std::size_t kCloseReasonBytesMax = 123;  // RFC 6455 section 5.5: a control frame has 125 bytes.
+// A module may take as long as its compiler is given, and changes before it as well.
+constexpr std::chrono::minutes kLoadingTimeout{10};
 constexpr std::string_view kNoRoom = "There is no such room.";
 
 // --- Asking the shards
@@ -130,7 +132,18 @@ void metrics(AdminTarget& target, const AdminCall& call) {
   call.reply.send(std::move(response));
 }
 
-json to_json(const RoomFacts& room) { return {{"id", room.id}, {"clients", room.clients}, {"shard", room.shard}}; }
+json to_json(const RoomFacts& room) {
+  return {{"service", room.service}, {"id", room.id}, {"clients", room.clients}, {"shard", room.shard}};
+}
+
+// The room that the path and ?service= name; a value of its own, to go to another thread.
+struct NamedRoom {
+  std::string service;
+  std::string id;
+
+  explicit NamedRoom(const AdminCall& call) : service(query_value(call.request.query, "service")), id(call.names[0]) {}
+  [[nodiscard]] RoomName name() const { return {.service = service, .id = id}; }
+};
 
 void list_rooms(AdminTarget& target, AdminListener& listener, const AdminCall& call) {
   const auto limit = listed_max(call.request);
@@ -164,8 +177,9 @@ void describe_room(AdminTarget& target, const AdminCall& call) {
   if (!limit) {
     return call.reply.send(bad_limit());
   }
-  target.owner_of(call.names[0]).post([room = call.names[0], limit = *limit, reply = call.reply](Shard& shard) {
-    const auto details = shard.describe_room(room, limit);
+  const NamedRoom room(call);
+  target.owner_of(room.name()).post([room, limit = *limit, reply = call.reply](Shard& shard) {
+    const auto details = shard.describe_room(room.name(), limit);
     if (!details) {
       return reply.send(error_response(404, kNoRoom));
     }
@@ -187,8 +201,9 @@ void close_room(AdminTarget& target, const AdminCall& call) {
   if (!closing) {
     return call.reply.send(bad_closing());
   }
-  target.owner_of(call.names[0]).post([room = call.names[0], closing = *closing, reply = call.reply](Shard& shard) {
-    reply.send(closed_or_missing(shard.close_room(room, closing), kNoRoom));
+  const NamedRoom room(call);
+  target.owner_of(room.name()).post([room, closing = *closing, reply = call.reply](Shard& shard) {
+    reply.send(closed_or_missing(shard.close_room(room.name(), closing), kNoRoom));
   });
 }
 
@@ -198,11 +213,47 @@ void close_client(AdminTarget& target, const AdminCall& call) {
   if (!closing || !client) {
     return call.reply.send(closing ? error_response(400, "A client's id is a whole number.") : bad_closing());
   }
-  target.owner_of(call.names[0])
-      .post([room = call.names[0], client = ClientId{*client}, closing = *closing, reply = call.reply](Shard& shard) {
-        reply.send(
-            closed_or_missing(shard.close_client(room, client, closing), "There is no such client in such a room."));
+  const NamedRoom room(call);
+  target.owner_of(room.name())
+      .post([room, client = ClientId{*client}, closing = *closing, reply = call.reply](Shard& shard) {
+        reply.send(closed_or_missing(shard.close_client(room.name(), client, closing),
+                                     "There is no such client in such a room."));
       });
+}
+
+void list_services(AdminTarget& target, const AdminCall& call) {
+  json services = json::array();
+  for (const ServiceFacts& facts : target.service_facts()) {
+    services.push_back({{"name", facts.name}, {"service", facts.service}, {"rooms", facts.rooms}});
+  }
+  call.reply.send(json_response(200, json{{"services", services}}.dump()));
+}
+
+int status_of(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::NotFound:
+      return 404;
+    case ErrorCode::AlreadyExists:
+      return 409;
+    case ErrorCode::Io:
+      return 500;
+    default:
+      return 400;
+  }
+}
+
+void change_service(AdminTarget& target, ServiceChange change, const AdminCall& call) {
+  const bool taken = target.change_service(
+      change, call.names[0], call.request.body, [reply = call.reply, change](const Result<void>& done) {
+        if (!done) {
+          return reply.send(error_response(status_of(done.error().code), done.error().message));
+        }
+        const char* what = change == ServiceChange::Remove ? "removed" : "serving";
+        reply.send(json_response(200, json{{what, true}}.dump()));
+      });
+  if (!taken) {
+    call.reply.send(error_response(503, "Too many changes of services wait; try again later."));
+  }
 }
 
 void show_log_level(AdminTarget& target, const AdminCall& call) {
@@ -240,6 +291,13 @@ std::vector<AdminRoute> admin_routes(AdminTarget& target, AdminListener& listene
       {Method::Delete, "/admin/rooms/{room}", kToken, [&](const AdminCall& call) { close_room(target, call); }},
       {Method::Delete, "/admin/rooms/{room}/clients/{client}", kToken,
        [&](const AdminCall& call) { close_client(target, call); }},
+      {Method::Get, "/admin/services", kToken, [&](const AdminCall& call) { list_services(target, call); }},
+      {Method::Post, "/admin/services/{service}", kToken,
+       [&](const AdminCall& call) { change_service(target, ServiceChange::Add, call); }, kLoadingTimeout},
+      {Method::Put, "/admin/services/{service}", kToken,
+       [&](const AdminCall& call) { change_service(target, ServiceChange::Replace, call); }, kLoadingTimeout},
+      {Method::Delete, "/admin/services/{service}", kToken,
+       [&](const AdminCall& call) { change_service(target, ServiceChange::Remove, call); }, kLoadingTimeout},
       {Method::Get, "/admin/log-level", kToken, [&](const AdminCall& call) { show_log_level(target, call); }},
       {Method::Put, "/admin/log-level", kToken, [&](const AdminCall& call) { set_log_level(target, call); }},
       {Method::Post, "/admin/drain", kToken, [&](const AdminCall& call) { drain(target, call); }},

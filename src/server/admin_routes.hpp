@@ -4,8 +4,11 @@
 
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -15,15 +18,21 @@
 
 namespace jamsocket::server {
 
+enum class ServiceChange : std::uint8_t { Add, Replace, Remove };
+
 /// What the routes act on; must outlive the listener's thread.
 class AdminTarget {
  public:
   virtual ~AdminTarget() = default;
   [[nodiscard]] virtual std::span<const std::unique_ptr<Shard>> shards() const = 0;
-  /// The one that has the room, if there is one of that id.
-  [[nodiscard]] virtual Shard& owner_of(std::string_view room_id) const = 0;
+  /// The one that has the room, if there is one of that name.
+  [[nodiscard]] virtual Shard& owner_of(const RoomName& name) const = 0;
   [[nodiscard]] virtual Logger& logger() const = 0;
   [[nodiscard]] virtual bool is_stopping() const = 0;
+  [[nodiscard]] virtual std::vector<ServiceFacts> service_facts() const = 0;
+  /// Leads to `done`, on another thread. @return false: too many changes wait; `done` is not called.
+  virtual bool change_service(ServiceChange change, std::string name, std::string wanted,
+                              std::move_only_function<void(const Result<void>&)> done) = 0;
   /// Begins to stop, as a signal would make it, and returns at once.
   virtual void ask_to_stop() = 0;
 };

@@ -33,7 +33,7 @@ class AdminTest : public testing::TestWithParam<std::uint32_t> {
     options.admin_port = "0";
     options.shards = GetParam();
     auto made = Server::create(options, service::make_native_service("echo", detail::native_service_factory<Echo>()),
-                               {.logger = log_, .clock = clock_});
+                               {.logger = log_, .clock = clock_, .maker = maker_});
     ASSERT_TRUE(made.has_value()) << made.error().message;
     server_ = std::move(*made);
     const auto started = server_->start();
@@ -66,6 +66,7 @@ class AdminTest : public testing::TestWithParam<std::uint32_t> {
   }
 
   NullLogger log_;
+  ServiceMaker* maker_ = nullptr;
   SystemClock clock_;
   std::unique_ptr<Server> server_;
 };
@@ -170,6 +171,49 @@ TEST_P(AdminTest, NamesWhatIsAllowed) {
   EXPECT_EQ(ask("PUT /admin/log-level", {}, R"({"level":"loud"})").status, 400);
   EXPECT_EQ(ask("PUT /admin/log-level", {}, R"([1)").status, 400);
   EXPECT_EQ(ask("PUT /admin/log-level", {}, R"({"level":"debug"})").status, 200);
+}
+
+// Makes echoes of any body but "bad".
+class EchoMaker final : public ServiceMaker {
+ public:
+  Result<OfferedService> make(const std::string& name, std::string_view wanted) override {
+    if (wanted == "bad") {
+      return fail(ErrorCode::Malformed, "the module is not valid");
+    }
+    return OfferedService{
+        .name = name,
+        .service = service::make_native_service(std::string(wanted), detail::native_service_factory<Echo>())};
+  }
+};
+
+TEST_P(AdminTest, AddsReplacesAndRemovesServices) {
+  EchoMaker maker;
+  maker_ = &maker;
+  start();
+  EXPECT_EQ(ask("GET /admin/services").body, R"({"services":[{"name":"","rooms":0,"service":"echo"}]})"
+                                             "\n");
+  EXPECT_EQ(ask("PUT /admin/services/chat", {}, "first").status, 404);
+  EXPECT_EQ(ask("POST /admin/services/chat", {}, "first").body, "{\"serving\":true}\n");
+  EXPECT_EQ(ask("POST /admin/services/chat", {}, "again").status, 409);
+  const Answer bad = ask("POST /admin/services/other", {}, "bad");
+  EXPECT_EQ(bad.status, 400);
+  EXPECT_EQ(bad.body, "{\"error\":\"the module is not valid\"}\n");
+  EXPECT_EQ(ask("POST /admin/services/Other", {}, "x").status, 400) << "the name";
+  const auto client = client_in("chat/a");
+  EXPECT_EQ(ask("GET /admin/rooms/a").status, 404);
+  EXPECT_NE(ask("GET /admin/rooms/a?service=chat").body.find(R"("service":"chat")"), std::string::npos);
+  EXPECT_EQ(ask("PUT /admin/services/chat", {}, "second").status, 200);
+  EXPECT_NE(ask("GET /admin/services").body.find(R"({"name":"chat","rooms":1,"service":"second"})"), std::string::npos);
+  EXPECT_EQ(ask("DELETE /admin/services/chat").body, "{\"removed\":true}\n");
+  EXPECT_NE(client->read_until("\x03\xf4").find("\x03\xf4"), std::string::npos);
+  EXPECT_EQ(ask("DELETE /admin/services/chat").status, 404);
+}
+
+TEST_P(AdminTest, AServerWithoutAMakerSaysSo) {
+  start();
+  const Answer answer = ask("POST /admin/services/chat", {}, "first");
+  EXPECT_EQ(answer.status, 400);
+  EXPECT_NE(answer.body.find("does not load modules"), std::string::npos);
 }
 
 TEST_P(AdminTest, DrainsWhenAsked) {

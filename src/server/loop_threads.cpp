@@ -45,11 +45,15 @@ bool LoopThreads::reserve_standby() {
 }
 
 void LoopThreads::hand_over(LoopOwner& owner) {
-  // First the priority, then the wake-up: the standby must find a processor that is free for it.
+  {
+    const std::scoped_lock lock(mutex_);
+    orphaned_.push_back(&owner);
+    standby_.notify_one();
+  }
+  // Not before: at the lowest priority this thread may wait for a processor for long, and with it everybody. Then it
+  // stands back at once, for the standby may have been put behind it.
   lower_priority(logger_);
-  const std::scoped_lock lock(mutex_);
-  orphaned_.push_back(&owner);
-  standby_.notify_one();
+  ::sched_yield();
 }
 
 void LoopThreads::run_slow(Work work) {

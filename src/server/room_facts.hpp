@@ -15,6 +15,7 @@
 namespace jamsocket::server {
 
 struct RoomFacts {
+  std::string service;  ///< In paths; empty: the unnamed one.
   std::string id;
   std::size_t clients = 0;
   std::size_t shard = 0;

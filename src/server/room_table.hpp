@@ -1,6 +1,6 @@
 // server/room_table.hpp
 //
-// The rooms of one shard by id, and the count of all rooms of the server.
+// The rooms of one shard by service and id, and the count of all rooms of the server.
 
 #pragma once
 
@@ -13,15 +13,22 @@
 #include <vector>
 
 #include "room/room.hpp"
+#include "server/services.hpp"
 
 namespace jamsocket::server {
 
-/// Hashes room ids with a secret of this process: nobody outside can choose ids that collide.
-class RoomIdHash {
+/// What a room is called: rooms of two services may share an id.
+struct RoomName {
+  std::string_view service;  ///< HostedService::path_name.
+  std::string_view id;
+  friend bool operator==(const RoomName&, const RoomName&) = default;
+};
+
+/// Hashes rooms' names with a secret of this process: nobody outside can choose ids that collide.
+class RoomNameHash {
  public:
-  explicit RoomIdHash(std::uint64_t secret) : secret_(secret) {}
-  [[nodiscard]] std::size_t operator()(std::string_view id) const;
-  using is_transparent = void;
+  explicit RoomNameHash(std::uint64_t secret) : secret_(secret) {}
+  [[nodiscard]] std::size_t operator()(const RoomName& name) const;
 
  private:
   std::uint64_t secret_;
@@ -30,35 +37,38 @@ class RoomIdHash {
 class RoomTable {
  public:
   /// `room_count` is shared by all shards.
-  RoomTable(const RoomIdHash& hash, std::atomic<std::uint32_t>& room_count, std::uint32_t rooms_max);
+  RoomTable(const RoomNameHash& hash, std::atomic<std::uint32_t>& room_count, std::uint32_t rooms_max);
 
-  [[nodiscard]] room::Room* find(std::string_view id);
-  /// @return null at the limit of rooms.
-  room::Room* make(const std::string& id, service::Service& service, const room::RoomSettings& settings,
-                   room::RoomHost& host);
+  [[nodiscard]] room::Room* find(const RoomName& name);
+  /// @return null at the limit of rooms, of the server or of the service.
+  room::Room* make(const HostedServicePtr& service, const std::string& id, room::RoomHost& host);
   /// Takes the room off the table; it lives on until `destroy_retired`.
   void retire(room::Room& room);
   void destroy_retired();
   /// Visits rooms in no particular order, until `visit` returns false.
   template <class Visit>
   void visit(Visit visit) const {
-    for (const auto& [id, room] : rooms_) {
-      if (!visit(*room)) {
+    for (const auto& [name, entry] : rooms_) {
+      if (!visit(name, *entry.room)) {
         return;
       }
     }
   }
   [[nodiscard]] std::size_t size() const { return rooms_.size(); }
+  /// The rooms of the service and of those that it replaced or was replaced by.
+  [[nodiscard]] std::vector<room::Room*> rooms_of(const HostedService& service);
+  /// Whether the room of that name, which there is, is one of them.
+  [[nodiscard]] bool is_of(const RoomName& name, const HostedService& service) const;
 
  private:
-  struct Equal {
-    using is_transparent = void;
-    bool operator()(std::string_view a, std::string_view b) const { return a == b; }
+  struct Entry {
+    HostedServicePtr service;  // Outlives the room.
+    std::unique_ptr<room::Room> room;
   };
 
-  // The key is the room's own id: stable for as long as the entry.
-  std::unordered_map<std::string_view, std::unique_ptr<room::Room>, RoomIdHash, Equal> rooms_;
-  std::vector<std::unique_ptr<room::Room>> retired_;
+  // The key's parts are the service's own name and the room's own id: stable for as long as the entry.
+  std::unordered_map<RoomName, Entry, RoomNameHash> rooms_;
+  std::vector<Entry> retired_;
   std::atomic<std::uint32_t>& room_count_;
   std::uint32_t rooms_max_;
 };

@@ -45,21 +45,63 @@ std::string_view choose_protocol(const std::vector<std::string>& offered, const 
   return chosen == offered.end() ? std::string_view() : std::string_view(*chosen);
 }
 
-Decision decide_room(const http::Request& request, std::string_view encoded_id, const std::string& remote_address,
-                     const Settings& settings) {
+struct ServicePath {
+  HostedServicePtr service;
+  std::string_view rest;  ///< Behind the service's name.
+};
+
+// Names are matched as they are sent: none has a character that must be encoded.
+std::expected<ServicePath, Decision> find_service(std::string_view path, const ServiceTable& services) {
+  if (services.has_named()) {
+    if (const std::size_t slash = path.find('/'); slash != std::string_view::npos) {
+      HostedServicePtr named = services.find(path.substr(0, slash));
+      if (slash == 0 || named == nullptr) {
+        return std::unexpected(Answer{whole_text(404, kServiceUnknown), Answer::Then::Close});
+      }
+      return ServicePath{std::move(named), path.substr(slash + 1)};
+    }
+  }
+  HostedServicePtr unnamed = services.find({});
+  if (unnamed == nullptr) {
+    return std::unexpected(
+        Answer{whole_text(404, services.has_named() ? kServiceUnnamed : kServiceUnknown), Answer::Then::Close});
+  }
+  return ServicePath{std::move(unnamed), path};
+}
+
+Decision decide_new_room(const http::Request& request, const HostedServicePtr& service) {
+  if (request.method != http::Method::Post) {
+    return Answer{whole_response(method_not_allowed("POST"))};
+  }
+  if (service == nullptr) {
+    return Answer{whole_text(404, kServiceUnknown)};
+  }
+  if (!service->settings.strategy.generates_ids()) {
+    return Answer{whole_text(400, "Room ID generation is disabled; rooms must be created with an explicit ID.")};
+  }
+  return GenerateRoom{service->path_name};
+}
+
+Decision decide_room(const http::Request& request, std::string_view path, const std::string& remote_address,
+                     const Settings& settings, const ServiceTable& services) {
   const bool is_post = request.method == http::Method::Post;
   if (request.method != http::Method::Get && !is_post) {
     return Answer{whole_response(method_not_allowed("GET, POST"))};
   }
-  Result<std::string> id = http::decode_room_id(encoded_id, settings.room_id_bytes_max);
+  auto found = find_service(path, services);
+  if (!found) {
+    return std::move(found).error();
+  }
+  const HostedService& service = *found->service;
+  Result<std::string> id = http::decode_room_id(found->rest, settings.room_id_bytes_max);
   if (!id) {
     return Answer{whole_text(400, id.error().message), Answer::Then::Close};
   }
   if (is_post) {
-    if (!settings.strategy.explicit_ids()) {
+    if (!service.settings.strategy.explicit_ids()) {
       return Answer{whole_text(403, "Explicit room creation is not enabled.")};
     }
-    return MakeRoom{*std::move(id)};
+    return MakeRoom{service.path_name, *std::move(id)};
   }
   const auto upgrade = http::check_upgrade(request);
   if (!upgrade) {
@@ -70,18 +112,20 @@ Decision decide_room(const http::Request& request, std::string_view encoded_id, 
     return Answer{whole_text(400, deflate.error().message), Answer::Then::Close};
   }
   const std::string accept = ws::accept_key(upgrade->key);
-  JoinRoom join{.room_id = *std::move(id),
+  JoinRoom join{.service = service.path_name,
+                .room_id = *std::move(id),
                 .response = {},
-                .info = connect_info(request, remote_address, settings.client_headers),
+                .info = connect_info(request, remote_address, service.settings.client_headers),
                 .deflate = {}};
   std::string_view extensions;
   if (deflate->has_value()) {
     join.deflate = (*deflate)->agreement;
     extensions = (*deflate)->answer;
   }
-  join.response = http::upgrade_response({.accept = accept,
-                                          .protocol = choose_protocol(upgrade->protocols, settings.subprotocols),
-                                          .extensions = extensions});
+  join.response =
+      http::upgrade_response({.accept = accept,
+                              .protocol = choose_protocol(upgrade->protocols, service.settings.subprotocols),
+                              .extensions = extensions});
   return join;
 }
 
@@ -100,36 +144,44 @@ Decision decide_file(const http::Request& request, const StaticFiles* files, std
 }
 
 // Relative links of a page at /client would lead out of it.
-StaticResponse to_client_folder(const http::Request& request) {
-  http::Response response = http::text_response(308, "The client is at /client/.");
-  response.add("Location", request.query.empty() ? "/client/" : "/client/?" + request.query);
+StaticResponse to_folder(const http::Request& request, std::string_view folder) {
+  http::Response response = http::text_response(308, fmt::format("The client is at {}.", folder));
+  response.add("Location", request.query.empty() ? std::string(folder) : fmt::format("{}?{}", folder, request.query));
   return whole_response(std::move(response));
+}
+
+// /{service}/... are that service's files, if it has some; anything else is the site's.
+Decision decide_static(const http::Request& request, const StaticFiles* site, std::string_view path,
+                       const ServiceTable& services) {
+  if (services.has_named() && path.starts_with('/')) {
+    const std::size_t end = std::min(path.find('/', 1), path.size());
+    const HostedServicePtr service = end > 1 ? services.find(path.substr(1, end - 1)) : nullptr;
+    if (service != nullptr && service->files != nullptr) {
+      return end == path.size() ? Answer{to_folder(request, fmt::format("/{}/", service->path_name))}
+                                : decide_file(request, service->files.get(), path.substr(end));
+    }
+  }
+  return decide_file(request, site, path);
 }
 
 }  // namespace
 
 Decision decide(const http::Request& request, const std::string& remote_address, const Settings& settings,
-                const Files& files) {
+                const Files& files, const ServiceTable& services) {
   const http::Route route = http::route(request.path);
   switch (route.kind) {
     case http::RouteKind::Status:
       return Answer{
           whole_response(is_read(request) ? http::text_response(200, "ok") : method_not_allowed("GET, HEAD"))};
     case http::RouteKind::NewRoom:
-      if (request.method != http::Method::Post) {
-        return Answer{whole_response(method_not_allowed("POST"))};
-      }
-      if (!settings.strategy.generates_ids()) {
-        return Answer{whole_text(400, "Room ID generation is disabled; rooms must be created with an explicit ID.")};
-      }
-      return GenerateRoom{};
+      return decide_new_room(request, services.find(route.rest));
     case http::RouteKind::Room:
-      return decide_room(request, route.rest, remote_address, settings);
+      return decide_room(request, route.rest, remote_address, settings, services);
     case http::RouteKind::Client:
-      return route.rest.empty() && files.client != nullptr ? Answer{to_client_folder(request)}
+      return route.rest.empty() && files.client != nullptr ? Answer{to_folder(request, "/client/")}
                                                            : decide_file(request, files.client, route.rest);
     case http::RouteKind::Static:
-      return decide_file(request, files.site, route.rest);
+      return decide_static(request, files.site, route.rest, services);
   }
   return Answer{whole_text(404, "There is nothing at this path.")};
 }
@@ -138,9 +190,15 @@ http::Response room_made(const std::string& room_id) { return http::text_respons
 
 http::Response room_exists() { return http::text_response(409, "Attempted to create a room that already exists."); }
 
-http::Response too_many_rooms(std::uint32_t rooms_max) {
-  return http::text_response(503,
-                             fmt::format("The server has as many rooms as it may have ({}); try later.", rooms_max));
+std::string room_rests(Milliseconds rest) {
+  return fmt::format("The room keeps failing; try again in {} s.",
+                     std::chrono::ceil<std::chrono::seconds>(rest).count());
+}
+
+http::Response too_many_rooms(const Settings& settings, const HostedService& service) {
+  return http::text_response(503, fmt::format("The server has as many rooms as it may have ({}, of one service {}); "
+                                              "try later.",
+                                              settings.rooms_max, service.settings.rooms_max));
 }
 
 }  // namespace jamsocket::server

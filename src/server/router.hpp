@@ -11,6 +11,7 @@
 
 #include "http/request.hpp"
 #include "http/response.hpp"
+#include "server/services.hpp"
 #include "server/settings.hpp"
 #include "server/static_files.hpp"
 #include "service/event.hpp"
@@ -23,10 +24,14 @@ struct Answer {
   enum class Then : std::uint8_t { KeepAlive, Close } then = Then::KeepAlive;
 };
 struct MakeRoom {
+  std::string service;  ///< HostedService::path_name, here and below.
   std::string room_id;
 };
-struct GenerateRoom {};
+struct GenerateRoom {
+  std::string service;
+};
 struct JoinRoom {
+  std::string service;
   std::string room_id;
   std::string response;  ///< The 101.
   std::unique_ptr<service::ConnectInfo> info;
@@ -42,12 +47,16 @@ struct Files {
 
 /// `remote_address`: the peer's, for the service's ClientInfo.
 [[nodiscard]] Decision decide(const http::Request& request, const std::string& remote_address, const Settings& settings,
-                              const Files& files);
+                              const Files& files, const ServiceTable& services);
 
 /// One sentence as text/plain.
 [[nodiscard]] http::Response room_made(const std::string& room_id);
 [[nodiscard]] http::Response room_exists();
-[[nodiscard]] http::Response too_many_rooms(std::uint32_t rooms_max);
+[[nodiscard]] http::Response too_many_rooms(const Settings& settings, const HostedService& service);
+[[nodiscard]] std::string room_rests(Milliseconds rest);
+inline constexpr std::string_view kServiceUnknown = "The requested service does not exist.";
+inline constexpr std::string_view kServiceUnnamed = "Rooms of this server are at /ws/{service}/{room}.";
+inline constexpr std::string_view kServiceRemoved = "The service was removed from the server.";
 inline constexpr std::string_view kRoomUnknown = "The requested room does not exist.";
 inline constexpr std::string_view kRoomFull = "The room has as many clients as it may have; try later.";
 inline constexpr std::string_view kRoomUnreadable =

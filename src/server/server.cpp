@@ -7,13 +7,19 @@
 #include <cstdlib>
 #include <cstring>
 #include <latch>
+#include <mutex>
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "base/check.hpp"
+#include "base/log.hpp"
 #include "io/listener.hpp"
 #include "server/admin_listener.hpp"
 #include "server/admin_routes.hpp"
+#include "server/service_changes.hpp"
+#include "server/services.hpp"
 #include "server/settings.hpp"
 #include "server/shard.hpp"
 #include "server/static_files.hpp"
@@ -40,25 +46,43 @@ std::uint64_t random_secret() {
   return secret;
 }
 
+Result<HostedServicePtr> host(OfferedService offered) {
+  if (!offered.name.empty()) {
+    JAM_TRY_VOID(check_service_name(offered.name));
+  }
+  auto hosted = std::make_shared<HostedService>();
+  hosted->settings = JAM_TRY(ServiceSettings::from(offered.options));
+  if (!offered.name.empty()) {
+    hosted->files = JAM_TRY(open_files(hosted->settings.static_dir));
+  }
+  hosted->path_name = std::move(offered.name);
+  hosted->service = std::move(offered.service);
+  return hosted;
+}
+
+std::string words_for(std::string_view name) {
+  return name.empty() ? "service at /ws/{room}" : fmt::format("service '{}'", escape_for_log(name, 80));
+}
+
 class RunningServer final : public Server, private AdminTarget {
  public:
-  RunningServer(Settings settings, std::unique_ptr<service::Service> service, Surroundings surroundings)
+  RunningServer(Settings settings, Surroundings surroundings)
       : settings_(std::move(settings)),
-        service_(std::move(service)),
         surroundings_(surroundings),
         threads_(surroundings.logger),
         shared_{.settings = settings_,
-                .service = *service_,
+                .services = services_,
                 .files = {},
                 .logger = surroundings.logger,
                 .clock = surroundings.clock,
-                .room_hash = RoomIdHash(random_secret()),
+                .room_hash = RoomNameHash(random_secret()),
                 .shards = shards_,
                 .connection_count = connection_count_,
                 .room_count = room_count_,
                 .threads = threads_} {}
 
   ~RunningServer() override {
+    changes_.stop();
     end_shards();
     join_threads();
     if (admin_ != nullptr) {
@@ -76,37 +100,57 @@ class RunningServer final : public Server, private AdminTarget {
   }
 
   Result<void> open_store() {
-    if (settings_.room.durability == room::Durability::None) {
+    if (settings_.durability == room::Durability::None) {
       return {};
-    }
-    if (const auto obstacles = service_->obstacles_to_capture(); !obstacles.empty()) {
-      return fail(ErrorCode::InvalidArgument,
-                  fmt::format("rooms of the service {} cannot be kept: {}; durability = \"none\" serves it without",
-                              service_->name(), obstacles.front()));
     }
     store_ = JAM_TRY(store::SqliteStore::open(settings_.data_dir, {}, surroundings_.logger, end_process));
     shared_.store = store_.get();
-    keep_code();
+    for (const auto& [name, hosted] : services_.owned()->all()) {
+      keep_code(*hosted);
+    }
     return {};
   }
 
-  // Rooms go on with the code that made them: it is kept beside them.
-  void keep_code() {
-    if (settings_.room.upgrade != room::Upgrade::Keep) {
+  // Whether rooms of the service can be kept, if they are to be; stored rooms go by the service's own name.
+  Result<void> check_keeping(const HostedService& hosted) const {
+    if (hosted.settings.room.durability == room::Durability::None) {
+      return {};
+    }
+    if (const auto obstacles = hosted.service->obstacles_to_capture(); !obstacles.empty()) {
+      return fail(ErrorCode::InvalidArgument,
+                  fmt::format("rooms of the service {} cannot be kept: {}; durability = \"none\" serves it without",
+                              hosted.service->name(), obstacles.front()));
+    }
+    for (const auto& [name, other] : services_.owned()->all()) {
+      if (name != hosted.path_name && other->service->name() == hosted.service->name()) {
+        return fail(ErrorCode::InvalidArgument,
+                    fmt::format("two services are called {}, and rooms of both would be kept under that name; allowed: "
+                                "names of their own",
+                                hosted.service->name()));
+      }
+    }
+    return {};
+  }
+
+  // Rooms go on with the code that made them: it is kept beside them. Before the service is offered.
+  void keep_code(HostedService& hosted) {
+    if (store_ == nullptr || hosted.settings.room.durability == room::Durability::None ||
+        hosted.settings.room.upgrade != room::Upgrade::Keep) {
       return;
     }
+    service::Service& service = *hosted.service;
     for (const std::string& code : store_->modules()) {
-      if (const Result<void> added = service_->add_version(code); !added) {
+      if (const Result<void> added = service.add_version(code); !added) {
         surroundings_.logger.warn("server.version_not_loaded", {{"reason", added.error().message}});
       }
     }
-    if (!service_->code().empty()) {
-      store_->run([version = std::string(service_->version()),
-                   code = std::string(service_->code())](store::Database& database) {
-        if (const Result<void> kept = database.keep_module(version, code); !kept) {
-          end_process(kept.error());
-        }
-      });
+    if (!service.code().empty()) {
+      store_->run(
+          [version = std::string(service.version()), code = std::string(service.code())](store::Database& database) {
+            if (const Result<void> kept = database.keep_module(version, code); !kept) {
+              end_process(kept.error());
+            }
+          });
     }
   }
 
@@ -114,10 +158,14 @@ class RunningServer final : public Server, private AdminTarget {
     if (store_ == nullptr) {
       return;
     }
-    for (store::SleepingRoom& room : store_->sleeping()) {
-      if (room.name.service == service_->name()) {
-        Shard& owner = *shards_[shared_.room_hash(room.name.id) % shards_.size()];
-        owner.post([id = std::move(room.name.id), at = room.timer_ms](Shard& self) { self.wake_at(id, at); });
+    for (const store::SleepingRoom& room : store_->sleeping()) {
+      for (const auto& [path_name, hosted] : services_.owned()->all()) {
+        if (hosted->service->name() == room.name.service) {
+          owner_of({.service = path_name, .id = room.name.id})
+              .post([service = path_name, id = room.name.id, at = room.timer_ms](Shard& self) {
+                self.wake_at({.service = service, .id = id}, at);
+              });
+        }
       }
     }
   }
@@ -146,11 +194,12 @@ class RunningServer final : public Server, private AdminTarget {
     for (const auto& shard : shards_) {
       threads_.start(*shard);
     }
+    started_ = true;
     port_ = listener_->port();
     surroundings_.logger.info("server.listening", {{"host", settings_.host},
                                                    {"port", std::uint32_t{port_.load()}},
                                                    {"shards", settings_.shards},
-                                                   {"service", service_->name()}});
+                                                   {"services", names_of_services()}});
     if (admin_ != nullptr) {
       admin_port_ = admin_->port();
       admin_->start(admin_routes(*this, *admin_));
@@ -172,10 +221,57 @@ class RunningServer final : public Server, private AdminTarget {
       return;
     }
     begin_to_stop();
+    changes_.stop();
     join_threads();
     if (admin_ != nullptr) {
       admin_->stop();
     }
+  }
+
+  Result<void> add_service(OfferedService offered) override {
+    const HostedServicePtr hosted = JAM_TRY(host(std::move(offered)));
+    const std::scoped_lock lock(changing_services_);
+    if (services_.owned()->find(hosted->path_name) != nullptr) {
+      return fail(ErrorCode::AlreadyExists, fmt::format("there is a {} already", words_for(hosted->path_name)));
+    }
+    JAM_TRY_VOID(check_keeping(*hosted));
+    keep_code(*hosted);
+    put_service(hosted->path_name, hosted);
+    return {};
+  }
+
+  Result<void> replace_service(OfferedService offered) override {
+    const HostedServicePtr hosted = JAM_TRY(host(std::move(offered)));
+    const std::scoped_lock lock(changing_services_);
+    const HostedServicePtr before = services_.owned()->find(hosted->path_name);
+    if (before == nullptr) {
+      return fail(ErrorCode::NotFound, fmt::format("there is no {}", words_for(hosted->path_name)));
+    }
+    JAM_TRY_VOID(check_keeping(*hosted));
+    keep_code(*hosted);
+    hosted->room_count = before->room_count;
+    put_service(hosted->path_name, hosted);
+    return {};
+  }
+
+  Result<void> remove_service(std::string_view name) override {
+    const std::scoped_lock lock(changing_services_);
+    const HostedServicePtr removed = services_.owned()->find(name);
+    if (removed == nullptr) {
+      return fail(ErrorCode::NotFound, fmt::format("there is no {}", words_for(name)));
+    }
+    put_service(removed->path_name, nullptr);
+    tell_shards([removed](Shard& shard) { shard.close_rooms_of(*removed); });
+    return {};
+  }
+
+  [[nodiscard]] std::vector<ServiceFacts> services() const override {
+    const std::scoped_lock lock(changing_services_);
+    std::vector<ServiceFacts> facts;
+    for (const auto& [name, hosted] : services_.owned()->all()) {
+      facts.push_back({.name = name, .service = std::string(hosted->service->name()), .rooms = *hosted->room_count});
+    }
+    return facts;
   }
 
   void clock_moved() override {
@@ -193,11 +289,17 @@ class RunningServer final : public Server, private AdminTarget {
  private:
   // AdminTarget
   [[nodiscard]] std::span<const std::unique_ptr<Shard>> shards() const override { return shards_; }
-  [[nodiscard]] Shard& owner_of(std::string_view room_id) const override {
-    return *shards_[shared_.room_hash(room_id) % shards_.size()];
+  [[nodiscard]] Shard& owner_of(const RoomName& name) const override {
+    return *shards_[shared_.room_hash(name) % shards_.size()];
   }
   [[nodiscard]] Logger& logger() const override { return surroundings_.logger; }
   [[nodiscard]] bool is_stopping() const override { return draining_; }
+  [[nodiscard]] std::vector<ServiceFacts> service_facts() const override { return services(); }
+  bool change_service(ServiceChange change, std::string name, std::string wanted,
+                      std::move_only_function<void(const Result<void>&)> done) override {
+    return changes_.enqueue([this, change, name = std::move(name), wanted = std::move(wanted),
+                             done = std::move(done)]() mutable { done(this->change(change, name, wanted)); });
+  }
   void ask_to_stop() override {
     if (on_stop_asked_) {
       on_stop_asked_();
@@ -219,6 +321,44 @@ class RunningServer final : public Server, private AdminTarget {
     }
   }
 
+  Result<void> change(ServiceChange change, const std::string& name, std::string_view wanted) {
+    if (change == ServiceChange::Remove) {
+      return remove_service(name);
+    }
+    if (surroundings_.maker == nullptr) {
+      return fail(ErrorCode::Unsupported, "this server does not load modules; 'jamsocket serve' does");
+    }
+    JAM_TRY_VOID(check_service_name(name));
+    auto made = JAM_TRY(surroundings_.maker->make(name, wanted));
+    return change == ServiceChange::Add ? add_service(std::move(made)) : replace_service(std::move(made));
+  }
+
+  [[nodiscard]] std::string names_of_services() const {
+    std::string names;
+    for (const ServiceFacts& facts : services()) {
+      names += (names.empty() ? "" : ", ") + (facts.name.empty() ? facts.service : facts.name);
+    }
+    return names;
+  }
+
+  void put_service(const std::string& name, HostedServicePtr hosted) {
+    if (started_) {
+      surroundings_.logger.info(hosted != nullptr ? "server.service_set" : "server.service_removed",
+                                {{"service", name}});
+    }
+    std::shared_ptr<const ServiceTable> before = services_.exchange(services_.owned()->with(name, std::move(hosted)));
+    // Shards that look at the old table do so no longer when they run this.
+    tell_shards([before = std::move(before)](Shard&) {});
+  }
+
+  void tell_shards(const std::function<void(Shard&)>& what) {
+    if (started_) {
+      for (const auto& shard : shards_) {
+        shard->post(what);
+      }
+    }
+  }
+
   void end_shards() {
     for (const auto& shard : shards_) {
       shard->post([](Shard& self) { self.end(); });
@@ -236,7 +376,6 @@ class RunningServer final : public Server, private AdminTarget {
   }
 
   Settings settings_;
-  std::unique_ptr<service::Service> service_;
   Surroundings surroundings_;
   std::unique_ptr<const StaticFiles> site_;
   std::unique_ptr<const StaticFiles> client_;
@@ -244,14 +383,18 @@ class RunningServer final : public Server, private AdminTarget {
   std::unique_ptr<store::SqliteStore> store_;
   std::atomic<std::uint32_t> connection_count_{0};
   std::atomic<std::uint32_t> room_count_{0};
-  std::vector<std::unique_ptr<Shard>> shards_;
+  mutable std::mutex changing_services_;  // For those who change or list them; no shard ever takes it.
+  Services services_;
+  std::vector<std::unique_ptr<Shard>> shards_;  // After the services: rooms end with their shard.
   LoopThreads threads_;
   Shared shared_;
   std::unique_ptr<AdminListener> admin_;
+  ServiceChanges changes_;
   std::function<void()> on_stop_asked_;
   std::atomic<std::uint16_t> port_{0};
   std::atomic<std::uint16_t> admin_port_{0};
   std::atomic<bool> draining_{false};
+  std::atomic<bool> started_{false};
   std::atomic<bool> stopping_{false};
 };
 
@@ -259,8 +402,19 @@ class RunningServer final : public Server, private AdminTarget {
 
 Result<std::unique_ptr<Server>> Server::create(const ServerOptions& options, std::unique_ptr<service::Service> service,
                                                Surroundings surroundings) {
+  std::vector<OfferedService> services;
+  services.push_back({.name = {}, .service = std::move(service), .options = options});
+  return create(options, std::move(services), surroundings);
+}
+
+Result<std::unique_ptr<Server>> Server::create(const ServerOptions& options, std::vector<OfferedService> services,
+                                               Surroundings surroundings) {
   Settings settings = JAM_TRY(Settings::from(options));
-  return std::make_unique<RunningServer>(std::move(settings), std::move(service), surroundings);
+  auto server = std::make_unique<RunningServer>(std::move(settings), surroundings);
+  for (OfferedService& offered : services) {
+    JAM_TRY_VOID(server->add_service(std::move(offered)));
+  }
+  return server;
 }
 
 }  // namespace jamsocket::server

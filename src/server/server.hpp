@@ -7,6 +7,9 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
@@ -16,20 +19,68 @@
 
 namespace jamsocket::server {
 
+class ServiceMaker;
+
 /// What a server borrows; must outlive it.
 struct Surroundings {
   Logger& logger;
   const Clock& clock;
+  ServiceMaker* maker = nullptr;  ///< For operators who add services; null: they cannot.
+};
+
+/// A service and what its rooms are like.
+struct OfferedService {
+  std::string name;  ///< Its rooms are at /ws/{name}/{room}; empty: at /ws/{room}.
+  std::unique_ptr<service::Service> service;
+  ServerOptions options{};  ///< Those about rooms count; static_dir of a named one is served at /{name}/.
+};
+
+/// Makes services of what operators write.
+class ServiceMaker {
+ public:
+  virtual ~ServiceMaker() = default;
+  /// On a thread of its own; may take long.
+  /// @param wanted  what the request's body holds.
+  /// @return or one sentence for the operator.
+  [[nodiscard]] virtual Result<OfferedService> make(const std::string& name, std::string_view wanted) = 0;
+};
+
+/// What a server says of one of its services.
+struct ServiceFacts {
+  std::string name;         ///< As offered.
+  std::string service;      ///< Service::name().
+  std::uint32_t rooms = 0;  ///< At the moment.
 };
 
 class Server {
  public:
-  /// Checks the options; opens nothing.
+  /// Checks the options; listens to nothing.
   /// @error InvalidArgument  an option's value; the message names the option and what is allowed.
   [[nodiscard]] static Result<std::unique_ptr<Server>> create(const ServerOptions& options,
                                                               std::unique_ptr<service::Service> service,
                                                               Surroundings surroundings);
+  /// The same for a server of several services, or of none yet.
+  /// @error InvalidArgument, Io, AlreadyExists  see add_service
+  [[nodiscard]] static Result<std::unique_ptr<Server>> create(const ServerOptions& options,
+                                                              std::vector<OfferedService> services,
+                                                              Surroundings surroundings);
   virtual ~Server() = default;
+
+  // Changes of the services, at any time, from any thread but a shard's. Each is seen by all shards at once, or
+  // has failed and changed nothing.
+
+  /// @error InvalidArgument  the name or an option; the message says what is allowed.
+  /// @error AlreadyExists    there is a service of that name.
+  /// @error Io               its static_dir cannot be read.
+  [[nodiscard]] virtual Result<void> add_service(OfferedService offered) = 0;
+  /// Rooms that are made from here on are the new service's; those that live keep theirs until they end.
+  /// @error InvalidArgument, Io  as above
+  /// @error NotFound         there is no service of that name.
+  [[nodiscard]] virtual Result<void> replace_service(OfferedService offered) = 0;
+  /// No room of it is made from here on; clients of those that live are closed with 1012, then the rooms end.
+  /// @error NotFound         there is no service of that name.
+  [[nodiscard]] virtual Result<void> remove_service(std::string_view name) = 0;
+  [[nodiscard]] virtual std::vector<ServiceFacts> services() const = 0;
 
   /// Binds, listens, starts the shards' threads.
   /// @error Io  the address is taken or not ours, a directory cannot be read, ...

@@ -126,6 +126,35 @@ Result<std::optional<AdminSettings>> admin_settings(const ServerOptions& options
 
 }  // namespace
 
+Result<ServiceSettings> ServiceSettings::from(const ServerOptions& options) {
+  using AfterFailure = room::RoomSettings::AfterFailure;
+  ServiceSettings settings;
+  settings.strategy = JAM_TRY(room::RoomStrategy::parse(options.room_strategy));
+  settings.room.shutdown_policy = JAM_TRY(room::ShutdownPolicy::parse(options.shutdown_policy));
+  settings.room.inbox_bytes_max = options.limits.inbox_bytes_max;
+  settings.room.clients_max = options.limits.clients_per_room_max;
+  settings.room.cpu_per_second_max = options.limits.room_cpu_per_second_max;
+  settings.room.log_lines_per_second_max = options.limits.log_lines_per_second_max;
+  settings.room.after_failure = settings.strategy.joining_makes_rooms() ? AfterFailure::End : AfterFailure::StartAfresh;
+  settings.room.durability = JAM_TRY(durability(options));
+  JAM_TRY_VOID(check_range("sleep_after", options.sleep_after, Milliseconds{1}, std::chrono::hours{24 * 365}));
+  settings.room.sleep_after = options.sleep_after;
+  if (options.upgrade != "keep" && options.upgrade != "restart") {
+    return fail(ErrorCode::InvalidArgument,
+                fmt::format("upgrade '{}' is not one of keep, restart", escape_for_log(options.upgrade, 40)));
+  }
+  settings.room.upgrade = options.upgrade == "keep" ? room::Upgrade::Keep : room::Upgrade::Restart;
+  settings.rooms_max = options.limits.rooms_per_service_max;
+  settings.subprotocols = options.subprotocols;
+  settings.static_dir = options.static_dir;
+  for (std::string name : options.client_headers) {
+    std::ranges::transform(name, name.begin(),
+                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    settings.client_headers.push_back(std::move(name));
+  }
+  return settings;
+}
+
 Result<Settings> Settings::from(const ServerOptions& options) {
   using namespace std::chrono_literals;
   const ServerLimits& limits = options.limits;
@@ -138,21 +167,8 @@ Result<Settings> Settings::from(const ServerOptions& options) {
   }
   settings.shards =
       options.shards != 0 ? options.shards : std::clamp(std::thread::hardware_concurrency(), 1U, kShardsMax);
-  settings.strategy = JAM_TRY(room::RoomStrategy::parse(options.room_strategy));
-  settings.room.shutdown_policy = JAM_TRY(room::ShutdownPolicy::parse(options.shutdown_policy));
-  settings.room.inbox_bytes_max = limits.inbox_bytes_max;
-  settings.room.clients_max = limits.clients_per_room_max;
-  settings.room.after_failure = settings.strategy.joining_makes_rooms() ? room::RoomSettings::AfterFailure::End
-                                                                        : room::RoomSettings::AfterFailure::StartAfresh;
-  settings.room.durability = JAM_TRY(durability(options));
+  settings.durability = JAM_TRY(server::durability(options));
   settings.data_dir = options.data_dir;
-  JAM_TRY_VOID(check_range("sleep_after", options.sleep_after, 1ms, 24h * 365));
-  settings.room.sleep_after = options.sleep_after;
-  if (options.upgrade != "keep" && options.upgrade != "restart") {
-    return fail(ErrorCode::InvalidArgument,
-                fmt::format("upgrade '{}' is not one of keep, restart", escape_for_log(options.upgrade, 40)));
-  }
-  settings.room.upgrade = options.upgrade == "keep" ? room::Upgrade::Keep : room::Upgrade::Restart;
   settings.session = JAM_TRY(session_settings(options));
   JAM_TRY_VOID(check_range("drain_timeout", options.drain_timeout, 0ms, 24h));
   settings.drain_timeout = options.drain_timeout;
@@ -163,20 +179,22 @@ Result<Settings> Settings::from(const ServerOptions& options) {
   settings.http.linger_timeout = limits.close_timeout;
   settings.effects = {.sends_max = limits.sends_per_event_max,
                       .send_bytes_max = limits.send_bytes_per_event_max,
-                      .log_bytes_max = limits.log_bytes_per_event_max};
+                      .log_bytes_max = limits.log_bytes_per_event_max,
+                      .log_lines_max = limits.log_lines_per_event_max};
+  JAM_TRY_VOID(check_range("overlong_call", limits.overlong_call, 1ms, 1h));
+  settings.overlong_call = limits.overlong_call;
+  JAM_TRY_VOID(check_range("back_off_first", limits.back_off_first, 1ms, 1h));
+  JAM_TRY_VOID(check_range("back_off_most", limits.back_off_most, limits.back_off_first, 24h));
+  settings.back_off = {.failures = std::max(limits.failures_before_back_off, 1U),
+                       .first = limits.back_off_first,
+                       .most = limits.back_off_most};
   settings.connections_max = limits.connections_max != 0 ? limits.connections_max : connections_from_open_files_limit();
   settings.rooms_max = limits.rooms_max;
   settings.room_id_bytes_max = limits.room_id_bytes_max;
   settings.deflate = JAM_TRY(deflate_options(options));
   settings.admin = JAM_TRY(admin_settings(options));
-  settings.subprotocols = options.subprotocols;
   settings.static_dir = options.static_dir;
   settings.client_dir = options.client_dir;
-  for (std::string name : options.client_headers) {
-    std::ranges::transform(name, name.begin(),
-                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-    settings.client_headers.push_back(std::move(name));
-  }
   return settings;
 }
 

@@ -33,24 +33,44 @@ struct AdminSettings {
   std::string token_file;
 };
 
+/// What can differ from one service to the next.
+struct ServiceSettings {
+  room::RoomStrategy strategy;
+  room::RoomSettings room;
+  std::uint32_t rooms_max = 0;
+  std::vector<std::string> client_headers;  ///< Lower case.
+  std::vector<std::string> subprotocols;
+  std::string static_dir;  ///< Of a named service: served at /{service}/.
+
+  /// Of the options, those about rooms.
+  /// @error InvalidArgument  an option out of range; the message names it and what is allowed.
+  [[nodiscard]] static Result<ServiceSettings> from(const ServerOptions& options);
+};
+
+/// For rooms that keep failing; see ServerLimits.
+struct BackOff {
+  std::uint32_t failures = 3;
+  Milliseconds first{1'000};
+  Milliseconds most{60'000};
+};
+
 struct Settings {
   std::string host;
   std::uint16_t port = 0;
   std::uint32_t shards = 1;
   std::uint32_t connections_max = 0;
-  std::uint32_t rooms_max = 0;
+  std::uint32_t rooms_max = 0;  ///< Of all services together.
   std::size_t room_id_bytes_max = 256;
-  room::RoomStrategy strategy;
-  room::RoomSettings room;
   session::SessionSettings session;
   HttpSettings http;
   service::EffectLimits effects;
+  Milliseconds overlong_call{50};
+  BackOff back_off;
   Milliseconds drain_timeout{30'000};
+  room::Durability durability = room::Durability::None;
   std::string data_dir;  ///< Empty: nothing is kept.
   std::string static_dir;
   std::string client_dir;
-  std::vector<std::string> client_headers;  ///< Lower case.
-  std::vector<std::string> subprotocols;
   ws::DeflateOptions deflate;
   std::optional<AdminSettings> admin;
 

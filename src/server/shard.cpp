@@ -21,6 +21,8 @@ constexpr std::uint64_t kBytesForTurn = std::uint64_t{128} << 10U;
 // All sessions are looked at this many times within the shorter of the two heartbeat times.
 constexpr std::uint32_t kSweepsPerHeartbeat = 4;
 constexpr std::uint32_t kSlicesPerSweep = 16;
+// When calls take their time: a turn ends after so long, whatever events are left to it.
+constexpr Milliseconds kCallsForTurn{5};
 constexpr std::size_t kSlowCallsMax = 64;
 constexpr std::size_t kCrowd = 1000;
 constexpr Milliseconds kExodusPause{500};
@@ -41,6 +43,7 @@ Shard::Shard(std::size_t number, const Shared& shared, std::unique_ptr<io::Event
       receive_buffer_(kReceiveBytes),
       started_(shared.clock.steady()),
       rooms_(shared.room_hash, shared.room_count, shared.settings.rooms_max),
+      failing_rooms_(shared.settings.back_off),
       call_(make_call()) {
   read_clock();
   next_sweep_ = now_;
@@ -54,12 +57,15 @@ Shard::Shard(std::size_t number, const Shared& shared, std::unique_ptr<io::Event
 Shard::~Shard() = default;
 
 LoopEnd Shard::run() {
+  coarse_ = shared_.clock.coarse();
+  end_turn_in_time();  // A call took the loop's last thread, and its time.
   while (phase_ != Phase::Ended) {
     if (begin_next_call()) {
       room::ServiceCall& call = *call_;
       call.run();
       if (call.place == room::ServiceCall::Place::Slow) [[unlikely]] {
         // Another thread has been running the loop for a while: nothing here may be touched but the call.
+        call.cpu_used = thread_cpu_time() - call.cpu_before;
         post([&call](Shard& shard) { shard.finish_slow(call); });
         return LoopEnd::Lost;
       }
@@ -93,8 +99,8 @@ service::CallMonitor::Verdict Shard::call_runs_long(room::ServiceCall& call) {
   if (!shared_.threads.reserve_standby()) {
     return Verdict::GoOn;  // It asks again in a millisecond.
   }
-  JAM_CHECK(&call == call_.get() && runnable_.front() == call.room);
-  take_front_room();
+  JAM_CHECK(&call == call_.get() && current_ == call.room);
+  leave_room();
   call.place = room::ServiceCall::Place::Slow;
   slow_calls_.push_back(std::exchange(call_, make_call()));
   shared_.threads.hand_over(*this);
@@ -102,10 +108,10 @@ service::CallMonitor::Verdict Shard::call_runs_long(room::ServiceCall& call) {
 }
 
 bool Shard::begin_next_call() {
-  while (!runnable_.empty() && events_left_for_turn_ > 0 && phase_ != Phase::Ending) {
-    room::Room* room = runnable_.front();
+  while (events_left_for_turn_ > 0 && phase_ != Phase::Ending && choose_room()) {
+    room::Room* const room = current_;
     if (room->slow_until > now_) [[unlikely]] {
-      take_front_room();
+      leave_room();
       start_slow(*room);
       continue;
     }
@@ -113,27 +119,90 @@ bool Shard::begin_next_call() {
       --events_left_for_turn_;
       return true;
     }
-    take_front_room();
+    leave_room();
+  }
+  if (current_ != nullptr) {
+    enqueue(*std::exchange(current_, nullptr));
   }
   return false;
 }
 
-void Shard::take_front_room() {
-  runnable_.front()->queued = room::Room::Queued::No;
-  runnable_.pop_front();
+bool Shard::choose_room() {
+  if (current_ != nullptr) {
+    return true;
+  }
+  std::deque<room::Room*>& queue = runnable_.empty() ? over_share_ : runnable_;
+  if (queue.empty()) {
+    return false;
+  }
+  current_ = queue.front();
+  queue.pop_front();
   events_left_for_room_ = kEventsForRoom;
+  return true;
 }
 
+void Shard::leave_room() { std::exchange(current_, nullptr)->queued = room::Room::Queued::No; }
+
 void Shard::finish_call() {
-  room::Room* room = call_->room;
-  if (!room->finish_call(*call_)) {
-    take_front_room();
-  } else if (--events_left_for_room_ == 0) {
-    runnable_.pop_front();
-    runnable_.push_back(room);
-    events_left_for_room_ = kEventsForRoom;
+  room::Room* const room = current_;
+  const bool has_more = room->finish_call(*call_);
+  const bool time_passed = meter(*room);
+  if (!has_more) {
+    leave_room();
+  } else if (--events_left_for_room_ == 0 || time_passed) {
+    enqueue(*std::exchange(current_, nullptr));
   }
 }
+
+// Whether the coarse clock has moved since the last call. It moves each few milliseconds, so that most
+// calls are found to take no time; over a second, each room is charged what it used, but for chance.
+bool Shard::meter(room::Room& room) {
+  const SteadyTime now = shared_.clock.coarse();
+  if (now == coarse_) [[likely]] {
+    return false;
+  }
+  const auto took = now - coarse_;
+  coarse_ = now;
+  charge(room, took);
+  if (took >= shared_.settings.overlong_call) [[unlikely]] {
+    warn_of_overlong_call(took);
+  }
+  end_turn_in_time();
+  return true;
+}
+
+void Shard::end_turn_in_time() {
+  if (coarse_ - calls_began_ >= kCallsForTurn) {
+    events_left_for_turn_ = 0;
+  }
+}
+
+void Shard::charge(room::Room& room, std::chrono::nanoseconds cpu_time) {
+  constexpr std::chrono::seconds kSecond{1};
+  if (coarse_ - room.share_since >= kSecond) {
+    room.share_since = coarse_;
+    room.share_used = 0ns;
+  }
+  room.share_used += cpu_time;
+  if (room.share_used > room.settings().cpu_per_second_max && room.over_share_until <= coarse_) {
+    counters_.add(Counter::RoomsOverShare);
+    room.over_share_until = room.share_since + kSecond;
+  }
+}
+
+void Shard::warn_of_overlong_call(std::chrono::nanoseconds took) {
+  counters_.add(Counter::CallsOverlong);
+  if (coarse_ >= next_warning_) {
+    next_warning_ = coarse_ + 1s;
+    shared_.logger.warn("room.overlong_call", {{"service", call_->room->service_name()},
+                                               {"room", call_->room->id()},
+                                               {"event_kind", to_string(call_->event.kind)},
+                                               {"event_number", call_->event.number},
+                                               {"milliseconds", std::chrono::round<Milliseconds>(took).count()}});
+  }
+}
+
+void Shard::enqueue(room::Room& room) { (room.over_share_until > coarse_ ? over_share_ : runnable_).push_back(&room); }
 
 void Shard::start_slow(room::Room& room) {
   if (slow_calls_.size() >= kSlowCallsMax) {
@@ -149,7 +218,9 @@ void Shard::start_slow(room::Room& room) {
   call.place = room::ServiceCall::Place::Slow;
   slow_calls_.push_back(std::move(made));
   shared_.threads.run_slow([this, &call] {
+    call.cpu_before = thread_cpu_time();
     call.run();
+    call.cpu_used = thread_cpu_time() - call.cpu_before;
     post([&call](Shard& shard) { shard.finish_slow(call); });
   });
 }
@@ -160,6 +231,7 @@ void Shard::finish_slow(room::ServiceCall& call) {
   if (call.ran_long) {
     room.slow_until = now_ + kSlowFor;
   }
+  charge(room, call.cpu_used);
   if (phase_ != Phase::Ending && room.finish_call(call)) {
     runnable(room);
   }
@@ -167,7 +239,7 @@ void Shard::finish_slow(room::ServiceCall& call) {
   if (!waiting_for_slow_.empty()) {
     room::Room* next = waiting_for_slow_.front();
     waiting_for_slow_.pop_front();
-    runnable_.push_back(next);
+    enqueue(*next);
   }
 }
 
@@ -191,7 +263,7 @@ void Shard::end_turn() {
                      .connections = sessions_.size() + connections_.size(),
                      .clients = sessions_.size(),
                      .rooms = rooms_.size(),
-                     .rooms_runnable = runnable_.size() + waiting_for_slow_.size(),
+                     .rooms_runnable = runnable_.size() + over_share_.size() + waiting_for_slow_.size(),
                      .calls_slow = slow_calls_.size()});
   check_drained();
 }
@@ -202,7 +274,6 @@ void Shard::wait_and_read() {
     next_ready_ = 0;
   }
   read_clock();
-  events_left_for_room_ = kEventsForRoom;
   events_left_for_turn_ = kEventsForTurn;
   run_tasks();
   const std::uint64_t enough = counters_.get(Counter::BytesIn) + kBytesForTurn;
@@ -212,10 +283,20 @@ void Shard::wait_and_read() {
   }
   timers_.run_due(now_);
   sweep_heartbeats();
+  begin_calls();
+}
+
+void Shard::begin_calls() {
+  coarse_ = shared_.clock.coarse();
+  calls_began_ = coarse_;
+  while (!over_share_.empty() && over_share_.front()->over_share_until <= coarse_) {
+    runnable_.push_back(over_share_.front());
+    over_share_.pop_front();
+  }
 }
 
 std::optional<std::chrono::nanoseconds> Shard::time_to_wait() const {
-  if ((!runnable_.empty() && phase_ != Phase::Ending) || phase_ == Phase::Ended) {
+  if ((has_runnable() && phase_ != Phase::Ending) || phase_ == Phase::Ended) {
     return 0ns;
   }
   std::optional<SteadyTime> deadline = timers_.next_deadline();
@@ -283,12 +364,16 @@ void Shard::give_memory_back() {
 
 void Shard::runnable(room::Room& room) {
   room.queued = room::Room::Queued::Yes;
-  runnable_.push_back(&room);
+  enqueue(room);
+}
+
+void Shard::room_failed(room::Room& room) {
+  failing_rooms_.note({.service = room.service_path, .id = room.id()}, now_, room.slow_until);
 }
 
 void Shard::room_ended(room::Room& room) {
   if (room.sleeps_until_ms() != 0) {
-    wake_at(room.id(), room.sleeps_until_ms());
+    wake_at({.service = room.service_path, .id = room.id()}, room.sleeps_until_ms());
   }
   rooms_.retire(room);
 }

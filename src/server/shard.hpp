@@ -24,6 +24,7 @@
 #include "io/listener.hpp"
 #include "room/room.hpp"
 #include "server/acceptor.hpp"
+#include "server/failing_rooms.hpp"
 #include "server/http_connection.hpp"
 #include "server/loop_stats.hpp"
 #include "server/loop_threads.hpp"
@@ -40,14 +41,14 @@ namespace jamsocket::server {
 
 class Shard;
 
-/// What all shards of a server share. Immutable while they run, but for the two counts.
+/// What all shards of a server share. Immutable while they run, but for the services and the two counts.
 struct Shared {
   const Settings& settings;
-  service::Service& service;
+  const Services& services;
   Files files;
   Logger& logger;
   const Clock& clock;
-  RoomIdHash room_hash;
+  RoomNameHash room_hash;
   std::vector<std::unique_ptr<Shard>>& shards;
   std::atomic<std::uint32_t>& connection_count;
   std::atomic<std::uint32_t>& room_count;
@@ -81,18 +82,20 @@ class Shard final : public LoopOwner,
   /// Drops everything and ends.
   void end();
   /// Wakes a stored room of this shard when its timer is due.
-  void wake_at(std::string room_id, std::int64_t unix_ms);
+  void wake_at(const RoomName& name, std::int64_t unix_ms);
+  /// Closes the clients of the service's rooms with 1012; the rooms end once the service has heard of it.
+  void close_rooms_of(const HostedService& service);
 
   // For operators, to be posted:
   [[nodiscard]] std::size_t room_count() const { return rooms_.size(); }
   /// Rooms whose id begins with `prefix`, at most `rooms_max`, in no particular order.
   [[nodiscard]] std::vector<RoomFacts> list_rooms(std::string_view prefix, std::size_t rooms_max) const;
   /// One room with at most `clients_max` of its clients; nullopt: there is none.
-  [[nodiscard]] std::optional<RoomDetails> describe_room(std::string_view room_id, std::size_t clients_max);
+  [[nodiscard]] std::optional<RoomDetails> describe_room(const RoomName& name, std::size_t clients_max);
   /// Closes every client of the room and ends it. @return whether there is such a room.
-  bool close_room(std::string_view room_id, const Closing& closing);
+  bool close_room(const RoomName& name, const Closing& closing);
   /// @return whether there are such a room and client.
-  bool close_client(std::string_view room_id, ClientId client, const Closing& closing);
+  bool close_client(const RoomName& name, ClientId client, const Closing& closing);
 
   /// Any thread.
   [[nodiscard]] const LoopStats& stats() const { return stats_; }
@@ -102,6 +105,7 @@ class Shard final : public LoopOwner,
   service::CallMonitor::Verdict call_runs_long(room::ServiceCall& call) override;
   // RoomHost
   void runnable(room::Room& room) override;
+  void room_failed(room::Room& room) override;
   void room_ended(room::Room& room) override;
   [[nodiscard]] SteadyTime steady_now() const override { return now_; }
   [[nodiscard]] std::int64_t unix_ms() const override { return unix_ms_; }
@@ -139,13 +143,21 @@ class Shard final : public LoopOwner,
 
   // One turn.
   bool begin_next_call();
+  [[nodiscard]] bool choose_room();
   void finish_call();
+  [[nodiscard]] bool meter(room::Room& room);
+  void end_turn_in_time();
+  void charge(room::Room& room, std::chrono::nanoseconds cpu_time);
+  void warn_of_overlong_call(std::chrono::nanoseconds took);
+  void enqueue(room::Room& room);
   void start_slow(room::Room& room);
   void finish_slow(room::ServiceCall& call);
-  void take_front_room();
+  void leave_room();
   [[nodiscard]] std::unique_ptr<room::ServiceCall> make_call();
   void end_turn();
   void wait_and_read();
+  void begin_calls();
+  [[nodiscard]] bool has_runnable() const { return !runnable_.empty() || !over_share_.empty(); }
   [[nodiscard]] std::optional<std::chrono::nanoseconds> time_to_wait() const;
   void read_clock();
   void run_tasks();
@@ -156,15 +168,20 @@ class Shard final : public LoopOwner,
 
   // Connections and rooms.
   void answer(std::uint64_t connection, const http::Response& response);
-  [[nodiscard]] Shard& owner_of(std::string_view room_id);
-  void join(const std::string& room_id, session::Upgraded upgraded, std::unique_ptr<service::ConnectInfo> info);
+  [[nodiscard]] Shard& owner_of(const RoomName& name);
+  void take_upgrade(HttpConnection& connection, JoinRoom join);
+  void join(const RoomName& name, session::Upgraded upgraded, std::unique_ptr<service::ConnectInfo> info);
+  void join_in(const RoomName& name, const HostedServicePtr& service, session::ClientSession& session,
+               std::unique_ptr<service::ConnectInfo> info);
+  [[nodiscard]] Milliseconds rest_of(const RoomName& name) const;
   using Reply = std::move_only_function<void(http::Response)>;
-  void make_room(const std::string& room_id, Reply reply);
-  room::Room* make(const std::string& room_id, room::WhenMissing when_missing);
-  void make_room_for(std::uint64_t connection, std::string room_id);
+  void make_room(const RoomName& name, Reply reply);
+  /// Null: there are as many rooms as may be.
+  room::Room* make(const RoomName& name, const HostedServicePtr& service, room::WhenMissing when_missing);
+  void make_room_for(std::uint64_t connection, MakeRoom wanted);
   void flush_journal();
   void wake_sleepers();
-  void generate_room_for(std::uint64_t connection, unsigned attempts_left);
+  void generate_room_for(std::uint64_t connection, std::string service_path, unsigned attempts_left);
   void stop_accepting();
   void close_some_clients();
   void check_drained();
@@ -187,6 +204,7 @@ class Shard final : public LoopOwner,
   session::Tick tick_ = 0;
 
   RoomTable rooms_;
+  FailingRooms failing_rooms_;
   std::vector<std::unique_ptr<session::ClientSession>> sessions_;
   std::unordered_map<std::uint64_t, std::unique_ptr<HttpConnection>> connections_;
   std::uint64_t last_connection_ = 0;
@@ -197,18 +215,23 @@ class Shard final : public LoopOwner,
   std::span<const epoll_event> ready_;  ///< Of the last wait; looked at up to `next_ready_`.
   std::size_t next_ready_ = 0;
   std::deque<room::Room*> runnable_;
+  std::deque<room::Room*> over_share_;  ///< Runnable as well, but had their share of this second: after all others.
+  room::Room* current_ = nullptr;       ///< Its events are being handled; in no queue meanwhile.
   std::unique_ptr<room::ServiceCall> call_;                     ///< On the loop.
   std::vector<std::unique_ptr<room::ServiceCall>> slow_calls_;  ///< On slow threads.
   std::deque<room::Room*> waiting_for_slow_;                    ///< Slow rooms that found all slow threads taken.
   std::uint32_t events_left_for_room_ = 0;
   std::uint32_t events_left_for_turn_ = 0;
+  SteadyTime coarse_;        ///< When the last call ended, or the turn's calls began.
+  SteadyTime calls_began_;   ///< Those of the turn.
+  SteadyTime next_warning_;  ///< Of overlong calls: one a second.
   std::vector<session::ClientSession*> touched_;
   std::size_t sweep_at_ = 0;
   SteadyTime next_sweep_;
 
   std::optional<store::Journal> journal_;
   io::CallbackTimer journal_timer_{[this] { journal_->flush(); }};
-  std::multimap<std::int64_t, std::string> sleepers_;  ///< Stored rooms by when their timer is due.
+  std::multimap<std::int64_t, MakeRoom> sleepers_;  ///< Stored rooms by when their timer is due.
   io::CallbackTimer sleepers_timer_{[this] { wake_sleepers(); }};
 
   std::unique_ptr<Acceptor> acceptor_;

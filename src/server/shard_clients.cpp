@@ -59,27 +59,32 @@ void Shard::accepted(io::Socket socket, const io::PeerAddress& peer) {
 }
 
 void Shard::route(HttpConnection& connection, const http::Request& request) {
-  Decision decision = decide(request, connection.peer().text(), shared_.settings, shared_.files);
+  Decision decision =
+      decide(request, connection.peer().text(), shared_.settings, shared_.files, shared_.services.current());
   std::visit(Overloaded{[&](Answer& answer) { connection.respond(std::move(answer.response), to_then(answer.then)); },
-                        [&](MakeRoom& make) { make_room_for(connection.id(), std::move(make.room_id)); },
-                        [&](GenerateRoom&) { generate_room_for(connection.id(), kGenerateAttempts); },
-                        [&](JoinRoom& join) {
-                          // The connection's place goes on to its session.
-                          shared_.connection_count.fetch_add(1, std::memory_order_relaxed);
-                          Shard& owner = owner_of(join.room_id);
-                          session::Upgraded upgraded = connection.hand_over(
-                              std::move(join.response), &owner == this ? session::Watched::Yes : session::Watched::No);
-                          upgraded.deflate = join.deflate;
-                          if (&owner == this) {
-                            this->join(join.room_id, std::move(upgraded), std::move(join.info));
-                            return;
-                          }
-                          owner.post([room_id = std::move(join.room_id), upgraded = std::move(upgraded),
-                                      info = std::move(join.info)](Shard& shard) mutable {
-                            shard.join(room_id, std::move(upgraded), std::move(info));
-                          });
-                        }},
+                        [&](MakeRoom& make) { make_room_for(connection.id(), std::move(make)); },
+                        [&](GenerateRoom& generate) {
+                          generate_room_for(connection.id(), std::move(generate.service), kGenerateAttempts);
+                        },
+                        [&](JoinRoom& join) { take_upgrade(connection, std::move(join)); }},
              decision);
+}
+
+void Shard::take_upgrade(HttpConnection& connection, JoinRoom join) {
+  // The connection's place goes on to its session.
+  shared_.connection_count.fetch_add(1, std::memory_order_relaxed);
+  Shard& owner = owner_of({.service = join.service, .id = join.room_id});
+  session::Upgraded upgraded =
+      connection.hand_over(std::move(join.response), &owner == this ? session::Watched::Yes : session::Watched::No);
+  upgraded.deflate = join.deflate;
+  if (&owner == this) {
+    this->join({.service = join.service, .id = join.room_id}, std::move(upgraded), std::move(join.info));
+    return;
+  }
+  owner.post([service = std::move(join.service), room_id = std::move(join.room_id), upgraded = std::move(upgraded),
+              info = std::move(join.info)](Shard& shard) mutable {
+    shard.join({.service = service, .id = room_id}, std::move(upgraded), std::move(info));
+  });
 }
 
 void Shard::answer(std::uint64_t connection, const http::Response& response) {
@@ -88,11 +93,11 @@ void Shard::answer(std::uint64_t connection, const http::Response& response) {
   }
 }
 
-Shard& Shard::owner_of(std::string_view room_id) {
-  return *shared_.shards[shared_.room_hash(room_id) % shared_.shards.size()];
+Shard& Shard::owner_of(const RoomName& name) {
+  return *shared_.shards[shared_.room_hash(name) % shared_.shards.size()];
 }
 
-void Shard::join(const std::string& room_id, session::Upgraded upgraded, std::unique_ptr<service::ConnectInfo> info) {
+void Shard::join(const RoomName& name, session::Upgraded upgraded, std::unique_ptr<service::ConnectInfo> info) {
   auto made = std::make_unique<session::ClientSession>(std::move(upgraded), *this);
   session::ClientSession& session = *made;
   session.index = static_cast<std::uint32_t>(sessions_.size());
@@ -104,18 +109,35 @@ void Shard::join(const std::string& room_id, session::Upgraded upgraded, std::un
     session.reject(503, kStopping);
     return;
   }
-  room::Room* room = rooms_.find(room_id);
-  const bool joining_makes = shared_.settings.strategy.joining_makes_rooms();
-  const bool may_be_stored = shared_.settings.room.durability != room::Durability::None;
+  const HostedServicePtr service = shared_.services.current().find(name.service);
+  if (service == nullptr) {
+    session.reject(404, kServiceUnknown);
+    return;
+  }
+  if (const Milliseconds rest = rest_of(name); rest > 0ms) [[unlikely]] {
+    counters_.add(Counter::ClientsTurnedAway);
+    session.turn_away(ws::close_code::kTryLater, room_rests(rest));
+    return;
+  }
+  join_in(name, service, session, std::move(info));
+}
+
+void Shard::join_in(const RoomName& name, const HostedServicePtr& service, session::ClientSession& session,
+                    std::unique_ptr<service::ConnectInfo> info) {
+  room::Room* room = rooms_.find(name);
+  const bool joining_makes = service->settings.strategy.joining_makes_rooms();
+  const bool may_be_stored = service->settings.room.durability != room::Durability::None;
   if (room == nullptr && !joining_makes && !may_be_stored) {
     session.reject(404, kRoomUnknown);
     return;
   }
   if (room == nullptr) {
-    room = make(room_id, joining_makes ? room::WhenMissing::Make : room::WhenMissing::Refuse);
+    room = make(name, service, joining_makes ? room::WhenMissing::Make : room::WhenMissing::Refuse);
   }
   if (room == nullptr) {
-    session.reject(503, too_many_rooms(shared_.settings.rooms_max).body);
+    session.reject(503, too_many_rooms(shared_.settings, *service).body);
+  } else if (!rooms_.is_of(name, *service)) {
+    session.reject(503, kServiceRemoved);  // Of one that had this name before, and not yet ended.
   } else if (room->is_full()) {
     session.reject(503, kRoomFull);
   } else if (const auto refusal = room->refusal()) {
@@ -125,37 +147,55 @@ void Shard::join(const std::string& room_id, session::Upgraded upgraded, std::un
   }
 }
 
-room::Room* Shard::make(const std::string& room_id, room::WhenMissing when_missing) {
-  room::Room* room = rooms_.make(room_id, shared_.service, shared_.settings.room, *this);
+room::Room* Shard::make(const RoomName& name, const HostedServicePtr& service, room::WhenMissing when_missing) {
+  room::Room* const room = rooms_.make(service, std::string(name.id), *this);
   if (room == nullptr) {
     counters_.add(Counter::RoomsRefused);
-  } else if (shared_.settings.room.durability != room::Durability::None) {
+    return nullptr;
+  }
+  if (!failing_rooms_.none()) {
+    room->slow_until = failing_rooms_.slow_until(name);
+  }
+  if (service->settings.room.durability != room::Durability::None) {
     room->load(when_missing);
   }
   return room;
 }
 
-void Shard::make_room(const std::string& room_id, Reply reply) {
+Milliseconds Shard::rest_of(const RoomName& name) const {
+  return failing_rooms_.none() ? 0ms : failing_rooms_.rests_for(name, now_);
+}
+
+void Shard::make_room(const RoomName& name, Reply reply) {
   if (phase_ != Phase::Running) {
     reply(http::text_response(503, kStopping));
     return;
   }
-  const bool is_durable = shared_.settings.room.durability != room::Durability::None;
-  room::Room* room = rooms_.find(room_id);
+  const HostedServicePtr service = shared_.services.current().find(name.service);
+  if (service == nullptr) {
+    reply(http::text_response(404, kServiceUnknown));
+    return;
+  }
+  const bool is_durable = service->settings.room.durability != room::Durability::None;
+  room::Room* room = rooms_.find(name);
   if (room != nullptr && !is_durable) {
     reply(room_exists());
     return;
   }
-  if (room == nullptr) {
-    room = make(room_id, room::WhenMissing::Create);
+  if (const Milliseconds rest = rest_of(name); rest > 0ms) {
+    reply(http::text_response(503, room_rests(rest)));
+    return;
   }
   if (room == nullptr) {
-    reply(too_many_rooms(shared_.settings.rooms_max));
+    room = make(name, service, room::WhenMissing::Create);
+  }
+  if (room == nullptr) {
+    reply(too_many_rooms(shared_.settings, *service));
   } else if (!is_durable) {
     room->expect_clients();
-    reply(room_made(room_id));
+    reply(room_made(std::string(name.id)));
   } else {
-    room->create([room_id, reply = std::move(reply)](room::Created created) mutable {
+    room->create([room_id = std::string(name.id), reply = std::move(reply)](room::Created created) mutable {
       reply(created == room::Created::Yes             ? room_made(room_id)
             : created == room::Created::ExistsAlready ? room_exists()
                                                       : http::text_response(503, kRoomUnreadable));
@@ -163,23 +203,30 @@ void Shard::make_room(const std::string& room_id, Reply reply) {
   }
 }
 
-void Shard::make_room_for(std::uint64_t connection, std::string room_id) {
-  Shard& owner = owner_of(room_id);
-  owner.post([connection, room_id = std::move(room_id), &asker = *this](Shard& shard) {
-    shard.make_room(room_id, [connection, &asker](http::Response response) {
+void Shard::make_room_for(std::uint64_t connection, MakeRoom wanted) {
+  Shard& owner = owner_of({.service = wanted.service, .id = wanted.room_id});
+  owner.post([connection, wanted = std::move(wanted), &asker = *this](Shard& shard) {
+    shard.make_room({.service = wanted.service, .id = wanted.room_id}, [connection, &asker](http::Response response) {
       asker.post([connection, response = std::move(response)](Shard& self) { self.answer(connection, response); });
     });
   });
 }
 
-void Shard::generate_room_for(std::uint64_t connection, unsigned attempts_left) {
-  std::string room_id = shared_.settings.strategy.generate_id();
-  Shard& owner = owner_of(room_id);
-  owner.post([connection, room_id = std::move(room_id), attempts_left, &asker = *this](Shard& shard) {
-    shard.make_room(room_id, [connection, attempts_left, &asker](http::Response response) {
-      asker.post([connection, attempts_left, response = std::move(response)](Shard& self) {
+void Shard::generate_room_for(std::uint64_t connection, std::string service_path, unsigned attempts_left) {
+  const HostedServicePtr service = shared_.services.current().find(service_path);
+  if (service == nullptr) {
+    answer(connection, http::text_response(404, kServiceUnknown));
+    return;
+  }
+  std::string room_id = service->settings.strategy.generate_id();
+  Shard& owner = owner_of({.service = service_path, .id = room_id});
+  owner.post([connection, service_path = std::move(service_path), room_id = std::move(room_id), attempts_left,
+              &asker = *this](Shard& shard) mutable {
+    const RoomName name{.service = service_path, .id = room_id};
+    shard.make_room(name, [connection, service_path, attempts_left, &asker](http::Response response) {
+      asker.post([connection, service_path, attempts_left, response = std::move(response)](Shard& self) {
         if (response.status == 409 && attempts_left > 1) {
-          self.generate_room_for(connection, attempts_left - 1);
+          self.generate_room_for(connection, service_path, attempts_left - 1);
         } else if (response.status == 409) {
           self.answer(connection, http::text_response(503, "No free room id was found; use a longer room strategy."));
         } else {
@@ -192,7 +239,7 @@ void Shard::generate_room_for(std::uint64_t connection, unsigned attempts_left) 
 
 void Shard::flush_journal() {
   // What nobody waits for may wait for more of it to come.
-  const bool is_async = shared_.settings.room.durability == room::Durability::Async;
+  const bool is_async = shared_.settings.durability == room::Durability::Async;
   if (!is_async || journal_->open_bytes() >= kJournalBytes || phase_ != Phase::Running) {
     journal_->flush();
   } else if (journal_->has_open() && !journal_timer_.node().is_scheduled()) {
@@ -200,18 +247,20 @@ void Shard::flush_journal() {
   }
 }
 
-void Shard::wake_at(std::string room_id, std::int64_t unix_ms) {
-  sleepers_.emplace(unix_ms, std::move(room_id));
+void Shard::wake_at(const RoomName& name, std::int64_t unix_ms) {
+  sleepers_.emplace(unix_ms, MakeRoom{.service = std::string(name.service), .room_id = std::string(name.id)});
   const Milliseconds left{std::max<std::int64_t>(sleepers_.begin()->first - unix_ms_, 0)};
   timers_.schedule(sleepers_timer_.node(), now_ + left);
 }
 
 void Shard::wake_sleepers() {
   while (!sleepers_.empty() && sleepers_.begin()->first <= unix_ms_ && phase_ == Phase::Running) {
-    const std::string room_id = std::move(sleepers_.begin()->second);
+    const MakeRoom sleeper = std::move(sleepers_.begin()->second);
     sleepers_.erase(sleepers_.begin());
-    if (rooms_.find(room_id) == nullptr) {
-      make(room_id, room::WhenMissing::Refuse);  // Over the limit of rooms it wakes with its next client.
+    const RoomName name{.service = sleeper.service, .id = sleeper.room_id};
+    const HostedServicePtr service = shared_.services.current().find(sleeper.service);
+    if (service != nullptr && rooms_.find(name) == nullptr) {
+      make(name, service, room::WhenMissing::Refuse);  // Over the limit of rooms it wakes with its next client.
     }
   }
   if (!sleepers_.empty()) {
@@ -257,9 +306,15 @@ void Shard::close_some_clients() {
   }
 }
 
+void Shard::close_rooms_of(const HostedService& service) {
+  for (room::Room* room : rooms_.rooms_of(service)) {
+    room->close(ws::close_code::kRestart, kServiceRemoved);
+  }
+}
+
 void Shard::check_drained() {
   const bool clients_are_gone = sessions_.empty() && connections_.empty();
-  const bool rooms_are_done = (runnable_.empty() && waiting_for_slow_.empty()) || phase_ == Phase::Ending;
+  const bool rooms_are_done = (!has_runnable() && waiting_for_slow_.empty()) || phase_ == Phase::Ending;
   const bool all_is_kept = !journal_ || journal_->is_idle() || phase_ == Phase::Ending;
   if (phase_ != Phase::Running && clients_are_gone && rooms_are_done && all_is_kept && slow_calls_.empty()) {
     phase_ = Phase::Ended;

@@ -6,24 +6,29 @@ namespace jamsocket::server {
 
 std::vector<RoomFacts> Shard::list_rooms(std::string_view prefix, std::size_t rooms_max) const {
   std::vector<RoomFacts> found;
-  rooms_.visit([&](const room::Room& room) {
+  rooms_.visit([&](const RoomName& name, const room::Room& room) {
     if (found.size() == rooms_max) {
       return false;
     }
     if (room.id().starts_with(prefix)) {
-      found.push_back({.id = room.id(), .clients = room.client_count(), .shard = number_});
+      found.push_back(
+          {.service = std::string(name.service), .id = room.id(), .clients = room.client_count(), .shard = number_});
     }
     return true;
   });
   return found;
 }
 
-std::optional<RoomDetails> Shard::describe_room(std::string_view room_id, std::size_t clients_max) {
-  const room::Room* room = rooms_.find(room_id);
+std::optional<RoomDetails> Shard::describe_room(const RoomName& name, std::size_t clients_max) {
+  const room::Room* room = rooms_.find(name);
   if (room == nullptr) {
     return std::nullopt;
   }
-  RoomDetails details{.room = {.id = room->id(), .clients = room->client_count(), .shard = number_}, .clients = {}};
+  RoomDetails details{.room = {.service = std::string(name.service),
+                               .id = room->id(),
+                               .clients = room->client_count(),
+                               .shard = number_},
+                      .clients = {}};
   room->visit_clients([&](ClientId client, room::LinkFacts link) {
     if (details.clients.size() == clients_max) {
       return false;
@@ -34,16 +39,16 @@ std::optional<RoomDetails> Shard::describe_room(std::string_view room_id, std::s
   return details;
 }
 
-bool Shard::close_room(std::string_view room_id, const Closing& closing) {
-  room::Room* room = rooms_.find(room_id);
+bool Shard::close_room(const RoomName& name, const Closing& closing) {
+  room::Room* room = rooms_.find(name);
   if (room != nullptr) {
     room->close(closing.code, closing.reason);
   }
   return room != nullptr;
 }
 
-bool Shard::close_client(std::string_view room_id, ClientId client, const Closing& closing) {
-  room::Room* room = rooms_.find(room_id);
+bool Shard::close_client(const RoomName& name, ClientId client, const Closing& closing) {
+  room::Room* room = rooms_.find(name);
   return room != nullptr && room->close_client(client, closing.code, closing.reason);
 }
 

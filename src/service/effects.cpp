@@ -73,8 +73,8 @@ Effects::Push Effects::refuse(std::string_view reason) {
 }
 
 void Effects::log(LogLevel level, std::string_view text) {
-  // Each line costs a byte more than its text, so that a loop of empty lines ends as well.
-  if (text.size() >= limits_.log_bytes_max - log_bytes_) {
+  // Each line costs a byte more than its text.
+  if (text.size() >= limits_.log_bytes_max - log_bytes_ || log_lines_ >= limits_.log_lines_max) {
     if (!log_dropped_) {
       log_dropped_ = true;
       add(EffectKind::Log, "further log lines of this event were dropped: over the limit").level = LogLevel::Warn;
@@ -82,6 +82,7 @@ void Effects::log(LogLevel level, std::string_view text) {
     return;
   }
   log_bytes_ += text.size() + 1;
+  ++log_lines_;
   add(EffectKind::Log, text).level = level;
 }
 
@@ -97,6 +98,7 @@ void Effects::clear() {
   sends_ = 0;
   send_bytes_ = 0;
   log_bytes_ = 0;
+  log_lines_ = 0;
   log_dropped_ = false;
   refused_ = false;
 }

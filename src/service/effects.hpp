@@ -31,11 +31,13 @@ struct Effect {
   std::size_t length = 0;
 };
 
-/// See ServerLimits: sends_per_event_max, send_bytes_per_event_max, log_bytes_per_event_max.
+/// See ServerLimits: sends_per_event_max, send_bytes_per_event_max, log_bytes_per_event_max,
+/// log_lines_per_event_max.
 struct EffectLimits {
   std::size_t sends_max = 10'000;
   std::size_t send_bytes_max = std::size_t{16} << 20U;
   std::size_t log_bytes_max = std::size_t{64} << 10U;
+  std::size_t log_lines_max = 1000;
 };
 
 class Effects {
@@ -86,6 +88,7 @@ class Effects {
   std::size_t sends_ = 0;
   std::size_t send_bytes_ = 0;
   std::size_t log_bytes_ = 0;
+  std::size_t log_lines_ = 0;
   bool log_dropped_ = false;
   bool refused_ = false;
 };

@@ -404,6 +404,11 @@ void ClientSession::reject(int status, std::string_view reason) {
   watch();
 }
 
+void ClientSession::turn_away(std::uint16_t code, std::string_view reason) {
+  admitted();
+  start_close(code, reason);
+}
+
 void ClientSession::start_close(std::uint16_t code, std::string_view reason) {
   state_ = State::Closing;
   host_.counters().closed(CloseBy::Server, code);

@@ -98,6 +98,8 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   [[nodiscard]] bool is_open() const { return state_ == State::Joining || state_ == State::Open; }
   /// Instead of `join`: answers the upgrade with `status`, one sentence as the body, and closes.
   void reject(int status, std::string_view reason);
+  /// Instead of `join`: accepts the upgrade and closes with `code`, which a browser's page can see.
+  void turn_away(std::uint16_t code, std::string_view reason);
   /// Writes what the turn queued, and acts on what was put off until now.
   void end_turn();
   /// Pings a silent client, gives a dead one up.

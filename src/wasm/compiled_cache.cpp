@@ -139,19 +139,14 @@ ModuleHandle CompiledCache::load(wasm_engine_t* engine, const std::string& key) 
   return error ? nullptr : ModuleHandle(module);
 }
 
-void CompiledCache::store(const wasmtime_module_t& module, const std::string& key) const {
-  OwnedBytes code;
-  if (const ErrorHandle error(wasmtime_module_serialize(&module, &code.vec)); error) {
-    return;
-  }
-  const std::string_view bytes(code.vec.data, code.vec.size);
+void CompiledCache::store(std::string_view code, const std::string& key) const {
   std::string temporary = (folder_ / (key + ".XXXXXX")).string();
   const Descriptor file(::mkostemp(temporary.data(), O_CLOEXEC));
   if (!file.valid()) {
     return;
   }
   const bool written =
-      write_all(file.get(), sha256_hex({key, bytes})) && write_all(file.get(), bytes) && ::fsync(file.get()) == 0;
+      write_all(file.get(), sha256_hex({key, code})) && write_all(file.get(), code) && ::fsync(file.get()) == 0;
   if (!written || ::rename(temporary.c_str(), path_of(key).c_str()) != 0) {
     ::unlink(temporary.c_str());
   }

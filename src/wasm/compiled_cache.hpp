@@ -33,8 +33,8 @@ class CompiledCache {
 
   /// The compiled module, or null when there is none that can be trusted.
   [[nodiscard]] ModuleHandle load(wasm_engine_t* engine, const std::string& key) const;
-  /// Keeps a compiled module; readers see all of it or nothing. What fails is passed over.
-  void store(const wasmtime_module_t& module, const std::string& key) const;
+  /// Keeps a compiled module, serialised; readers see all of it or nothing. What fails is passed over.
+  void store(std::string_view code, const std::string& key) const;
 
   [[nodiscard]] std::filesystem::path path_of(const std::string& key) const { return folder_ / (key + ".cwasm"); }
 

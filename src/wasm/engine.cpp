@@ -189,7 +189,8 @@ Engine::Engine(const EngineOptions& options) : options_(options), impl_(std::mak
 Engine::~Engine() = default;
 
 Result<std::shared_ptr<const Module>> Engine::load_file(const std::filesystem::path& path,
-                                                        const std::filesystem::path& cache_dir) const {
+                                                        const std::filesystem::path& cache_dir,
+                                                        const Compiler* compiler) const {
   std::error_code error;
   const std::uintmax_t size = std::filesystem::file_size(path, error);
   if (error) {
@@ -206,17 +207,19 @@ Result<std::shared_ptr<const Module>> Engine::load_file(const std::filesystem::p
   if (!file) {
     return fail(ErrorCode::Io, fmt::format("{}: cannot be read", path.string()));
   }
-  auto module = load_bytes(bytes, cache_dir);
+  auto module = load_bytes(bytes, cache_dir, compiler);
   if (!module) {
     return fail(module.error().code, fmt::format("{}: {}", path.string(), module.error().message));
   }
   return module;
 }
 
-Result<std::shared_ptr<const Module>> Engine::load_bytes(std::string_view bytes,
-                                                         const std::filesystem::path& cache_dir) const {
-  return Module::load(*this, bytes, cache_dir);
+Result<std::shared_ptr<const Module>> Engine::load_bytes(std::string_view bytes, const std::filesystem::path& cache_dir,
+                                                         const Compiler* compiler) const {
+  return Module::load(*this, bytes, cache_dir, compiler);
 }
+
+Result<std::string> Engine::compile(std::string_view module) const { return Module::compile(*this, module); }
 
 std::size_t Engine::live_memories() const { return impl_->slots.in_use(); }
 

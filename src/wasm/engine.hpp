@@ -17,6 +17,7 @@
 
 namespace jamsocket::wasm {
 
+class Compiler;
 class Module;
 
 struct EngineOptions {
@@ -40,6 +41,7 @@ class Engine {
   ///
   /// @param cache_dir  where compiled modules are kept, made if it is missing; must belong to this
   ///                   user alone (a compiled module is native code). Empty: nothing is kept.
+  /// @param compiler   compiles what is not in the cache; null: this process does, without limits.
   /// @return the module, or one sentence: what was wrong, what is allowed.
   /// @error NotFound, Io  the file cannot be read.
   /// @error Malformed     not a module, cut short, not well-formed, or not valid.
@@ -47,10 +49,17 @@ class Engine {
   /// @error InvalidArgument  an export missing or of the wrong type, an unknown import, no memory.
   /// @error TooLarge      more than 32 MiB, or more memory than a room may have.
   /// @error GuestFault    its start function trapped.
+  /// @error LimitReached  it could not be compiled within `compiler`'s limits.
   [[nodiscard]] Result<std::shared_ptr<const Module>> load_file(const std::filesystem::path& path,
-                                                                const std::filesystem::path& cache_dir) const;
+                                                                const std::filesystem::path& cache_dir,
+                                                                const Compiler* compiler = nullptr) const;
   [[nodiscard]] Result<std::shared_ptr<const Module>> load_bytes(std::string_view bytes,
-                                                                 const std::filesystem::path& cache_dir) const;
+                                                                 const std::filesystem::path& cache_dir,
+                                                                 const Compiler* compiler = nullptr) const;
+
+  /// A module's native code for engines with the same options.
+  /// @error Malformed  the module is not valid.
+  [[nodiscard]] Result<std::string> compile(std::string_view module) const;
 
   [[nodiscard]] const EngineOptions& options() const { return options_; }
   /// Rooms of modules that are alive.

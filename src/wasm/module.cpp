@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <cstring>
+#include <optional>
 
 #include "wasm/compiled_cache.hpp"
+#include "wasm/compiler.hpp"
 #include "wasm/engine_impl.hpp"
 #include "wasm/guest.hpp"
 #include "wasm/layout.hpp"
@@ -46,18 +48,46 @@ Result<ModuleHandle> compile(wasm_engine_t* engine, std::string_view bytes) {
   return ModuleHandle(module);
 }
 
-Result<ModuleHandle> compile_or_load(const Engine::Impl& engine, std::string_view bytes,
-                                     const std::filesystem::path& cache_dir) {
-  if (cache_dir.empty()) {
-    return compile(engine.engine.get(), bytes);
+Result<std::string> code_of(const wasmtime_module_t& module) {
+  OwnedBytes code;
+  if (const ErrorHandle error(wasmtime_module_serialize(&module, &code.vec)); error) {
+    return fail(ErrorCode::Malformed, fmt::format("the module cannot be kept: {}", one_line(message_of(*error))));
   }
-  const CompiledCache cache = JAM_TRY(CompiledCache::open(cache_dir));
-  const std::string key = CompiledCache::key_of(bytes, engine.configuration);
-  if (ModuleHandle module = cache.load(engine.engine.get(), key)) {
-    return module;
+  return std::string(code.vec.data, code.vec.size);
+}
+
+Result<ModuleHandle> compile_elsewhere(const Engine& engine, std::string_view bytes, const Compiler& compiler,
+                                       std::string& code) {
+  code = JAM_TRY(compiler.compile(bytes, engine.options()));
+  wasmtime_module_t* module = nullptr;
+  const ErrorHandle error(wasmtime_module_deserialize(
+      engine.impl().engine.get(), reinterpret_cast<const std::uint8_t*>(code.data()), code.size(), &module));
+  if (error) {
+    return fail(ErrorCode::Io, fmt::format("the compiler's answer cannot be used: {}", one_line(message_of(*error))));
   }
-  ModuleHandle module = JAM_TRY(compile(engine.engine.get(), bytes));
-  cache.store(*module, key);
+  return ModuleHandle(module);
+}
+
+Result<ModuleHandle> compile_or_load(const Engine& engine, std::string_view bytes,
+                                     const std::filesystem::path& cache_dir, const Compiler* compiler) {
+  std::optional<CompiledCache> cache;
+  std::string key;
+  if (!cache_dir.empty()) {
+    cache = JAM_TRY(CompiledCache::open(cache_dir));
+    key = CompiledCache::key_of(bytes, engine.impl().configuration);
+    if (ModuleHandle module = cache->load(engine.impl().engine.get(), key)) {
+      return module;
+    }
+  }
+  std::string code;
+  ModuleHandle module = JAM_TRY(compiler != nullptr ? compile_elsewhere(engine, bytes, *compiler, code)
+                                                    : compile(engine.impl().engine.get(), bytes));
+  if (cache && code.empty()) {
+    code = code_of(*module).value_or("");
+  }
+  if (cache && !code.empty()) {
+    cache->store(code, key);
+  }
   return module;
 }
 
@@ -95,8 +125,13 @@ Module::Module(const Engine& engine, ModuleFacts facts, std::string hash)
 
 Module::~Module() = default;
 
+Result<std::string> Module::compile(const Engine& engine, std::string_view bytes) {
+  const ModuleHandle module = JAM_TRY(wasm::compile(engine.impl().engine.get(), bytes));
+  return code_of(*module);
+}
+
 Result<std::shared_ptr<const Module>> Module::load(const Engine& engine, std::string_view bytes,
-                                                   const std::filesystem::path& cache_dir) {
+                                                   const std::filesystem::path& cache_dir, const Compiler* compiler) {
   const ModuleLayout layout = JAM_TRY(read_layout(bytes));
   JAM_TRY_VOID(obstacles_to_capture(bytes, layout));  // For its errors: code that cannot be read.
   ModuleFacts facts = inspect(bytes, layout);
@@ -113,7 +148,7 @@ Result<std::shared_ptr<const Module>> Module::load(const Engine& engine, std::st
   const std::shared_ptr<Module> module(new Module(engine, std::move(facts), sha256_hex({bytes})));
   module->bytes_ = bytes;
   RewrittenModule rewritten = JAM_TRY(export_mutable_globals(bytes, layout));
-  module->compiled_->module = JAM_TRY(compile_or_load(engine.impl(), rewritten.bytes, cache_dir));
+  module->compiled_->module = JAM_TRY(compile_or_load(engine, rewritten.bytes, cache_dir, compiler));
   module->capturable_globals_ = std::move(rewritten.globals);
   wasmtime_instance_pre_t* instance_pre = nullptr;
   const ErrorHandle error(

@@ -16,13 +16,17 @@
 
 namespace jamsocket::wasm {
 
+class Compiler;
 class Engine;
 
 class Module {
  public:
   /// See Engine::load_bytes.
   [[nodiscard]] static Result<std::shared_ptr<const Module>> load(const Engine& engine, std::string_view bytes,
-                                                                  const std::filesystem::path& cache_dir);
+                                                                  const std::filesystem::path& cache_dir,
+                                                                  const Compiler* compiler);
+  /// See Engine::compile.
+  [[nodiscard]] static Result<std::string> compile(const Engine& engine, std::string_view bytes);
   ~Module();
   Module(const Module&) = delete;
   Module& operator=(const Module&) = delete;

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 import unittest
+import urllib.error
 import urllib.request
 
 from command import COMMAND, DEADLINE, EXAMPLES, SOURCE, CommandTest, clean_environment, jamsocket
@@ -51,10 +52,40 @@ def get(port, path):
         return answer.status, answer.read()
 
 
+def post(port, path):
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=DEADLINE) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
 @unittest.skipUnless(COUNTER.exists(), "the examples are not built")
 class Serve(CommandTest):
     def environment(self, **changes):
         return clean_environment(XDG_CACHE_HOME=str(self.folder / "cache"), **changes)
+
+    def test_serves_the_services_of_a_file(self):
+        file = self.folder / "jamsocket.toml"
+        file.write_text(f'[services.one]\nmodule = "{COUNTER}"\n[services.two]\nmodule = "{EXAMPLES / "echo.wasm"}"\n'
+                        'room_strategy = "api"\n')
+        with Running("serve", "--port", "0", "--config", file, environment=self.environment()) as server:
+            self.assertEqual(post(server.port, "/new_room/one")[0], 200)
+            self.assertEqual(post(server.port, "/ws/two/x"), (200, b"x"))
+            self.assertEqual(post(server.port, "/ws/two/x")[0], 409)
+            self.assertEqual(post(server.port, "/new_room/two")[0], 400)
+            self.assertEqual(post(server.port, "/ws/three/x")[0], 404)
+            self.assertEqual(server.end(signal.SIGTERM), 0)
+
+    def test_a_service_whose_module_is_wrong_is_named(self):
+        file = self.folder / "jamsocket.toml"
+        file.write_text('[services.one]\nmodule = "none.wasm"\n')
+        ended = jamsocket("serve", "--port", "0", "--config", file, environment=self.environment())
+        self.assertEqual(ended.returncode, 1)
+        self.assertIn("service one: ", ended.stderr)
+        self.assertIn("none.wasm", ended.stderr)
 
     def test_says_where_serves_and_ends_at_a_signal(self):
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -54,7 +54,8 @@ class Words(CommandTest):
             (["serve", "--zzz"], "'--zzz' is no option of 'jamsocket serve'; see 'jamsocket serve --help'"),
             (["serve", "a.wasm", "b.wasm"], "'b.wasm' is one word too many; see 'jamsocket serve --help'"),
             (["serve", "a.wasm", "--port"], "--port needs a value; see 'jamsocket serve --help'"),
-            (["serve"], "which module? 'jamsocket serve MODULE.wasm', or a --config whose [service] names a module"),
+            (["serve"], "which module? 'jamsocket serve MODULE.wasm', or a --config with [services.NAME] or a module in "
+                        "its [service]"),
             (["check"], "MODULE.wasm is required; see 'jamsocket check --help'"),
         ]:
             with self.subTest(words):

@@ -20,8 +20,8 @@ def kind(request):
 
 @pytest.fixture(scope="module")
 def server(kind):
-    """Rooms end when they are empty; clients are pinged each second and dead after two of silence."""
-    settings = {"service.shutdown_policy": "immediate", "server.heartbeat_interval_seconds": 1,
+    """Rooms end when they are empty and may fail as often as they like; clients are dead after two seconds of silence."""
+    settings = {"service.shutdown_policy": "immediate", "limits.failures_before_back_off": 1000, "server.heartbeat_interval_seconds": 1,
                 "server.heartbeat_timeout_seconds": 2, "limits.close_timeout_ms": 500}
     with Server(kind, "probe", settings) as server:
         yield server

@@ -1,6 +1,5 @@
 """Rooms that outlive their server: killed at any moment, they come back with all that anybody saw."""
 
-import os
 import random
 import signal
 import tempfile
@@ -12,7 +11,7 @@ from harness.server import KINDS, Server
 from harness.wait import until
 from harness.wire import Connection, Ended, TooLate, http
 
-KILLS = int(os.environ.get("JAMSOCKET_KILLS", "20"))
+KILLS = 20
 
 
 @pytest.fixture(params=KINDS)

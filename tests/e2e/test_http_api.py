@@ -24,7 +24,8 @@ def kind(request):
 
 
 def serving(kind, **settings):
-    return Server(kind, "probe", {f"service.{name}": value for name, value in settings.items()})
+    return Server(kind, "probe", {"limits.failures_before_back_off": 1000,
+                                  **{f"service.{name}": value for name, value in settings.items()}})
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""Measures what rooms notice of a neighbour that misbehaves, against the same run with one that behaves, and prints a table.
+
+The healthy rooms hold an open loop: each message is timed from the moment it was due, so that a stall is not forgiven.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import processes
+
+HERE = Path(__file__).resolve().parent
+ROOMS, RATE = 50, 20  # Healthy rooms, and messages a second in each.
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    id: str
+    title: str
+    what: str           # neighbours.py --what
+    instead: str        # what a neighbour does that behaves
+    p99_ms_more: float  # the bar: beyond the baseline
+    max_ms_more: float | None = None
+    rooms: int = 1
+    rate: float = 10
+
+
+NEIGHBOURS = (
+    Neighbour("spin", "one room loops, 10 times a second", "spin", "ok", 3, 10),
+    Neighbour("spin-100", "100 rooms loop, each once a second", "spin", "ok", 5, rooms=100, rate=1),
+    Neighbour("slow", "an honest room computes for 50 ms, 5 times a second", "slow", "ok", 1, rate=5),
+    Neighbour("grow", "100 rooms take all their memory", "grow", "ok", 5, rooms=100, rate=0.5),
+    Neighbour("trap", "1,000 rooms trap at the same moment", "trap", "ok", 5, rooms=1000, rate=0.5),
+    Neighbour("flood", "a client floods one room", "flood", "ok", 5),
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    lost: int
+    server_cpu_pct: float
+    others_cpu_pct: float
+    neighbour: dict
+
+
+def measure(options: argparse.Namespace, neighbour: Neighbour, what: str) -> Run:
+    port = processes.free_port()
+    cores = processes.Cores.apart()
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "jamsocket.toml"
+        config.write_text(
+            f'[services.victims]\nmodule = "{options.build / "examples/bench_fanout.wasm"}"\n'
+            f'[services.neighbour]\nmodule = "{options.build / "examples/bench_neighbour.wasm"}"\n'
+            f'[service]\nmodule_cache = "{folder}/cache"\n'
+            # A room that fails is to fail again, as often as it can.
+            "[limits]\nfailures_before_back_off = 1000\n[server]\nshards = 1\n")
+        command = [str(options.build / "bin/jamsocket"), "serve", "--config", str(config), "--port", str(port)]
+        with processes.server(command, port, cores.server, Path(folder) / "log", False) as pid:
+            beside = subprocess.Popen(
+                [sys.executable, HERE / "neighbours.py", "--port", str(port), "--what", what,
+                 "--rooms", str(neighbour.rooms), "--rate", str(neighbour.rate),
+                 "--seconds", str(options.seconds + options.warmup + 0.5)],
+                stdout=subprocess.PIPE, text=True, preexec_fn=processes.on_cores(cores.client))
+            try:
+                if beside.stdout.readline() != "ready\n":
+                    raise processes.RunFailed("the neighbours did not come in")
+                load = processes.load(
+                    [str(options.build / "bench/wsload"), "fanout", "--rooms", str(ROOMS), "--conns", "1",
+                     "--rate", str(RATE), "--path", "/ws/victims/room-{room}", "--port", str(port),
+                     "--server-pid", str(pid), "--seconds", str(options.seconds), "--warmup", str(options.warmup)],
+                    cores.client, 120, False)
+                said = beside.communicate(timeout=60)[0]
+            finally:
+                beside.kill()
+                beside.wait()
+    expected = ROOMS * RATE * options.seconds
+    return Run(load["lat_us"]["p50"] / 1e3, load["lat_us"]["p99"] / 1e3, load["lat_us"]["max"] / 1e3,
+               max(0, round(expected * 0.98 - load["messages"])), load["server"]["cpu_pct"], load["others_cpu_pct"],
+               json.loads(said))
+
+
+def row(neighbour: Neighbour, pairs: list[tuple[Run, Run]]) -> dict:
+    """Of pairs of runs, with one that behaves and one that does not: medians of differences within a pair."""
+    more = lambda name: statistics.median(getattr(bad, name) - getattr(good, name) for good, bad in pairs)
+    result = {"title": neighbour.title, "p99_ms": statistics.median(good.p99_ms for good, _ in pairs),
+              "p50_more": more("p50_ms"), "p99_more": more("p99_ms"), "max_more": more("max_ms"),
+              "lost": sum(bad.lost for _, bad in pairs), "neighbour": pairs[-1][1].neighbour}
+    over = result["p99_more"] > neighbour.p99_ms_more or result["lost"] > 0
+    over = over or (neighbour.max_ms_more is not None and result["max_more"] > neighbour.max_ms_more)
+    if neighbour.what == "slow":
+        over = over or any(bad.neighbour["closed"] for _, bad in pairs)
+    result["verdict"] = "over" if over else "ok"
+    return result
+
+
+def print_table(rows: list[tuple[Neighbour, dict]]) -> None:
+    print(f"{'neighbour':54} {'p99':>8} {'p50 more':>9} {'p99 more':>9} {'max more':>9} {'bar':>12}  ")
+    for neighbour, result in rows:
+        bar = f"{neighbour.p99_ms_more:g}" + (f" / {neighbour.max_ms_more:g}" if neighbour.max_ms_more else "") + " ms"
+        print(f"{result['title']:54} {result['p99_ms']:5.2f} ms {result['p50_more']:+6.2f} ms {result['p99_more']:+6.2f} ms "
+              f"{result['max_more']:+6.2f} ms {bar:>12}  {result['verdict']}"
+              + (f" ({result['lost']} messages lost)" if result["lost"] else ""))
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--build", type=Path, default=HERE.parent / "build/release", help="where the programs are")
+    parser.add_argument("--out", type=Path, default=HERE.parent / "build/bench/isolation.json", help="the figures")
+    parser.add_argument("--only", default="", help="neighbours whose id contains one of these words (a,b,c)")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=3.0, help="measured a run")
+    parser.add_argument("--warmup", type=float, default=1.0, help="seconds before them")
+    parser.add_argument("--quick", action="store_true", help="one short round: does everything run?")
+    parser.add_argument("--strict", action="store_true", help="exit code 1 where a bar is not met")
+    options = parser.parse_args(arguments)
+    options.build = options.build.resolve()
+    if options.quick:
+        options.rounds, options.seconds, options.warmup = 1, 0.5, 0.2
+    words = [word for word in options.only.split(",") if word]
+    rows = []
+    for neighbour in NEIGHBOURS:
+        if words and not any(word in neighbour.id for word in words):
+            continue
+        print(f"{neighbour.title} ...", file=sys.stderr, flush=True)
+        pairs = [(measure(options, neighbour, neighbour.instead), measure(options, neighbour, neighbour.what))
+                 for _ in range(options.rounds)]
+        rows.append((neighbour, row(neighbour, pairs)))
+    print_table(rows)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps([result for _, result in rows], indent=1))
+    return 1 if options.strict and any(result["verdict"] == "over" for _, result in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

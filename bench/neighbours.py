@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""Clients of rooms that misbehave, as often as they are told to; prints what became of it as one line of JSON.
+
+At the lowest priority: what is measured beside it has the processor first.
+"""
+
+import argparse
+import base64
+import contextlib
+import json
+import os
+import selectors
+import socket
+import sys
+import time
+
+TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
+
+
+def frame(opcode: int, payload: bytes) -> bytes:
+    """A client's frame; a mask of zeros is a mask."""
+    head = bytes([0x80 | opcode])
+    head += bytes([0x80 | len(payload)]) if len(payload) < 126 else bytes([0xFE]) + len(payload).to_bytes(2, "big")
+    return head + bytes(4) + payload
+
+
+class Neighbour:
+    """A client of one room; comes back when it was closed."""
+
+    def __init__(self, port: int, room: str):
+        self.port, self.room = port, room
+        self.answered = self.closed = self.sent = 0
+        self.open()
+
+    def open(self) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        key = base64.b64encode(os.urandom(16)).decode()
+        self.socket.sendall(f"GET /ws/neighbour/{self.room} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+                            f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n"
+                            "Sec-WebSocket-Version: 13\r\n\r\n".encode())
+        self.pending = b""
+        while b"\r\n\r\n" not in self.pending:
+            got = self.socket.recv(4096)
+            if not got:
+                raise SystemExit(f"neighbours.py: the server refused {self.room}: {self.pending[:100]!r}")
+            self.pending += got
+        head, self.pending = self.pending.split(b"\r\n\r\n", 1)
+        if not head.startswith(b"HTTP/1.1 101 "):
+            raise SystemExit(f"neighbours.py: the server refused {self.room}: {head[:100]!r}")
+        self.socket.setblocking(False)
+
+    def send(self, text: str) -> bool:
+        """False: the socket is full."""
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            self.socket.send(frame(TEXT, text.encode()))
+            self.sent += 1
+            return True
+        return False
+
+    def receive(self) -> bool:
+        """Counts what came. @return whether it had to come back, as another socket."""
+        try:
+            got = self.socket.recv(1 << 16)
+        except BlockingIOError:
+            return False
+        except ConnectionError:
+            got = b""
+        self.pending += got
+        is_over = not got
+        while len(self.pending) >= 2 and len(self.pending) >= 2 + (self.pending[1] & 0x7F):
+            opcode, length = self.pending[0] & 0x0F, self.pending[1] & 0x7F  # The service answers with short texts.
+            payload, self.pending = self.pending[2:2 + length], self.pending[2 + length:]
+            self.answered += opcode == TEXT
+            if opcode == PING:
+                self.socket.send(frame(PONG, payload))
+            elif opcode == CLOSE:
+                with contextlib.suppress(OSError):
+                    self.socket.send(frame(CLOSE, payload[:2]))
+                is_over = True
+        if is_over:
+            self.closed += 1
+            self.socket.close()
+        return is_over
+
+    def ask(self, text: str) -> float:
+        """@return how long the answer took, in seconds."""
+        began = time.monotonic()
+        before = self.answered
+        self.socket.setblocking(True)
+        self.socket.settimeout(20)
+        self.socket.sendall(frame(TEXT, text.encode()))
+        while self.answered == before:
+            if self.receive():
+                raise SystemExit("neighbours.py: the room failed while it was asked")
+        self.socket.setblocking(False)
+        return time.monotonic() - began
+
+
+def thousands_for(neighbour: Neighbour, seconds: float) -> int:
+    """How much work takes so long here, by trying."""
+    thousands = 100
+    while True:
+        took = min(neighbour.ask(f"work {thousands}") for _ in range(3))
+        if took > seconds / 4:
+            return max(1, int(thousands * seconds / took))
+        thousands *= 2
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--what", required=True, help="spin, grow, trap, ok, flood, or slow (50 ms of work)")
+    parser.add_argument("--rooms", type=int, default=1)
+    parser.add_argument("--rate", type=float, default=10, help="messages a second and room; 0: each room once")
+    parser.add_argument("--seconds", type=float, default=3)
+    options = parser.parse_args()
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    neighbours = [Neighbour(options.port, f"n{i}") for i in range(options.rooms)]
+    text = {"slow": "", "flood": "ok"}.get(options.what, options.what)
+    if options.what == "slow":
+        text = f"work {thousands_for(neighbours[0], 0.05)}"
+    print("ready", flush=True)
+    with selectors.DefaultSelector() as selector:
+        for neighbour in neighbours:
+            selector.register(neighbour.socket, selectors.EVENT_READ, neighbour)
+        due = time.monotonic()
+        end = due + options.seconds
+        while (now := time.monotonic()) < end:
+            if options.what == "flood":
+                for neighbour in neighbours:
+                    for _ in range(64):
+                        if neighbour.sent - neighbour.answered > 10_000 or not neighbour.send(text):
+                            break
+            elif now >= due:
+                for neighbour in neighbours:
+                    neighbour.send(text)
+                due = due + 1 / options.rate if options.rate > 0 else end
+            wait = 0 if options.what == "flood" else max(0.0, min(due, end) - now)
+            for key, _ in selector.select(wait):
+                if key.data.receive():
+                    selector.unregister(key.fileobj)
+                    key.data.open()
+                    selector.register(key.data.socket, selectors.EVENT_READ, key.data)
+    print(json.dumps({name: sum(getattr(neighbour, name) for neighbour in neighbours)
+                      for name in ("sent", "answered", "closed")}))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+#include "server/service_changes.hpp"
+
+#include <utility>
+
+namespace jamsocket::server {
+
+bool ServiceChanges::enqueue(std::move_only_function<void()> change) {
+  const std::scoped_lock lock(mutex_);
+  if (stopped_ || waiting_.size() >= kWaitingMax) {
+    return false;
+  }
+  waiting_.push_back(std::move(change));
+  if (!thread_.joinable()) {
+    thread_ = std::thread([this] { run(); });
+  }
+  changed_.notify_one();
+  return true;
+}
+
+void ServiceChanges::stop() {
+  {
+    const std::scoped_lock lock(mutex_);
+    stopped_ = true;
+    changed_.notify_one();
+  }
+  if (thread_.joinable()) {
+    thread_.join();
+  }
+}
+
+void ServiceChanges::run() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [this] { return stopped_ || !waiting_.empty(); });
+    if (stopped_) {
+      return;
+    }
+    auto change = std::move(waiting_.front());
+    waiting_.pop_front();
+    lock.unlock();
+    change();
+    change = nullptr;
+    lock.lock();
+  }
+}
+
+}  // namespace jamsocket::server

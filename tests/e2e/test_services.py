@@ -1,0 +1,101 @@
+"""Several services in one server: from the file, and changed by an operator while clients are there."""
+
+import json
+import urllib.error
+import urllib.request
+
+from harness.server import Server, module_path
+from harness.wait import until
+from harness.wire import TEXT, Connection
+
+
+def ask(port, path, method="GET", body=None):
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method,
+                                     data=None if body is None else json.dumps(body).encode())
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.loads(error.read())
+
+
+def admin_port(server):
+    def named():
+        return next((line["port"] for line in server.log_lines() if line.get("event") == "admin.listening"), None)
+    return until(named, 10, "the log names no admin port")
+
+
+def config_file(folder, **services):
+    text = "".join(f'[services.{name}]\nmodule = "{module_path(service)}"\n' for name, service in services.items())
+    path = folder / "jamsocket.toml"
+    path.write_text(text)
+    return path
+
+
+def serve(tmp_path, settings=None, **services):
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    return Server("module", "echo", {"admin.port": 0, **(settings or {})},
+                  arguments=["--config", config_file(tmp_path, **services)], environment=cache)
+
+
+def test_services_of_a_file_have_their_own_rooms(tmp_path):
+    with serve(tmp_path, echo="echo", counter="counter") as server:
+        echo = Connection(server.port).upgrade("/ws/echo/a")
+        counter = Connection(server.port).upgrade("/ws/counter/a")
+        plain = Connection(server.port).upgrade("/ws/a")
+        assert echo.ask("hello") == "hello"
+        assert counter.ask("increment") == "new value: 1"
+        assert plain.ask("hi") == "hi"
+
+
+def test_an_operator_adds_replaces_and_removes(tmp_path):
+    with serve(tmp_path) as server:
+        admin = admin_port(server)
+        stays = Connection(server.port).upgrade("/ws/stays")
+        counter = {"module": str(module_path("counter")), "shutdown_policy": "never"}
+        assert ask(admin, "/admin/services/new", "POST", counter) == (200, {"serving": True})
+        client = Connection(server.port).upgrade("/ws/new/a")
+        assert client.ask("increment") == "new value: 1"
+        assert ask(admin, "/admin/services/new", "PUT", {"module": str(module_path("echo"))})[0] == 200
+        assert client.ask("increment") == "new value: 2", "a live room keeps its module"
+        assert Connection(server.port).upgrade("/ws/new/b").ask("increment") == "increment"
+        assert ask(admin, "/admin/services/new", "DELETE") == (200, {"removed": True})
+        client.expect_close(1012)
+        assert stays.ask("still here") == "still here"
+
+
+def test_what_an_operator_writes_wrong_is_named(tmp_path):
+    with serve(tmp_path) as server:
+        admin = admin_port(server)
+        not_wasm = tmp_path / "text.wasm"
+        not_wasm.write_text("no module")
+        for body, status, words in [
+            ([], 400, "no JSON object"),
+            ({}, 400, "no module is named"),
+            ({"module": "/none.wasm"}, 404, "/none.wasm"),
+            ({"module": str(not_wasm)}, 400, "not a WebAssembly module"),
+            ({"modul": "x"}, 400, "unknown key 'modul'; allowed: "),
+            ({"module": "x", "room_strategy": "some"}, 400, "allowed: implicit, api"),
+            ({"module": "x", "rooms_per_service_max": 0}, 400, "allowed: 1 to "),
+            ({"module": str(module_path("echo")), "room_memory_bytes_max": "1GiB"}, 400, "at most 64MiB"),
+        ]:
+            got, answer = ask(admin, "/admin/services/new", "POST", body)
+            assert got == status and words in answer["error"], (body, got, answer)
+        assert len(ask(admin, "/admin/services")[1]["services"]) == 1
+
+
+def test_a_room_that_keeps_failing_rests():
+    with Server("module", "probe", {"limits.back_off_first_ms": 400}) as server:
+        for _ in range(3):
+            client = Connection(server.port).upgrade("/ws/bad")
+            client.expect_text("you are 1")
+            client.text("trap")
+            client.expect_close(1011)
+        reason = Connection(server.port).upgrade("/ws/bad").expect_close(1013)
+        assert reason == "The room keeps failing; try again in 1 s."
+        Connection(server.port).upgrade("/ws/good").expect_text("you are 1")
+
+        def is_back():
+            return Connection(server.port).upgrade("/ws/bad").frame().opcode == TEXT
+        until(is_back, 20, "the room did not come back")
