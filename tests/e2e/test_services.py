@@ -99,3 +99,15 @@ def test_a_room_that_keeps_failing_rests():
         def is_back():
             return Connection(server.port).upgrade("/ws/bad").frame().opcode == TEXT
         until(is_back, 20, "the room did not come back")
+
+
+def test_in_its_sandbox_a_server_serves_loads_and_keeps_and_reads_nothing_else(tmp_path):
+    with serve(tmp_path, {"server.sandbox": "on", "server.data": tmp_path / "data"}, counter="counter") as server:
+        assert Connection(server.port).upgrade("/ws/counter/a").ask("increment") == "new value: 1"
+        admin = admin_port(server)
+        # Beside a module that is served: compiled, in a process of its own.
+        assert ask(admin, "/admin/services/new", "POST", {"module": str(module_path("chat"))})[0] == 200
+        status, answer = ask(admin, "/admin/services/other", "POST", {"module": "/etc/passwd"})
+        assert status == 500 and "cannot be read" in answer["error"]
+        lines = dict(line.split(":\t", 1) for line in server._proc("status").read_text().splitlines() if ":\t" in line)
+        assert lines["NoNewPrivs"] == "1" and lines["Seccomp"] == "2"
