@@ -2,6 +2,7 @@
 
 import contextlib
 import multiprocessing
+import re
 import select
 import socket
 import time
@@ -58,17 +59,20 @@ def readers_that_never_read(pipe, port, count, room):
 
 
 def talker(pipe, port, room, message_bytes, messages_per_second):
-    """Has the room broadcast at this rate until it is ended; reads what it hears itself. Says "ready"."""
+    """Has the room say something to everyone else at this rate until it is ended. Says "ready"."""
     one = socket.create_connection(("127.0.0.1", port))
     one.sendall(request(f"/ws/{room}"))
+    heard = b""
+    while not (found := re.search(rb"you are (\d+)", heard)):
+        heard += one.recv(4096)
     one.setblocking(False)
-    data = frame(TEXT, b"all " + b"x" * message_bytes)
+    data = frame(TEXT, b"except " + found[1] + b" " + b"x" * message_bytes)
     pipe.send("ready")
     due = time.monotonic()
     while not pipe.poll(max(0.0, due - time.monotonic())):
         due += 1 / messages_per_second
         with contextlib.suppress(BlockingIOError):
-            while one.recv(1 << 20):
+            while one.recv(1 << 16):  # Who leaves.
                 pass
         waiting = data
         while waiting:

@@ -133,6 +133,11 @@ class Server:
     def alive(self):
         return self.process.poll() is None
 
+    def stopped(self):
+        """Whether all of its threads stand still, by SIGSTOP."""
+        states = [(entry / "stat").read_text().rsplit(")", 1)[1].split()[0] for entry in self._proc("task").iterdir()]
+        return all(state == "T" for state in states)
+
     def memory(self):
         """Private memory in bytes."""
         for line in self._proc("status").read_text().splitlines():
