@@ -18,6 +18,7 @@ constexpr std::string_view kTail{"\x00\x00\xFF\xFF", 4};
 constexpr int kFinalBlocksMax = 8;
 
 constexpr int kMemoryLevel = 8;
+constexpr int kWindowBitsMax = 15;
 constexpr std::size_t kFirstRoomBytes = 4096;
 constexpr std::size_t kKeptRoomBytes = std::size_t{64} << 10U;  // More is given back when the next message comes.
 constexpr Violation kDamaged{close_code::kBadData, "compressed data is damaged"};
@@ -78,8 +79,13 @@ Inflater::~Inflater() = default;
 
 std::expected<std::string_view, Violation> Inflater::inflate(std::string_view compressed, std::size_t bytes_max,
                                                              const DeflateAgreement& agreement) {
-  // zlib reads a window of 8 bits as 9 where it writes, so what a client made with 8 must be read with 9.
-  const int window_bits = std::max<int>(agreement.client_window_bits, 9);
+  // zlib holds a reference against the window only where it reaches behind what one call has written: with a smaller
+  // one, what comes of a message that reaches too far would depend on the messages of others before it.
+  // With takeover: zlib reads a window of 8 bits as 9 where it writes, so what a client made with 8 must be read
+  // with 9.
+  const int window_bits = agreement.client_takeover == ContextTakeover::No
+                              ? kWindowBitsMax
+                              : std::max<int>(agreement.client_window_bits, 9);
   if (!stream_) {
     stream_ = std::make_unique<Stream>(window_bits);
   } else if (agreement.client_takeover == ContextTakeover::No) {

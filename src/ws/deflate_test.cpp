@@ -126,6 +126,22 @@ TEST(Inflater, HoldsTheLimitWhileItInflates) {
   }
 }
 
+// What a message may refer to must not depend on what was inflated before it: a shared inflater keeps its buffer.
+TEST(Inflater, ReadsAMessageThatReachesBehindItsWindowAlways) {
+  DeflateAgreement wide;
+  wide.server_window_bits = 15;
+  DeflateAgreement narrow;
+  narrow.client_window_bits = 9;
+  const std::string message = noise(6000) + noise(6000);
+  Deflater deflater(9);
+  const std::string compressed(deflater.deflate(message, wide).value());
+  Inflater fresh;
+  EXPECT_EQ(fresh.inflate(compressed, kMany, narrow), message);
+  Inflater used;
+  EXPECT_TRUE(used.inflate(deflater.deflate(std::string(50'000, 'x'), wide).value(), kMany, narrow).has_value());
+  EXPECT_EQ(used.inflate(compressed, kMany, narrow), message);
+}
+
 // Within one message zlib follows any reference that the message itself can answer; the window bounds what is
 // kept from one message to the next.
 TEST(Inflater, KeepsNoMoreThanTheWindow) {
