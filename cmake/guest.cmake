@@ -11,7 +11,8 @@ set(JAMSOCKET_GUEST_FLAGS
   -Wl,--strip-debug
   # The stack first: what overflows it traps, instead of overwriting variables.
   -Wl,--stack-first -Wl,-z,stack-size=65536
-  -Wl,--export=JAMSOCKET_API_VERSION -Wl,--export=JAMSOCKET_API_PROTOCOL)
+  -Wl,--export=JAMSOCKET_API_VERSION -Wl,--export=JAMSOCKET_API_PROTOCOL
+  -Wl,--export-if-defined=JAMSOCKET_ARGUMENTS)
 
 # jamsocket_guest(NAME SOURCE file [FOLDER folder] [ABI Stateroom]): builds FOLDER/NAME.wasm (default:
 # examples/NAME.wasm) in the build folder, target guest_NAME. A guest of another ABI exports its constants instead.

@@ -21,6 +21,15 @@ namespace jamsocket::detail {
 
 #define JAM_DETAIL_EXPORT(name) __attribute__((export_name(name)))
 
+/// Where the host puts short arguments, so that it need not ask for memory for each and free it again.
+struct ArgumentBuffer {
+  static constexpr std::size_t kBytes = 1024;
+  const char* bytes;
+  std::uint32_t length;
+
+  alignas(16) static inline char memory[kBytes];
+};
+
 /// A module holds one room: its service and its id live as long as the instance.
 template <class T>
 struct GuestRoom {
@@ -112,8 +121,11 @@ struct GuestTimer<T> {
   extern "C" {                                                                                               \
   extern const std::uint32_t JAMSOCKET_API_VERSION;                                                          \
   extern const std::uint32_t JAMSOCKET_API_PROTOCOL;                                                         \
+  extern const jamsocket::detail::ArgumentBuffer JAMSOCKET_ARGUMENTS;                                        \
   __attribute__((used)) const std::uint32_t JAMSOCKET_API_VERSION = 1;                                       \
   __attribute__((used)) const std::uint32_t JAMSOCKET_API_PROTOCOL = 0;                                      \
+  __attribute__((used)) const jamsocket::detail::ArgumentBuffer JAMSOCKET_ARGUMENTS = {                      \
+      jamsocket::detail::ArgumentBuffer::memory, jamsocket::detail::ArgumentBuffer::kBytes};                 \
   __attribute__((export_name("jam_malloc"))) void* jam_malloc(std::size_t length) {                          \
     return length == 0 ? nullptr : std::malloc(length);                                                      \
   }                                                                                                          \

@@ -58,6 +58,8 @@ Result<Listener> Listener::open(const std::string& host, std::uint16_t port) {
   }
   const int one = 1;
   ::setsockopt(socket.fd(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  // Connections inherit it: a system call less for each.
+  ::setsockopt(socket.fd(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   if (::bind(socket.fd(), found->ai_addr, found->ai_addrlen) != 0 || ::listen(socket.fd(), kBacklog) != 0) {
     if (errno == EADDRINUSE) {
       return fail(ErrorCode::Io, fmt::format("port {} on {} is taken by another program; choose another with --port, "
@@ -75,8 +77,6 @@ Accepted Listener::accept() const {
   socklen_t length = sizeof peer;
   Socket socket(::accept4(socket_.fd(), reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (socket.is_open()) {
-    const int one = 1;
-    ::setsockopt(socket.fd(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     return {PeerAddress(peer), std::move(socket), Accepted::Status::Connection};
   }
   return {{}, Socket(), status_of_accept_error(errno)};

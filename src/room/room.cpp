@@ -205,6 +205,14 @@ bool Room::has_events() const {
 }
 
 std::vector<Room::Member>::iterator Room::find(ClientId client) {
+  if (members_.empty() || client < members_.front().client) {
+    return members_.end();
+  }
+  // Ids rise by one: where nobody in between has left, a member's place is its distance from the first.
+  const std::size_t distance = static_cast<std::uint32_t>(client) - static_cast<std::uint32_t>(members_.front().client);
+  if (distance < members_.size() && members_[distance].client == client) [[likely]] {
+    return members_.begin() + static_cast<std::ptrdiff_t>(distance);
+  }
   const auto at = std::ranges::lower_bound(members_, client, {}, &Member::client);
   return at != members_.end() && at->client == client ? at : members_.end();
 }

@@ -1,11 +1,13 @@
 #include "server/acceptor.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace jamsocket::server {
 namespace {
 // Rooms go on while a crowd arrives.
 constexpr int kAcceptsPerTurn = 64;
+constexpr int kCrowdGrows = 4;
 constexpr Milliseconds kRest{100};
 }  // namespace
 
@@ -22,8 +24,18 @@ void Acceptor::stop() {
   }
 }
 
+// A lone connection is taken alone: to look for another costs a call that finds none. Where there are more, the next
+// turn comes here again at once, and takes more of them.
+int Acceptor::batch() {
+  const std::uint64_t turn = host_.counters().get(Counter::LoopTurns);
+  batch_ = turn == last_turn_ + 1 ? std::min(batch_ * kCrowdGrows, kAcceptsPerTurn) : 1;
+  last_turn_ = turn;
+  return batch_;
+}
+
 void Acceptor::on_ready(std::uint32_t) {
-  for (int i = 0; i < kAcceptsPerTurn && !stopped_; ++i) {
+  const int most = batch();
+  for (int i = 0; i < most && !stopped_; ++i) {
     io::Accepted next = listener_.accept();
     switch (next.status) {
       case io::Accepted::Status::Connection:

@@ -40,6 +40,7 @@ class Acceptor final : public io::EventHandler {
   void stop();
 
  private:
+  int batch();
   void watch();
   void rest();
 
@@ -47,6 +48,8 @@ class Acceptor final : public io::EventHandler {
   AcceptHost& host_;
   bool watched_ = false;
   bool stopped_ = false;
+  int batch_ = 1;
+  std::uint64_t last_turn_ = 0;
   io::CallbackTimer rested_{[this] { watch(); }};
 };
 

@@ -29,6 +29,15 @@ constexpr Milliseconds kExodusPause{500};
 // A room whose call took long starts its calls on slow threads for this long, and then gets another chance.
 constexpr std::chrono::seconds kSlowFor{10};
 
+// A session's first cache lines, which hold what a message needs.
+void prefetch(const void* object) {
+  constexpr std::size_t kLine = 64;
+  constexpr std::size_t kLines = 3;
+  for (std::size_t i = 0; i < kLines; ++i) {
+    __builtin_prefetch(static_cast<const char*>(object) + i * kLine);
+  }
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Shard>> Shard::create(std::size_t number, const Shared& shared) {
@@ -253,6 +262,9 @@ void Shard::end_turn() {
   }
   // By index: a session's end of turn may touch another one.
   for (std::size_t i = 0; i < touched_.size(); ++i) {
+    if (i + 1 < touched_.size()) {
+      prefetch(touched_[i + 1]);
+    }
     touched_[i]->end_turn();
   }
   touched_.clear();
@@ -279,6 +291,10 @@ void Shard::wait_and_read() {
   const std::uint64_t enough = counters_.get(Counter::BytesIn) + kBytesForTurn;
   while (next_ready_ < ready_.size() && counters_.get(Counter::BytesIn) < enough) {
     const epoll_event& event = ready_[next_ready_++];
+    if (next_ready_ < ready_.size()) {
+      // With a thousand clients the next one's session has left the caches since its last message.
+      prefetch(ready_[next_ready_].data.ptr);
+    }
     static_cast<io::EventHandler*>(event.data.ptr)->on_ready(event.events);
   }
   timers_.run_due(now_);

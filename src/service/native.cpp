@@ -88,38 +88,34 @@ class EventContext final : public Context {
   Effects& effects_;
 };
 
-// Runs user code; what it throws becomes a fault.
+// Runs user code; what it throws becomes `fault`.
 template <class Call>
-Fault contain(Call&& call) {
+Outcome contain(Fault& fault, Call&& call) {
   try {
     std::forward<Call>(call)();
-    return {Outcome::Done, {}, {}};
+    return Outcome::Done;
   } catch (const CallFailed& failed) {
-    return {failed.outcome, failed.reason, {}};
+    fault = {failed.outcome, failed.reason, {}};
   } catch (const std::exception& error) {
-    return {Outcome::Trap, std::string("exception: ") + error.what(), {}};
+    fault = {Outcome::Trap, std::string("exception: ") + error.what(), {}};
   } catch (...) {
-    return {Outcome::Trap, "an exception that is not a std::exception", {}};
+    fault = {Outcome::Trap, "an exception that is not a std::exception", {}};
   }
+  return fault.outcome;
 }
 
 class NativeInstance final : public ServiceInstance {
  public:
   NativeInstance(std::string room_id, const Seed& seed) : room_id_(std::move(room_id)), seed_(seed) {}
 
-  Fault construct(const detail::NativeServiceFactory& factory, std::int64_t time_ms, Effects& effects) {
+  Outcome construct(const detail::NativeServiceFactory& factory, std::int64_t time_ms, Effects& effects) {
     EventContext context(room_id_, time_ms, EventKind::Timer, EventRandom(seed_, 0), effects);
-    return contain([&] { service_ = factory.make(room_id_, context); });
+    return contain(fault_, [&] { service_ = factory.make(room_id_, context); });
   }
 
   Outcome handle(const Event& event, Effects& effects) override {
     EventContext context(room_id_, event.time_ms, event.kind, EventRandom(seed_, event.number), effects);
-    Fault fault = contain([&] { dispatch(event, context); });
-    if (fault.outcome != Outcome::Done) [[unlikely]] {
-      fault_ = std::move(fault);
-      return fault_.outcome;
-    }
-    return Outcome::Done;
+    return contain(fault_, [&] { dispatch(event, context); });
   }
 
   [[nodiscard]] const Fault& fault() const override { return fault_; }
@@ -177,9 +173,8 @@ class NativeServiceType final : public Service {
   [[nodiscard]] std::expected<std::unique_ptr<ServiceInstance>, Fault> create(const RoomStart& start,
                                                                               Effects& effects) override {
     auto instance = std::make_unique<NativeInstance>(std::string(start.room_id), start.seed);
-    Fault fault = instance->construct(factory_, start.time_ms, effects);
-    if (fault.outcome != Outcome::Done) {
-      return std::unexpected(std::move(fault));
+    if (instance->construct(factory_, start.time_ms, effects) != Outcome::Done) {
+      return std::unexpected(instance->fault());
     }
     return instance;
   }

@@ -20,7 +20,7 @@ struct EventRandom::Stream {
   EVP_CIPHER_CTX* cipher;
 };
 
-EventRandom::EventRandom(const Seed& seed, std::uint64_t event_number) : seed_(seed), event_number_(event_number) {}
+EventRandom::EventRandom(const Seed& seed, std::uint64_t event_number) : seed_(&seed), event_number_(event_number) {}
 EventRandom::~EventRandom() = default;
 EventRandom::EventRandom(EventRandom&&) noexcept = default;
 EventRandom& EventRandom::operator=(EventRandom&&) noexcept = default;
@@ -34,7 +34,7 @@ void EventRandom::fill(std::span<std::byte> out) {
       iv[8 + i] = static_cast<unsigned char>(event_number_ >> (8 * i));
     }
     std::array<unsigned char, 32> key{};
-    std::memcpy(key.data(), seed_.data(), key.size());
+    std::memcpy(key.data(), seed_->data(), key.size());
     JAM_CHECK(EVP_EncryptInit_ex(stream_->cipher, EVP_chacha20(), nullptr, key.data(), iv.data()) == 1);
   }
   constexpr std::size_t kChunk = 4096;

@@ -15,7 +15,7 @@ namespace jamsocket::service {
 
 class EventRandom {
  public:
-  /// Costs nothing until the first `fill`.
+  /// Costs nothing until the first `fill`. `seed` must outlive it.
   EventRandom(const Seed& seed, std::uint64_t event_number);
   ~EventRandom();
   EventRandom(EventRandom&&) noexcept;
@@ -27,7 +27,7 @@ class EventRandom {
 
  private:
   struct Stream;
-  Seed seed_;
+  const Seed* seed_;
   std::uint64_t event_number_;
   std::unique_ptr<Stream> stream_;
 };

@@ -148,15 +148,23 @@ std::optional<std::uint32_t> Guest::read_global(std::string_view name) {
   return value;
 }
 
-std::optional<std::uint32_t> Guest::read_constant(std::string_view name) {
+std::optional<std::uint32_t> Guest::read_constant(std::string_view name, std::uint32_t offset) {
   const auto address = read_global(name);
-  const std::byte* const at = address ? memory().range(*address, sizeof(std::uint32_t)) : nullptr;
+  const std::byte* const at =
+      address ? memory().range(*address, offset + static_cast<std::uint32_t>(sizeof(std::uint32_t))) : nullptr;
   if (at == nullptr) {
     return std::nullopt;
   }
   std::uint32_t value = 0;
-  std::memcpy(&value, at, sizeof value);
+  std::memcpy(&value, at + offset, sizeof value);
   return value;
+}
+
+GuestRange Guest::argument_buffer() {
+  const auto& buffer = module_->argument_buffer();
+  // Looked at again: nothing says that each instance has as much memory as the one that was looked at.
+  const bool is_there = buffer && memory().range(buffer->address, buffer->length) != nullptr;
+  return is_there ? *buffer : GuestRange{};
 }
 
 void Guest::begin_event(const service::Event& event, service::Effects& effects) {

@@ -40,8 +40,8 @@ class Guest {
 
   /// An exported function; its type was checked when the module was loaded.
   [[nodiscard]] std::optional<wasmtime_func_t> function(std::string_view name);
-  /// The i32 in memory at the address that an exported i32 global holds.
-  [[nodiscard]] std::optional<std::uint32_t> read_constant(std::string_view name);
+  /// The i32 in memory at the address that an exported i32 global holds, or `offset` bytes behind it.
+  [[nodiscard]] std::optional<std::uint32_t> read_constant(std::string_view name, std::uint32_t offset = 0);
 
   /// The value of an exported i32 global.
   [[nodiscard]] std::optional<std::uint32_t> read_global(std::string_view name);
@@ -76,6 +76,8 @@ class Guest {
 
   /// Appends memory and mutable globals to `state`: see `restore`.
   void capture(std::string& state);
+  /// The module's own place for short arguments; empty if it has none.
+  [[nodiscard]] GuestRange argument_buffer();
 
   [[nodiscard]] GuestMemory& memory() { return state_.memory; }
   /// For what the adapter itself finds wrong with the guest's answers.

@@ -39,6 +39,7 @@ constexpr KnownExport kJamsocketExports[] = {
     {"binary", "iii", "", Need::Optional},
     {"timer", "", "", Need::Optional},
     {"_initialize", "", "", Need::Optional},
+    {"JAMSOCKET_ARGUMENTS", kConstant, "", Need::Optional},
 };
 
 constexpr KnownExport kStateroomExports[] = {

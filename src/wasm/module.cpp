@@ -98,8 +98,29 @@ std::string_view protocol_constant(Abi abi) {
   return abi == Abi::Jamsocket ? "JAMSOCKET_API_PROTOCOL" : "STATEROOM_API_PROTOCOL";
 }
 
-// Makes an instance and drops it again: proves that it can be made, and reads the version.
-Result<AbiVersion> probe_version(const std::shared_ptr<const Module>& module) {
+struct Probe {
+  AbiVersion version;
+  std::optional<GuestRange> argument_buffer;
+};
+
+// Where a module wants its arguments, if it says so: the address of an address and a length.
+Result<std::optional<GuestRange>> probe_argument_buffer(Guest& guest) {
+  constexpr std::string_view kName = "JAMSOCKET_ARGUMENTS";
+  if (!guest.read_global(kName)) {
+    return std::nullopt;
+  }
+  const auto address = guest.read_constant(kName);
+  const auto length = guest.read_constant(kName, sizeof(std::uint32_t));
+  if (!address || !length || guest.memory().range(*address, *length) == nullptr) {
+    return fail(
+        ErrorCode::InvalidArgument,
+        fmt::format("the module's export {} is not the address of an address and a length in its memory", kName));
+  }
+  return GuestRange{.address = *address, .length = *length};
+}
+
+// Makes an instance and drops it again: proves that it can be made, and reads what its constants say.
+Result<Probe> probe(const std::shared_ptr<const Module>& module) {
   ModuleLimits limits;
   limits.memory_bytes_max = module->engine().options().memory_bytes_max;
   service::Effects effects;
@@ -115,7 +136,8 @@ Result<AbiVersion> probe_version(const std::shared_ptr<const Module>& module) {
                 fmt::format("the module's export {} is not the address of a number in its memory",
                             version ? protocol_constant(abi) : version_constant(abi)));
   }
-  return AbiVersion{.version = *version, .protocol = *protocol};
+  return Probe{.version = {.version = *version, .protocol = *protocol},
+               .argument_buffer = JAM_TRY(probe_argument_buffer(**guest))};
 }
 
 }  // namespace
@@ -159,7 +181,8 @@ Result<std::shared_ptr<const Module>> Module::load(const Engine& engine, std::st
   }
   module->compiled_->instance_pre.reset(instance_pre);
 
-  const AbiVersion version = JAM_TRY(probe_version(module));
+  const Probe probed = JAM_TRY(probe(module));
+  const AbiVersion version = probed.version;
   if (version != kAbiVersion) {
     return fail(
         ErrorCode::Unsupported,
@@ -169,6 +192,7 @@ Result<std::shared_ptr<const Module>> Module::load(const Engine& engine, std::st
             kAbiVersion.protocol));
   }
   module->facts_.version = version;
+  module->argument_buffer_ = probed.argument_buffer;
   return module;
 }
 

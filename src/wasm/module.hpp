@@ -4,8 +4,10 @@
 
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +20,12 @@ namespace jamsocket::wasm {
 
 class Compiler;
 class Engine;
+
+/// Bytes in a guest's memory.
+struct GuestRange {
+  std::uint32_t address = 0;
+  std::uint32_t length = 0;
+};
 
 class Module {
  public:
@@ -43,6 +51,11 @@ class Module {
   /// room's state, unless facts().obstacles_to_capture says otherwise.
   [[nodiscard]] const std::vector<CapturableGlobal>& capturable_globals() const { return capturable_globals_; }
 
+  /// Where the module wants arguments that fit, instead of in memory of its allocator's. Was inside an instance's
+  /// memory.
+  /// @source docs/abi.md, JAMSOCKET_ARGUMENTS
+  [[nodiscard]] const std::optional<GuestRange>& argument_buffer() const { return argument_buffer_; }
+
   struct Compiled;
   /// For the other files of this folder.
   [[nodiscard]] const Compiled& compiled() const { return *compiled_; }
@@ -55,6 +68,7 @@ class Module {
   std::string hash_;
   std::string bytes_;
   std::vector<CapturableGlobal> capturable_globals_;
+  std::optional<GuestRange> argument_buffer_;
   std::unique_ptr<Compiled> compiled_;
 };
 

@@ -223,6 +223,40 @@ TEST_F(Rooms, SurviveAllocatorsThatLie) {
   EXPECT_EQ(room.start_fault.outcome, Outcome::Trap);
 }
 
+// A buffer of 16 bytes at 512: arguments that fit lie there, and the allocator, which traps, is asked for the others
+// only.
+testing::ModuleBuilder with_argument_buffer(std::string_view address_and_length) {
+  testing::ModuleBuilder builder = testing::ModuleBuilder::service("jam_malloc");
+  builder.export_function("jam_malloc", "i", "i", std::string_view("\0", 1));
+  // Traps unless the pointer is 512 and what it points to begins with '0'.
+  builder.export_function(
+      "message", "iii", "",
+      std::string_view("\x20\1\x41\x80\4\x47\4\x40\0\x0b\x20\1\x2d\0\0\x41\x30\x47\4\x40\0\x0b", 22));
+  builder.export_entry("JAMSOCKET_ARGUMENTS", 3, builder.global_i32(0, "\x20"));
+  builder.data("\x20", address_and_length);
+  return builder;
+}
+
+TEST_F(Rooms, TakeArgumentsWhereTheyWantThem) {
+  const std::string module = with_argument_buffer({"\0\2\0\0\x10\0\0\0", 8}).build();
+  TestRoom room(engine_, module, {}, {.room_id = "sixteen bytes..."});
+  ASSERT_TRUE(room.started()) << room.start_fault.reason;
+  EXPECT_EQ(room.text("0123456789abcdef"), Outcome::Done);
+  EXPECT_EQ(room.text("0"), Outcome::Done);
+  EXPECT_EQ(room.text("0123456789abcdefg"), Outcome::Trap);
+  EXPECT_EQ(room.fault().backtrace, "function 2\n");  // The allocator.
+}
+
+TEST_F(Rooms, CannotHaveArgumentsOutsideTheirMemory) {
+  // One byte too long, and 4 GiB that would wrap.
+  for (const std::string_view place :
+       {std::string_view("\xf1\xff\0\0\x10\0\0\0", 8), {"\0\2\0\0\xff\xff\xff\xff", 8}}) {
+    const auto module = engine_.load_bytes(with_argument_buffer(place).build(), {});
+    ASSERT_FALSE(module.has_value());
+    EXPECT_THAT(module.error().message, HasSubstr("JAMSOCKET_ARGUMENTS is not the address of"));
+  }
+}
+
 TEST_F(Rooms, TellWhereTheyTrapped) {
   TestRoom room = zoo();
   EXPECT_EQ(room.text("u"), Outcome::Trap);
