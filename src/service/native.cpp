@@ -122,14 +122,16 @@ class NativeInstance final : public ServiceInstance {
 
   [[nodiscard]] Outcome capture(std::string& state) const override {
     Writer writer;
-    const Fault fault = contain([&] { service_->save(writer); });
+    Fault fault;
+    const Outcome outcome = contain(fault, [&] { service_->save(writer); });
     state += writer.bytes();
-    return fault.outcome;
+    return outcome;
   }
 
   Fault load(std::string_view state) {
     Reader reader(state);
-    Fault fault = contain([&] { service_->load(reader); });
+    Fault fault;
+    fault.outcome = contain(fault, [&] { service_->load(reader); });
     if (fault.outcome == Outcome::Done && (!reader.ok() || !reader.at_end())) {
       fault = {Outcome::Trap,
                reader.ok() ? "load did not read all that save wrote" : "load asked for more than save wrote",
@@ -183,11 +185,10 @@ class NativeServiceType final : public Service {
                                                                                std::string_view state) override {
     auto instance = std::make_unique<NativeInstance>(std::string(start.room_id), start.seed);
     Effects nobody_hears;
-    Fault fault = instance->construct(factory_, start.time_ms, nobody_hears);
-    if (fault.outcome == Outcome::Done) {
-      fault = instance->load(state);
+    if (instance->construct(factory_, start.time_ms, nobody_hears) != Outcome::Done) {
+      return std::unexpected(instance->fault());
     }
-    if (fault.outcome != Outcome::Done) {
+    if (Fault fault = instance->load(state); fault.outcome != Outcome::Done) {
       return std::unexpected(std::move(fault));
     }
     return instance;
