@@ -61,11 +61,12 @@ def reset_during_the_hand_over(watch):
 
 def rooms_that_end_while_messages_come(watch):
     """R-21: the last client leaves, the room ends, and the next client comes with a message at once."""
-    for _ in range(100):
-        leaving = join(watch, "revolving")
+    for number in range(100):
+        room = f"revolving-{number}"
+        leaving = join(watch, room)
         leaving.send(close_frame(1000))
         with Connection(watch.server.port) as connection:
-            connection.send(request("/ws/revolving") + frame(TEXT, b"still here?"))
+            connection.send(request(f"/ws/{room}") + frame(TEXT, b"still here?"))
             assert connection.response().status == 101
             greeting = connection.next_text()
             while greeting != "still here?":
