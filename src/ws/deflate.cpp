@@ -96,6 +96,8 @@ std::expected<std::string_view, Violation> Inflater::inflate(std::string_view co
   if (message_.size() > kKeptRoomBytes) {
     message_ = std::string();
   }
+  // Each message is inflated in the same steps: how damaged data ends must not depend on the room that others left.
+  message_.resize(std::min(kFirstRoomBytes, bytes_max + 1));
   if (compressed.empty()) {
     return std::unexpected(kDamaged);  // Even an empty message takes a byte.
   }
