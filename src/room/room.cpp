@@ -393,22 +393,27 @@ void Room::count_failure(Outcome outcome) {
   }
 }
 
-void Room::fail(const ServiceCall& call) {
-  count_failure(call.outcome);
+// What the guest logged before it failed, and the failure.
+void Room::log_failure(std::string_view line, const ServiceCall& call) {
   for (const Effect& effect : call.effects.list()) {
     if (effect.kind == EffectKind::Log) {
       write_log(effect, call.effects.bytes_of(effect));
     }
   }
-  host_.logger().error("room.failed", {{"service", service_.name()},
-                                       {"room", id_},
-                                       {"event_kind", to_string(call.event.kind)},
-                                       {"event_number", call.event.number},
-                                       {"client", static_cast<std::uint32_t>(call.event.client)},
-                                       {"cause", to_string(call.outcome)},
-                                       {"reason", call.fault.reason},
-                                       {"backtrace", call.fault.backtrace},
-                                       {"clients", members_.size()}});
+  host_.logger().error(line, {{"service", service_.name()},
+                              {"room", id_},
+                              {"event_kind", to_string(call.event.kind)},
+                              {"event_number", call.event.number},
+                              {"client", static_cast<std::uint32_t>(call.event.client)},
+                              {"cause", to_string(call.outcome)},
+                              {"reason", call.fault.reason},
+                              {"backtrace", call.fault.backtrace},
+                              {"clients", members_.size()}});
+}
+
+void Room::fail(const ServiceCall& call) {
+  count_failure(call.outcome);
+  log_failure("room.failed", call);
   const std::vector<Member> members = std::exchange(members_, {});
   for (const Member& member : members) {
     member.link->room_failed();

@@ -217,6 +217,7 @@ class Room {
   void write_log(const service::Effect& effect, std::string_view text);
   [[nodiscard]] bool may_log();
   void count_failure(service::Outcome outcome);
+  void log_failure(std::string_view line, const ServiceCall& call);
   void fail(const ServiceCall& call);
   void start_afresh();
   void check_idle();

@@ -164,21 +164,8 @@ void Room::record(const service::Event& event, EventOutcome outcome, service::Ef
 void Room::undo(ServiceCall& call) {
   Durable& durable = *durable_;
   host_.counters().add(Counter::EventsFailed);
-  for (const service::Effect& effect : call.effects.list()) {
-    if (effect.kind == service::EffectKind::Log) {
-      write_log(effect, call.effects.bytes_of(effect));
-    }
-  }
+  log_failure("room.event_undone", call);
   call.effects.clear();
-  host_.logger().error("room.event_undone", {{"service", service_.name()},
-                                             {"room", id_},
-                                             {"event", to_string(call.event.kind)},
-                                             {"event_number", call.event.number},
-                                             {"client", static_cast<std::uint32_t>(call.event.client)},
-                                             {"cause", to_string(call.outcome)},
-                                             {"reason", call.fault.reason},
-                                             {"backtrace", call.fault.backtrace},
-                                             {"clients", members_.size()}});
   instance_.reset();
   const bool aside = failed_too_often();
   // Before the record: where nothing waits at the gate it takes effect at once.
