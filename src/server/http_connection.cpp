@@ -13,14 +13,16 @@ constexpr std::size_t kFilePieceBytes = std::size_t{256} << 10U;
 constexpr int kFilePiecesPerTurn = 4;
 }  // namespace
 
-HttpConnection::HttpConnection(std::uint64_t id, io::Socket socket, const io::PeerAddress& peer, HttpHost& host)
-    : id_(id), host_(host), socket_(std::move(socket)), peer_(peer), parser_(host.http_settings().request) {}
+HttpConnection::HttpConnection(std::uint64_t id, io::Stream stream, const io::PeerAddress& peer, HttpHost& host)
+    : id_(id), host_(host), stream_(std::move(stream)), peer_(peer), parser_(host.http_settings().request) {}
 
 HttpConnection::~HttpConnection() = default;
 
-void HttpConnection::start() {
-  set_deadline(host_.http_settings().request_timeout);
+void HttpConnection::start(SteadyTime deadline, std::string unread) {
+  host_.timers().schedule(deadline_, deadline);
   watch(EPOLLIN);
+  unread_ = std::move(unread);
+  process();
 }
 
 void HttpConnection::respond(StaticResponse response, Then then) {
@@ -48,11 +50,11 @@ void HttpConnection::respond(StaticResponse response, Then then) {
 session::Upgraded HttpConnection::hand_over(std::string response, session::Watched watched) {
   JAM_CHECK(state_ == State::Answering);
   if (watched == session::Watched::No) {
-    host_.loop().remove(socket_);
+    host_.loop().remove(stream_.socket());
   }
   state_ = State::Gone;
   deadline_.cancel();
-  session::Upgraded upgraded{std::move(socket_), std::move(response), unread_.substr(unread_at_), watched, {}};
+  session::Upgraded upgraded{std::move(stream_), std::move(response), unread_.substr(unread_at_), watched, {}};
   host_.retire(*this);
   return upgraded;
 }
@@ -70,7 +72,7 @@ void HttpConnection::drop() {
   }
   state_ = State::Gone;
   deadline_.cancel();
-  socket_.close();  // The event loop forgets it with that.
+  stream_.close();  // The event loop forgets it with that.
   host_.retire(*this);
 }
 
@@ -97,14 +99,14 @@ void HttpConnection::on_timer() {
     host_.counters().add(Counter::HandshakeTimeouts);
   }
   if (state_ != State::Lingering) {  // There, the answer is whole and the kernel delivers it at the reader's pace.
-    socket_.reset_on_close();
+    stream_.reset();
   }
   drop();
 }
 
 void HttpConnection::read() {
   const std::span<char> buffer = host_.receive_buffer();
-  const io::IoResult got = socket_.read(buffer);
+  const io::IoResult got = stream_.read(buffer);
   if (got.status == io::IoStatus::WouldBlock) {
     return;
   }
@@ -167,7 +169,7 @@ void HttpConnection::refuse(const http::ParseStep& step) {
 void HttpConnection::write() {
   // A big file goes out in pieces, a bounded number a turn: rooms go on meanwhile.
   for (int piece = 0; piece < kFilePiecesPerTurn; ++piece) {
-    const io::IoResult result = socket_.write(std::string_view(out_).substr(written_));
+    const io::IoResult result = stream_.write(std::string_view(out_).substr(written_));
     if (result.status == io::IoStatus::Failed) {
       drop();
       return;
@@ -213,7 +215,7 @@ void HttpConnection::answered() {
   if (then_ == Then::Close) {
     // Closed right away, unread bytes would make the kernel send a reset, which can overtake the answer.
     state_ = State::Lingering;
-    socket_.shut_down_writing();
+    stream_.shut_down_writing();
     set_deadline(host_.http_settings().linger_timeout);
     watch(EPOLLIN);
     return;
@@ -230,8 +232,8 @@ void HttpConnection::watch(std::uint32_t events) {
     return;
   }
   if (watched_events_ != 0) {
-    host_.loop().change(socket_, events, *this);
-  } else if (!host_.loop().add(socket_, events, *this)) {
+    host_.loop().change(stream_.socket(), events, *this);
+  } else if (!host_.loop().add(stream_.socket(), events, *this)) {
     set_deadline(Milliseconds{0});
     return;
   }

@@ -25,7 +25,7 @@
 #include "http/request_parser.hpp"
 #include "http/response.hpp"
 #include "io/event_loop.hpp"
-#include "io/socket.hpp"
+#include "io/stream.hpp"
 #include "io/timer_heap.hpp"
 #include "server/settings.hpp"
 #include "server/static_files.hpp"
@@ -56,13 +56,14 @@ class HttpConnection final : public io::EventHandler, public io::TimerTarget {
  public:
   enum class Then : std::uint8_t { KeepAlive, Close };
 
-  HttpConnection(std::uint64_t id, io::Socket socket, const io::PeerAddress& peer, HttpHost& host);
+  HttpConnection(std::uint64_t id, io::Stream stream, const io::PeerAddress& peer, HttpHost& host);
   ~HttpConnection() override;
   HttpConnection(const HttpConnection&) = delete;
   HttpConnection& operator=(const HttpConnection&) = delete;
 
-  /// Begins to read. Unlike the constructor it may end in `retire`.
-  void start();
+  /// Begins to read, with what was received already. Unlike the constructor it may end in `retire`.
+  /// @param deadline  of the first request, whole.
+  void start(SteadyTime deadline, std::string unread = {});
   [[nodiscard]] std::uint64_t id() const { return id_; }
   [[nodiscard]] const io::PeerAddress& peer() const { return peer_; }
 
@@ -93,7 +94,7 @@ class HttpConnection final : public io::EventHandler, public io::TimerTarget {
 
   std::uint64_t id_;
   HttpHost& host_;
-  io::Socket socket_;
+  io::Stream stream_;
   io::PeerAddress peer_;
   http::RequestParser parser_;
   std::string unread_;  ///< Received and, from `unread_at_` on, not parsed.

@@ -167,6 +167,8 @@ class Shard final : public LoopOwner,
   void give_memory_back();
 
   // Connections and rooms.
+  /// A connection that was counted and is ready for its first request, of which `unread` has come.
+  void begin_http(io::Stream stream, const io::PeerAddress& peer, SteadyTime deadline, std::string unread);
   void answer(std::uint64_t connection, const http::Response& response);
   [[nodiscard]] Shard& owner_of(const RoomName& name);
   void take_upgrade(HttpConnection& connection, JoinRoom join);

@@ -51,11 +51,15 @@ void Shard::accepted(io::Socket socket, const io::PeerAddress& peer) {
     (void)socket.write(answer);
     return;
   }
+  begin_http(io::Stream(std::move(socket)), peer, now_ + shared_.settings.http.request_timeout, {});
+}
+
+void Shard::begin_http(io::Stream stream, const io::PeerAddress& peer, SteadyTime deadline, std::string unread) {
   const std::uint64_t id = ++last_connection_;
-  auto connection = std::make_unique<HttpConnection>(id, std::move(socket), peer, *this);
+  auto connection = std::make_unique<HttpConnection>(id, std::move(stream), peer, *this);
   HttpConnection& started = *connection;
   connections_.emplace(id, std::move(connection));
-  started.start();
+  started.start(deadline, std::move(unread));
 }
 
 void Shard::route(HttpConnection& connection, const http::Request& request) {

@@ -16,7 +16,7 @@ namespace close_code = ws::close_code;
 
 ClientSession::ClientSession(Upgraded upgraded, SessionHost& host)
     : host_(host),
-      socket_(std::move(upgraded.socket)),
+      stream_(std::move(upgraded.stream)),
       handshake_(std::make_unique<Handshake>(std::move(upgraded.response), std::move(upgraded.unread))),
       deflate_(upgraded.deflate),
       last_seen_(host.tick()),
@@ -143,7 +143,7 @@ void ClientSession::push_slice(const io::Slice& slice) {
   }
   // A burst within one turn may be more than may wait: what counts is what the socket leaves of it.
   // A connection found broken here is found so again, and dropped, at the end of the turn.
-  (void)outbox_.flush(socket_, host_.output(), host_.counters());
+  (void)outbox_.flush(stream_, host_.output(), host_.counters());
   overflowed_ = outbox_.push(slice, limits) == Outbox::Push::Full;
 }
 
@@ -174,7 +174,7 @@ void ClientSession::resume_reading() {
 }
 
 room::LinkFacts ClientSession::facts() const {
-  return {.remote_address = io::peer_of(socket_).text(), .queued_bytes = outbox_.queued_bytes()};
+  return {.remote_address = io::peer_of(stream_.socket()).text(), .queued_bytes = outbox_.queued_bytes()};
 }
 
 void ClientSession::end_turn() {
@@ -230,7 +230,7 @@ void ClientSession::drop() {
   leave_room();
   state_ = State::Gone;
   deadline_.reset();
-  socket_.close();  // The event loop forgets it with that.
+  stream_.close();  // The event loop forgets it with that.
   host_.retire(*this);
 }
 
@@ -265,7 +265,7 @@ void ClientSession::on_timer() {
     case State::Closing:
     case State::Lingering:
       // The peer had its time: what it has not read is dropped.
-      socket_.reset_on_close();
+      stream_.reset();
       drop();
       return;
     case State::Gone:
@@ -285,7 +285,7 @@ void ClientSession::read() {
     return;
   }
   const std::span<char> buffer = host_.receive_buffer();
-  const io::IoResult got = socket_.read(buffer);
+  const io::IoResult got = stream_.read(buffer);
   switch (got.status) {
     case io::IoStatus::Done:
       last_seen_ = host_.tick();
@@ -302,7 +302,7 @@ void ClientSession::read() {
 }
 
 void ClientSession::discard_input() {
-  const io::IoResult got = socket_.read(host_.receive_buffer());
+  const io::IoResult got = stream_.read(host_.receive_buffer());
   if (got.status == io::IoStatus::Closed || got.status == io::IoStatus::Failed) {
     drop();
   }
@@ -433,7 +433,7 @@ void ClientSession::leave_room() {
 }
 
 void ClientSession::flush(Outbox::Writable writable) {
-  const Outbox::Flush flushed = outbox_.flush(socket_, host_.output(), host_.counters(), writable);
+  const Outbox::Flush flushed = outbox_.flush(stream_, host_.output(), host_.counters(), writable);
   if (flushed == Outbox::Flush::Failed) {
     drop();
     return;
@@ -445,7 +445,7 @@ void ClientSession::flush(Outbox::Writable writable) {
   }
   if (!blocked && state_ == State::Lingering && !write_ended_) {
     write_ended_ = true;
-    socket_.shut_down_writing();
+    stream_.shut_down_writing();
   }
 }
 
@@ -454,10 +454,10 @@ void ClientSession::watch() {
   const std::uint32_t events =
       (reading_paused_ ? 0U : std::uint32_t{EPOLLIN}) | (wants_writable_ ? std::uint32_t{EPOLLOUT} : 0U);
   if (watched_) {
-    host_.loop().change(socket_, events, *this);
+    host_.loop().change(stream_.socket(), events, *this);
     return;
   }
-  const Result<void> added = host_.loop().add(socket_, events, *this);
+  const Result<void> added = host_.loop().add(stream_.socket(), events, *this);
   if (added) {
     watched_ = true;
   } else {

@@ -25,7 +25,7 @@
 #include "base/counters.hpp"
 #include "base/log.hpp"
 #include "io/event_loop.hpp"
-#include "io/socket.hpp"
+#include "io/stream.hpp"
 #include "io/timer_heap.hpp"
 #include "room/room.hpp"
 #include "session/outbox.hpp"
@@ -76,9 +76,9 @@ class SessionHost {
 /// Whether the session's event loop watches the socket, perhaps for somebody else.
 enum class Watched : std::uint8_t { No, Yes };
 
-/// A socket whose upgrade request was found good, on its way to its room.
+/// A connection whose upgrade request was found good, on its way to its room.
 struct Upgraded {
-  io::Socket socket;
+  io::Stream stream;
   std::string response;  ///< The 101, to be sent once the room lets the client in.
   std::string unread;    ///< What the client sent behind the request.
   Watched watched = Watched::No;
@@ -164,7 +164,7 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
 
   SessionHost& host_;
   room::Room* room_ = nullptr;  ///< Null once one has forgotten the other.
-  io::Socket socket_;
+  io::Stream stream_;
   ClientId client_{};
   ws::MessageReader reader_;
   Outbox outbox_;

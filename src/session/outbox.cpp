@@ -67,12 +67,12 @@ void Outbox::push_last(const io::Slice& slice) {
 
 void Outbox::set_pending_pong(std::string frame) { kept().pong = std::move(frame); }
 
-Outbox::Flush Outbox::flush(const io::Socket& socket, io::OutputArena& arena, Counters& counters, Writable writable) {
+Outbox::Flush Outbox::flush(io::Stream& stream, io::OutputArena& arena, Counters& counters, Writable writable) {
   if (kept_ == nullptr) [[likely]] {
     if (turn_.chunk == nullptr) {
       return Flush::Drained;
     }
-    const io::IoResult result = socket.write(turn_.bytes());
+    const io::IoResult result = stream.write(turn_.bytes());
     counters.add(Counter::Sends);
     counters.add(Counter::BytesOut, result.bytes);
     if (result.bytes == turn_.size()) [[likely]] {
@@ -92,7 +92,7 @@ Outbox::Flush Outbox::flush(const io::Socket& socket, io::OutputArena& arena, Co
   if (was_blocked && writable == Writable::Unknown) {
     return Flush::Blocked;
   }
-  return flush_kept(socket, arena, counters);
+  return flush_kept(stream, arena, counters);
 }
 
 bool Outbox::is_blocked() const { return kept_ != nullptr && !kept_->slices.empty(); }
@@ -130,7 +130,7 @@ void Outbox::keep_turn(io::OutputArena& arena) {
   rest.turn_messages = 0;
 }
 
-Outbox::Flush Outbox::flush_kept(const io::Socket& socket, io::OutputArena& arena, Counters& counters) {
+Outbox::Flush Outbox::flush_kept(io::Stream& stream, io::OutputArena& arena, Counters& counters) {
   Kept& rest = *kept_;
   if (!rest.pong.empty()) {
     const io::Slice pong = arena.append(std::exchange(rest.pong, {}), {});
@@ -150,7 +150,7 @@ Outbox::Flush Outbox::flush_kept(const io::Socket& socket, io::OutputArena& aren
       offered_bytes += parts[count].size();
       ++count;
     }
-    const io::IoResult result = socket.write(std::span(parts).first(count));
+    const io::IoResult result = stream.write(std::span(parts).first(count));
     counters.add(Counter::Sends);
     counters.add(Counter::BytesOut, result.bytes);
     if (result.status == io::IoStatus::Failed) {

@@ -19,7 +19,7 @@
 
 #include "base/counters.hpp"
 #include "io/output.hpp"
-#include "io/socket.hpp"
+#include "io/stream.hpp"
 
 namespace jamsocket::session {
 
@@ -53,8 +53,7 @@ class Outbox {
   void set_pending_pong(std::string frame);
 
   /// Writes what is queued, and keeps the rest. Must be called before the turn ends if anything was pushed.
-  Flush flush(const io::Socket& socket, io::OutputArena& arena, Counters& counters,
-              Writable writable = Writable::Unknown);
+  Flush flush(io::Stream& stream, io::OutputArena& arena, Counters& counters, Writable writable = Writable::Unknown);
 
   [[nodiscard]] bool empty() const { return turn_.chunk == nullptr && kept_ == nullptr; }
   /// The last flush left something.
@@ -67,7 +66,7 @@ class Outbox {
 
   Kept& kept();
   void keep_turn(io::OutputArena& arena);
-  Flush flush_kept(const io::Socket& socket, io::OutputArena& arena, Counters& counters);
+  Flush flush_kept(io::Stream& stream, io::OutputArena& arena, Counters& counters);
 
   io::Slice turn_;              ///< The first slice of this turn.
   std::unique_ptr<Kept> kept_;  ///< Whatever one slice cannot say.

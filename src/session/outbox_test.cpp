@@ -15,7 +15,7 @@ struct Wire {
   Wire() {
     std::array<int, 2> fds{};
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds.data()), 0);
-    near = io::Socket(fds[0]);
+    near = io::Stream(io::Socket(fds[0]));
     far = io::Socket(fds[1]);
   }
   std::string received() {
@@ -35,7 +35,7 @@ struct Wire {
     return flushed;
   }
 
-  io::Socket near;
+  io::Stream near;
   io::Socket far;
   io::OutputArena arena{4096};
   Counters counters;
