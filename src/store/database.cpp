@@ -1,13 +1,8 @@
 #include "store/database.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <system_error>
 #include <utility>
 
@@ -32,40 +27,11 @@ CREATE TABLE counter(name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 INSERT INTO counter VALUES('next_key', 1);
 )";
 
-std::string words_of(int error) { return std::generic_category().message(error); }
-
 std::uint32_t birth_checksum(const RoomName& name, std::string_view birth) {
   return checksum(fmt::format("{}\n{}\n{}", name.service.size(), name.service, name.id), birth);
 }
 
 }  // namespace
-
-// Held for as long as it lives; the kernel lets go of it when the process ends, however it ends.
-class Database::LockFile {
- public:
-  static Result<std::unique_ptr<LockFile>> take(const std::filesystem::path& directory) {
-    const std::string path = directory / "lock";
-    const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (file < 0) {
-      return fail(ErrorCode::Io,
-                  fmt::format("the data directory {} cannot be used: {}", directory.string(), words_of(errno)));
-    }
-    auto lock = std::make_unique<LockFile>(file);
-    if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
-      return fail(ErrorCode::LimitReached,
-                  fmt::format("the data directory {} is in use by another process; a directory belongs to one server",
-                              directory.string()));
-    }
-    return lock;
-  }
-  explicit LockFile(int file) : file_(file) {}
-  ~LockFile() { ::close(file_); }
-  LockFile(const LockFile&) = delete;
-  LockFile& operator=(const LockFile&) = delete;
-
- private:
-  int file_;
-};
 
 Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& directory,
                                                  const DatabaseOptions& options) {
@@ -106,9 +72,13 @@ Database::Database(std::filesystem::path directory, const DatabaseOptions& optio
       options_(options),
       lock_(std::move(lock)),
       connection_(std::move(connection)),
+      write_ahead_(connection_, *lock_),
       work_up_at_(options.log_bytes_max) {}
 
-Database::~Database() = default;
+Database::~Database() {
+  // Closing removes a write-ahead log that has been worked in: from here on it need not be there.
+  (void)write_ahead_.work_in();
+}
 
 Result<void> Database::prepare_file() {
   // EXCLUSIVE: no other connection, so that the index of the write-ahead log needs no shared memory.
@@ -126,7 +96,7 @@ Result<void> Database::prepare_file() {
   }
   JAM_TRY_VOID(connection_.execute("PRAGMA journal_mode=WAL"));
   JAM_TRY_VOID(connection_.execute("PRAGMA synchronous=FULL"));
-  JAM_TRY_VOID(connection_.execute(fmt::format("PRAGMA wal_autocheckpoint={}", options_.wal_pages)));
+  JAM_TRY_VOID(write_ahead_.attach());
   JAM_TRY_VOID(connection_.execute("PRAGMA cache_size=-16384"));
   if (is_new) {
     Transaction transaction(connection_);
@@ -135,6 +105,7 @@ Result<void> Database::prepare_file() {
     JAM_TRY_VOID(connection_.execute(fmt::format("PRAGMA application_id={}", kApplicationId)));
     JAM_TRY_VOID(connection_.execute(fmt::format("PRAGMA user_version={}", kFormatVersion)));
     JAM_TRY_VOID(transaction.commit());
+    return write_ahead_.committed(frames_max());
   }
   return {};
 }
@@ -237,6 +208,14 @@ Result<std::optional<std::uint64_t>> Database::covered_number(RoomKey key) {
 }
 
 Result<void> Database::commit(std::span<const Batch> batches, std::span<const PackedCheckpoint> checkpoints) {
+  auto done = write_all(batches, checkpoints);
+  if (!done) {
+    write_ahead_.distrust();
+  }
+  return done;
+}
+
+Result<void> Database::write_all(std::span<const Batch> batches, std::span<const PackedCheckpoint> checkpoints) {
   Transaction transaction(connection_);
   JAM_TRY_VOID(transaction.begin());
   for (const Batch& batch : batches) {
@@ -258,7 +237,8 @@ Result<void> Database::commit(std::span<const Batch> batches, std::span<const Pa
     JAM_TRY_VOID(work_up_oldest_rows());
   }
   JAM_TRY_VOID(drop_dead_rows());
-  return transaction.commit();
+  JAM_TRY_VOID(transaction.commit());
+  return write_ahead_.committed(frames_max());
 }
 
 Result<void> Database::write_created(const Batch& batch) {
@@ -537,7 +517,8 @@ Result<void> Database::keep_module(std::string_view hash, std::string_view bytes
   Statement keep = JAM_TRY(connection_.prepare("INSERT OR IGNORE INTO module VALUES(?, ?)"));
   keep.bind_text(1, hash);
   keep.bind_blob(2, bytes);
-  return keep.run();
+  JAM_TRY_VOID(keep.run());
+  return write_ahead_.committed(frames_max());
 }
 
 Result<std::optional<std::string>> Database::module(std::string_view hash) {
@@ -584,6 +565,7 @@ Result<std::vector<std::string>> Database::check() {
 
 Result<void> Database::compact() {
   JAM_TRY_VOID(connection_.execute("VACUUM"));
+  JAM_TRY_VOID(write_ahead_.work_in());
   return connection_.execute("PRAGMA wal_checkpoint(TRUNCATE)");
 }
 

@@ -22,10 +22,12 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "store/lock_file.hpp"
 #include "store/log_row.hpp"
 #include "store/packing.hpp"
 #include "store/sqlite.hpp"
 #include "store/types.hpp"
+#include "store/write_ahead.hpp"
 
 namespace jamsocket::store {
 
@@ -96,10 +98,10 @@ class Database {
     Statement create, remove, remove_checkpoint, append, checkpoint, drop_row, set_timer, set_next_key;
     Statement find, find_checkpoint, row_body, covered;
   };
-  class LockFile;
 
   Database(std::filesystem::path directory, const DatabaseOptions& options, std::unique_ptr<LockFile> lock,
            Connection connection);
+  [[nodiscard]] std::uint64_t frames_max() const { return static_cast<std::uint64_t>(options_.wal_pages); }
   [[nodiscard]] Result<void> prepare_file();
   [[nodiscard]] Result<void> prepare_statements();
   [[nodiscard]] Result<void> build_index();
@@ -107,6 +109,7 @@ class Database {
   void index_runs(std::uint64_t sequence, std::size_t bytes, const std::vector<RowRun>& runs);
   [[nodiscard]] Result<std::optional<std::uint64_t>> covered_number(RoomKey key);
 
+  [[nodiscard]] Result<void> write_all(std::span<const Batch> batches, std::span<const PackedCheckpoint> checkpoints);
   [[nodiscard]] Result<void> write_created(const Batch& batch);
   [[nodiscard]] Result<void> write_row(const RowWriter& row);
   [[nodiscard]] Result<void> write_records(std::span<const Batch> batches);
@@ -123,6 +126,7 @@ class Database {
   DatabaseOptions options_;
   std::unique_ptr<LockFile> lock_;
   Connection connection_;
+  WriteAhead write_ahead_;
   Statements sql_;
   std::unordered_map<RoomKey, Tail> tails_;
   std::map<std::uint64_t, RowUse> rows_;

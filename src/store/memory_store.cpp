@@ -74,10 +74,27 @@ void MemoryStore::keep(const Batch& batch) {
                                               .bytes = std::string(batch.bytes_of(appended))});
   }
   for (const Batch::Checkpointed& each : batch.checkpoints) {
-    if (MemoryDisk::Room* const room = room_of(each.key); room != nullptr) {
-      room->stored.checkpoint = each.checkpoint;
+    if (checkpoints_follow) {
+      checkpoints_.push_back(each);
+    } else {
+      keep(each);
     }
   }
+}
+
+void MemoryStore::keep(const Batch::Checkpointed& checkpoint) {
+  if (MemoryDisk::Room* const room = room_of(checkpoint.key); room != nullptr) {
+    room->stored.checkpoint = checkpoint.checkpoint;
+  }
+}
+
+bool MemoryStore::keep_checkpoint() {
+  if (checkpoints_.empty()) {
+    return false;
+  }
+  keep(checkpoints_.front());
+  checkpoints_.pop_front();
+  return true;
 }
 
 Result<std::optional<StoredRoom>> MemoryStore::read(const RoomName& name) const {

@@ -47,9 +47,12 @@ class MemoryStore final : public Store {
   bool commit_one();
   /// Until there is none; those that its answers lead to included.
   void commit_all();
+  /// Where checkpoints follow: the oldest that waits. @return whether there was one.
+  bool keep_checkpoint();
   [[nodiscard]] std::size_t in_flight() const { return jobs_.size(); }
 
   bool full = false;
+  bool checkpoints_follow = false;  ///< They wait for `keep_checkpoint` once their batch is committed.
   std::vector<StoredRoom> faults;
 
  private:
@@ -62,11 +65,13 @@ class MemoryStore final : public Store {
     Found found;
   };
   void keep(const Batch& batch);
+  void keep(const Batch::Checkpointed& checkpoint);
   [[nodiscard]] MemoryDisk::Room* room_of(RoomKey key);
   [[nodiscard]] Result<std::optional<StoredRoom>> read(const RoomName& name) const;
 
   std::shared_ptr<MemoryDisk> disk_;
   std::deque<std::variant<Submitted, Asked>> jobs_;
+  std::deque<Batch::Checkpointed> checkpoints_;
 };
 
 }  // namespace jamsocket::store

@@ -140,8 +140,8 @@ constexpr int kCommits = 25;
 
 // Ends the run of `seed` at each operation with `fault`, then the power goes. @return how many points there were.
 std::uint64_t end_everywhere(std::uint64_t seed, UnreliableDisk::Fault fault) {
-  const TemporaryFolder folder;
   for (std::uint64_t operation = 1;; ++operation) {
+    const TemporaryFolder folder;
     UnreliableDisk disk;
     disk.fail_at(operation, fault);
     RecordedRun run(seed, folder.path(), disk);
@@ -173,9 +173,9 @@ TEST(PowerLoss, AnOperationThatFailsOnceIsNeverTakenForDone) {
 
 // Goal: a flipped bit is found or harmless. Method: whatever can be read must be what was written.
 TEST(PowerLoss, AFlippedBitIsSeenOrHarmless) {
-  const TemporaryFolder folder;
   int refused = 0;
   for (std::uint64_t seed = 1; seed <= seeds(20) * 20; ++seed) {
+    const TemporaryFolder folder;
     UnreliableDisk disk;
     RecordedRun run(7, folder.path(), disk);
     run.play(kCommits);

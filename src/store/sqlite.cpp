@@ -77,6 +77,8 @@ Result<Connection> Connection::open(const std::string& path, Mode mode, const st
   return connection;
 }
 
+std::unexpected<Error> Connection::error_of(int code) const { return failure(connection_.get(), code); }
+
 Result<Statement> Connection::prepare(std::string_view sql) const {
   sqlite3_stmt* statement = nullptr;
   const int code = sqlite3_prepare_v3(connection_.get(), sql.data(), static_cast<int>(sql.size()),

@@ -56,6 +56,8 @@ class Connection {
   /// The first column of the first row; 0 when there is none.
   [[nodiscard]] Result<std::int64_t> ask(const std::string& sql) const;
   [[nodiscard]] sqlite3* raw() const { return connection_.get(); }
+  /// What SQLite has to say of `code`, which a call answered.
+  [[nodiscard]] std::unexpected<Error> error_of(int code) const;
 
  private:
   struct Close {

@@ -1,0 +1,66 @@
+#include "store/lock_file.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+#include <system_error>
+
+#include "store/log_row.hpp"
+
+namespace jamsocket::store {
+namespace {
+
+std::string words_of(int error) { return std::generic_category().message(error); }
+
+struct Stored {
+  LogMark mark;
+  std::uint64_t sum;
+};
+static_assert(sizeof(Stored) == 24, "the mark is written as it lies in memory");
+
+std::uint64_t sum_of(const LogMark& mark) {
+  return checksum("mark", {reinterpret_cast<const char*>(&mark), sizeof mark});
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LockFile>> LockFile::take(const std::filesystem::path& directory) {
+  const std::string path = directory / "lock";
+  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (file < 0) {
+    return fail(ErrorCode::Io,
+                fmt::format("the data directory {} cannot be used: {}", directory.string(), words_of(errno)));
+  }
+  auto lock = std::make_unique<LockFile>(file);
+  if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
+    return fail(ErrorCode::LimitReached,
+                fmt::format("the data directory {} is in use by another process; a directory belongs to one server",
+                            directory.string()));
+  }
+  return lock;
+}
+
+LockFile::~LockFile() { ::close(file_); }
+
+std::optional<LogMark> LockFile::mark() const {
+  Stored stored{};
+  if (::pread(file_, &stored, sizeof stored, 0) != ssize_t{sizeof stored} || stored.sum != sum_of(stored.mark)) {
+    return std::nullopt;
+  }
+  return stored.mark;
+}
+
+Result<void> LockFile::set_mark(const LogMark& mark) {
+  const Stored stored{.mark = mark, .sum = sum_of(mark)};
+  if (::pwrite(file_, &stored, sizeof stored, 0) != ssize_t{sizeof stored}) {
+    return fail(ErrorCode::Io, fmt::format("the lock file cannot be written: {}", words_of(errno)));
+  }
+  return {};
+}
+
+}  // namespace jamsocket::store

@@ -1,0 +1,65 @@
+#include "store/lock_file.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "store/testing.hpp"
+
+namespace jamsocket::store {
+namespace {
+
+using testing::TemporaryFolder;
+
+TEST(LockFile, OneAtATime) {
+  const TemporaryFolder folder;
+  {
+    const auto first = LockFile::take(folder.path());
+    ASSERT_TRUE(first) << first.error().message;
+    const auto second = LockFile::take(folder.path());
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code, ErrorCode::LimitReached);
+  }
+  EXPECT_TRUE(LockFile::take(folder.path()));
+}
+
+TEST(LockFile, TheMarkIsThereAgain) {
+  const TemporaryFolder folder;
+  {
+    const auto lock = LockFile::take(folder.path());
+    EXPECT_FALSE((*lock)->mark());
+    ASSERT_TRUE((*lock)->set_mark({.salt = 7, .frames = 1000}));
+    ASSERT_TRUE((*lock)->set_mark({.salt = 8, .frames = 3}));
+  }
+  const auto lock = LockFile::take(folder.path());
+  EXPECT_EQ((*lock)->mark(), (LogMark{.salt = 8, .frames = 3}));
+}
+
+TEST(LockFile, WhatIsNoMarkIsNone) {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "lock";
+  std::ofstream(path) << "1234\n";  // As other programs write their process's number.
+  const auto lock = LockFile::take(folder.path());
+  EXPECT_FALSE((*lock)->mark());
+  ASSERT_TRUE((*lock)->set_mark({.salt = 8, .frames = 3}));
+  for (std::uintmax_t bit = 0; bit < std::filesystem::file_size(path) * 8; ++bit) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    const auto at = static_cast<std::streamoff>(bit / 8);
+    const auto byte = [&] {
+      file.seekg(at);
+      return static_cast<char>(file.get());
+    }();
+    const auto put = [&](int value) {
+      file.seekp(at);
+      file.put(static_cast<char>(value));
+      file.flush();
+    };
+    put(byte ^ (1 << (bit % 8)));
+    EXPECT_FALSE((*lock)->mark()) << "bit " << bit;
+    put(byte);
+  }
+}
+
+}  // namespace
+}  // namespace jamsocket::store
