@@ -140,12 +140,29 @@ TEST_F(DurableRoom, ATimerThatBecameDueMeanwhileFiresOnce) {
   open(WhenMissing::Refuse);
   join(bob);
   shard->settle();
-  advance(Milliseconds{0});
+  EXPECT_EQ(bob.take().back(), "you are 2");  // It was due before he came.
+  say(bob, "x");
   shard->settle();
-  EXPECT_EQ(bob.take().back(), "tick 100");
+  EXPECT_EQ(bob.take().back(), "101");
   advance(Milliseconds{10'000});
   shard->settle();
   EXPECT_TRUE(bob.take().empty());
+  EXPECT_TRUE(shard->store.sleeping().empty());
+}
+
+// Goal: it fires even where an empty room ends at once.
+TEST_F(DurableRoom, ATimerThatBecameDueFiresBeforeAnEmptyRoomEnds) {
+  settings.shutdown_policy.empty_for = std::chrono::seconds{0};
+  start();
+  say(alice, "timer");
+  room->leave(alice.id);
+  shard->settle();
+  ASSERT_EQ(shard->ended, 1);
+  clock.advance(Milliseconds{10'000});
+  open(WhenMissing::Refuse);
+  shard->settle();
+  EXPECT_EQ(shard->ended, 2);
+  EXPECT_EQ(room->sleeps_until_ms(), 0);
   EXPECT_TRUE(shard->store.sleeping().empty());
 }
 

@@ -346,8 +346,12 @@ void Room::come_back(std::unique_ptr<Rebuild> rebuild) {
     add_event(EventKind::Disconnect, ClientId{client}, {});
   }
   if (durable.side.timer_ms != 0) {
-    const Milliseconds left{std::max<std::int64_t>(durable.side.timer_ms - host_.unix_ms(), 0)};
-    host_.timers().schedule(service_timer_, host_.steady_now() + left);
+    const Milliseconds left{durable.side.timer_ms - host_.unix_ms()};
+    if (left > Milliseconds{0}) {
+      host_.timers().schedule(service_timer_, host_.steady_now() + left);
+    } else {
+      add_event(EventKind::Timer, ClientId{}, {});  // At once: a room that ends when it is empty would end before it.
+    }
   }
   if (durable.on_created) {
     std::exchange(durable.on_created, nullptr)(Created::ExistsAlready);

@@ -45,7 +45,10 @@ class Keeper {
     if (text == "who") {
       context.send_message(client, "here are " + std::to_string(present_.size()));
     } else if (text == "timer") {
+      waits_ = true;
       context.set_timer(500);
+    } else if (text == "waits") {
+      context.send_message(client, waits_ ? "waits" : "waits for nothing");
     } else if (text == "close") {
       context.close(client, 4000, "as asked");
     } else {
@@ -53,6 +56,7 @@ class Keeper {
     }
   }
   void timer(Context& context) {
+    waits_ = false;
     value_ += 100;
     context.send_message(broadcast, "tick " + std::to_string(value_));
   }
@@ -60,24 +64,27 @@ class Keeper {
     writer.put(value_);
     writer.put(present_);
     writer.put(born_);
+    writer.put(waits_);
   }
   void load(Reader& reader) {
     reader.get(value_);
     reader.get(present_);
     reader.get(born_);
+    reader.get(waits_);
   }
 
  private:
   std::int64_t value_ = 0;
   std::vector<std::uint32_t> present_;
   std::int64_t born_ = 0;
+  bool waits_ = false;  ///< Its timer is set.
 };
 
-// A shard in a process that can crash.
-class FakeShard final : public RoomHost, public SlowCallHost {
+// A shard over somebody's store.
+class BasicShard : public RoomHost, public SlowCallHost {
  public:
-  explicit FakeShard(std::shared_ptr<store::MemoryDisk> disk, ManualClock& wall)
-      : store(std::move(disk)), clock(wall) {}
+  BasicShard(store::Store& store, ManualClock& wall, store::Journal::Post post)
+      : clock(wall), shard_journal(store, std::move(post)) {}
   service::CallMonitor::Verdict call_runs_long(ServiceCall&) override { return service::CallMonitor::Verdict::GoOn; }
   void runnable(Room& room) override {
     room.queued = Room::Queued::Yes;
@@ -109,17 +116,9 @@ class FakeShard final : public RoomHost, public SlowCallHost {
     }
     shard_journal.flush();
   }
-  /// Until nothing is left to do.
-  void settle() {
-    run();
-    while (store.commit_one()) {
-      run();
-    }
-  }
 
-  store::MemoryStore store;
-  store::Journal shard_journal{store, [](std::move_only_function<void()> task) { task(); }};
   ManualClock& clock;
+  store::Journal shard_journal;
   io::TimerHeap timer_heap;
   InboxPool pool;
   Counters counter_set;
@@ -128,6 +127,25 @@ class FakeShard final : public RoomHost, public SlowCallHost {
   std::vector<Room*> queue;
   std::vector<Room*> ended_rooms;
   int ended = 0;
+};
+
+struct HasMemoryStore {
+  store::MemoryStore store;
+};
+
+// A shard over a store in memory, in a process that can crash.
+class FakeShard final : public HasMemoryStore, public BasicShard {
+ public:
+  explicit FakeShard(std::shared_ptr<store::MemoryDisk> disk, ManualClock& wall)
+      : HasMemoryStore{store::MemoryStore(std::move(disk))},
+        BasicShard(store, wall, [](std::move_only_function<void()> task) { task(); }) {}
+  /// Until nothing is left to do.
+  void settle() {
+    run();
+    while (store.commit_one()) {
+      run();
+    }
+  }
 };
 
 struct FakeClient final : ClientLink {
