@@ -5,7 +5,7 @@ include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
 
 # The folders a native server consists of, as one archive.
-set(bundled base config io http ws store service room session server)
+set(bundled base config io auth http ws store service room session server)
 list(TRANSFORM bundled REPLACE "(.+)" "$<TARGET_OBJECTS:jamsocket_\\1>" OUTPUT_VARIABLE bundled_objects)
 add_library(jamsocket_bundle STATIC ${bundled_objects})
 set_target_properties(jamsocket_bundle PROPERTIES OUTPUT_NAME jamsocket EXPORT_NAME server LINKER_LANGUAGE CXX)

@@ -17,6 +17,7 @@ import tempfile
 # Folders of src/ by layer: one may use those of the layers before its own, if its DEPS line says so.
 LAYERS = [
     ["base"],
+    ["auth"],
     ["config", "sandbox"],
     ["io", "http", "ws"],
     ["store", "service"],

@@ -63,6 +63,8 @@ struct ServerOptions {
   std::vector<std::string> client_headers{"origin", "user-agent", "accept-language"};  ///< See ClientInfo::header.
   std::string compression = "off";             ///< permessage-deflate: off, message, context (more memory a client).
   std::uint32_t compression_window_bits = 15;  ///< 9 to 15: a message may refer 2^n bytes back.
+  std::vector<std::string> origins{"same"};    ///< Pages that may connect: "same", "any", "https://example.com", ...
+  std::vector<std::string> hosts{};            ///< Names the server may be asked for; empty: every name.
   std::vector<std::string> subprotocols{};     ///< The client's first that is among these is accepted.
   std::string data_dir{};                      ///< Where rooms are kept; empty: they are not.
   std::string durability = "auto";             ///< none, async, local; auto: local with a data_dir, else none.

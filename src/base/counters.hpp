@@ -20,6 +20,8 @@ namespace jamsocket {
   X(HandshakeTimeouts, "handshake_timeouts", "no whole request within the deadline")     \
   X(HttpRequests, "http_requests", "HTTP requests parsed, upgrades included")            \
   X(HttpErrors, "http_errors", "HTTP requests answered 4xx or 5xx")                      \
+  X(OriginsRefused, "origins_refused", "requests of pages whose origin may not connect") \
+  X(HostsRefused, "hosts_refused", "requests for a name that is not among auth.hosts")   \
   X(ClientsJoined, "clients_joined", "clients admitted to a room")                       \
   X(ClientsRefused, "clients_refused", "clients a service refused at connect")           \
   X(ClientsLeft, "clients_left", "clients that left a room, for whatever reason")        \

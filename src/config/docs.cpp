@@ -49,7 +49,7 @@ struct Section {
   std::string_view about;
 };
 
-constexpr std::array<Section, 7> kSections{{
+constexpr std::array<Section, 8> kSections{{
     {"", ""},
     {"server", "The process: where it listens, its threads, its log."},
     {"service",
@@ -59,6 +59,7 @@ constexpr std::array<Section, 7> kSections{{
      "and `module` may be set; without any, the folder itself is the package. `serve` is given its module and reads "
      "the "
      "other keys."},
+    {"auth", "Who may come in: [security.md](security.md)."},
     {"modules", "How modules are compiled. What was compiled once is in the cache and not compiled again."},
     {"admin", "The second listener, for operators: [admin.md](admin.md)."},
     {"client", "What browsers get at `/client`."},

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <type_traits>
 
+#include "auth/origins.hpp"
 #include "config/patterns.hpp"
 
 namespace jamsocket::config {
@@ -196,6 +197,19 @@ constexpr std::array kEntries{
                    .is_allowed = is_header_name,
                    .field = [](Settings& s) -> std::vector<std::string>& { return s.server.subprotocols; }},
           Scope::Service},
+
+    Entry{"auth.origins", "", "",
+          "The origins whose pages may connect and make rooms; beside them, whoever sends no Origin: no page does that",
+          TextList{.allowed = auth::kOriginEntries,
+                   .is_allowed = auth::is_origin_entry,
+                   .field = [](Settings& s) -> std::vector<std::string>& { return s.server.origins; }},
+          Scope::Service},
+    Entry{"auth.hosts", "", "",
+          "The names that the server may be asked for, against other people's names that point at it; every name if "
+          "empty; beyond: 421",
+          TextList{.allowed = auth::kHostEntries,
+                   .is_allowed = auth::is_host_entry,
+                   .field = [](Settings& s) -> std::vector<std::string>& { return s.server.hosts; }}},
 
     Entry{"modules.compile_apart", "--compile-apart", "",
           "Which modules are compiled in a process of its own, within the limits below; services are those of "

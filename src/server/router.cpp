@@ -69,12 +69,26 @@ std::expected<ServicePath, Decision> find_service(std::string_view path, const S
   return ServicePath{std::move(unnamed), path};
 }
 
+// A page in a browser may reach rooms only if its origin may; other programs send none, or what they like.
+std::optional<Answer> check_origin(const http::Request& request, const HostedService& service) {
+  const auto origin = request.header("Origin");
+  if (!origin || (request.header_count("Origin") == 1 && service.settings.origins.allows(*origin, request.authority))) {
+    return std::nullopt;
+  }
+  return Answer{
+      whole_text(403, "Pages of this origin may not connect here; the server's setting auth.origins says which may."),
+      Answer::Then::Close, Counter::OriginsRefused};
+}
+
 Decision decide_new_room(const http::Request& request, const HostedServicePtr& service) {
   if (request.method != http::Method::Post) {
     return Answer{whole_response(method_not_allowed("POST"))};
   }
   if (service == nullptr) {
     return Answer{whole_text(404, kServiceUnknown)};
+  }
+  if (auto refusal = check_origin(request, *service)) {
+    return *std::move(refusal);
   }
   if (!service->settings.strategy.generates_ids()) {
     return Answer{whole_text(400, "Room ID generation is disabled; rooms must be created with an explicit ID.")};
@@ -96,6 +110,9 @@ Decision decide_room(const http::Request& request, std::string_view path, const 
   Result<std::string> id = http::decode_room_id(found->rest, settings.room_id_bytes_max);
   if (!id) {
     return Answer{whole_text(400, id.error().message), Answer::Then::Close};
+  }
+  if (auto refusal = check_origin(request, service); refusal && request.header_count("Origin") == 1) {
+    return *std::move(refusal);
   }
   if (is_post) {
     if (!service.settings.strategy.explicit_ids()) {
@@ -169,6 +186,11 @@ Decision decide_static(const http::Request& request, const StaticFiles* site, st
 Decision decide(const http::Request& request, const std::string& remote_address, const Settings& settings,
                 const Files& files, const ServiceTable& services) {
   const http::Route route = http::route(request.path);
+  if (route.kind != http::RouteKind::Status && !settings.hosts.allows(request.authority)) {
+    return Answer{
+        whole_text(421, "This server does not answer to that name; its setting auth.hosts says to which it does."),
+        Answer::Then::Close, Counter::HostsRefused};
+  }
   switch (route.kind) {
     case http::RouteKind::Status:
       return Answer{

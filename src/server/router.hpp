@@ -9,6 +9,7 @@
 #include <string>
 #include <variant>
 
+#include "base/counters.hpp"
 #include "http/request.hpp"
 #include "http/response.hpp"
 #include "server/services.hpp"
@@ -22,6 +23,7 @@ namespace jamsocket::server {
 struct Answer {
   StaticResponse response;
   enum class Then : std::uint8_t { KeepAlive, Close } then = Then::KeepAlive;
+  std::optional<Counter> refused_as{};  ///< It is a refusal of that kind, to be counted and logged.
 };
 struct MakeRoom {
   std::string service;  ///< HostedService::path_name, here and below.

@@ -146,6 +146,7 @@ Result<ServiceSettings> ServiceSettings::from(const ServerOptions& options) {
   settings.room.upgrade = options.upgrade == "keep" ? room::Upgrade::Keep : room::Upgrade::Restart;
   settings.rooms_max = options.limits.rooms_per_service_max;
   settings.subprotocols = options.subprotocols;
+  settings.origins = JAM_TRY(auth::OriginRules::parse(options.origins));
   settings.static_dir = options.static_dir;
   for (std::string name : options.client_headers) {
     std::ranges::transform(name, name.begin(),
@@ -167,6 +168,7 @@ Result<Settings> Settings::from(const ServerOptions& options) {
   }
   settings.shards =
       options.shards != 0 ? options.shards : std::clamp(std::thread::hardware_concurrency(), 1U, kShardsMax);
+  settings.hosts = JAM_TRY(auth::HostRules::parse(options.hosts));
   settings.durability = JAM_TRY(server::durability(options));
   settings.data_dir = options.data_dir;
   settings.session = JAM_TRY(session_settings(options));

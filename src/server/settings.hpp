@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "auth/origins.hpp"
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "http/request_parser.hpp"
@@ -40,6 +41,7 @@ struct ServiceSettings {
   std::uint32_t rooms_max = 0;
   std::vector<std::string> client_headers;  ///< Lower case.
   std::vector<std::string> subprotocols;
+  auth::OriginRules origins;
   std::string static_dir;  ///< Of a named service: served at /{service}/.
 
   /// Of the options, those about rooms.
@@ -58,6 +60,7 @@ struct Settings {
   std::string host;
   std::uint16_t port = 0;
   std::uint32_t shards = 1;
+  auth::HostRules hosts;
   std::uint32_t connections_max = 0;
   std::uint32_t rooms_max = 0;  ///< Of all services together.
   std::size_t room_id_bytes_max = 256;

@@ -170,6 +170,7 @@ class Shard final : public LoopOwner,
   /// A connection that was counted and is ready for its first request, of which `unread` has come.
   void begin_http(io::Stream stream, const io::PeerAddress& peer, SteadyTime deadline, std::string unread);
   void answer(std::uint64_t connection, const http::Response& response);
+  void note_refusal(Counter kind, const std::string& remote_address);
   [[nodiscard]] Shard& owner_of(const RoomName& name);
   void take_upgrade(HttpConnection& connection, JoinRoom join);
   void join(const RoomName& name, session::Upgraded upgraded, std::unique_ptr<service::ConnectInfo> info);
@@ -210,6 +211,7 @@ class Shard final : public LoopOwner,
   std::vector<std::unique_ptr<session::ClientSession>> sessions_;
   std::unordered_map<std::uint64_t, std::unique_ptr<HttpConnection>> connections_;
   std::uint64_t last_connection_ = 0;
+  std::map<Counter, SteadyTime> refusals_logged_;  ///< When each kind was, last.
   std::vector<std::unique_ptr<session::ClientSession>> retired_sessions_;
   std::vector<std::unique_ptr<HttpConnection>> retired_connections_;
 

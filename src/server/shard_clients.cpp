@@ -65,13 +65,29 @@ void Shard::begin_http(io::Stream stream, const io::PeerAddress& peer, SteadyTim
 void Shard::route(HttpConnection& connection, const http::Request& request) {
   Decision decision =
       decide(request, connection.peer().text(), shared_.settings, shared_.files, shared_.services.current());
-  std::visit(Overloaded{[&](Answer& answer) { connection.respond(std::move(answer.response), to_then(answer.then)); },
+  std::visit(Overloaded{[&](Answer& answer) {
+                          if (answer.refused_as) [[unlikely]] {
+                            note_refusal(*answer.refused_as, connection.peer().text());
+                          }
+                          connection.respond(std::move(answer.response), to_then(answer.then));
+                        },
                         [&](MakeRoom& make) { make_room_for(connection.id(), std::move(make)); },
                         [&](GenerateRoom& generate) {
                           generate_room_for(connection.id(), std::move(generate.service), kGenerateAttempts);
                         },
                         [&](JoinRoom& join) { take_upgrade(connection, std::move(join)); }},
              decision);
+}
+
+// Counted each time, logged once a second for each kind.
+void Shard::note_refusal(Counter kind, const std::string& remote_address) {
+  counters_.add(kind);
+  SteadyTime& logged = refusals_logged_[kind];
+  if (logged == SteadyTime{} || now_ - logged >= 1s) {
+    logged = now_;
+    shared_.logger.warn("server.refused", {{"reason", kCounterInfo[static_cast<std::size_t>(kind)].help},
+                                           {"remote_address", remote_address}});
+  }
 }
 
 void Shard::take_upgrade(HttpConnection& connection, JoinRoom join) {
