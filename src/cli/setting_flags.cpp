@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cctype>
 #include <variant>
 
 #include "config/settings.hpp"
@@ -10,11 +11,18 @@
 namespace jamsocket::cli {
 namespace {
 
+// A heading for each section of the file; a new section needs no line here.
 std::string group_of(const config::Entry& entry) {
-  if (entry.key.starts_with("server.")) {
-    return "Server";
+  const std::size_t dot = entry.key.find('.');
+  std::string section(dot == std::string_view::npos ? "service" : entry.key.substr(0, dot));
+  if (section == "service") {
+    return "Rooms and files";
   }
-  return entry.key.starts_with("service.room") || entry.key.starts_with("service.shutdown") ? "Rooms" : "Files";
+  if (section == "tls") {
+    return "TLS";
+  }
+  section.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(section.front())));
+  return section;
 }
 
 std::string placeholder_of(const config::Entry& entry) {
