@@ -60,6 +60,9 @@ struct UnreliableDisk::Vfs {
 
   static int close(sqlite3_file*) { return SQLITE_OK; }
   static int read(sqlite3_file* file, void* out, int length, sqlite3_int64 offset) {
+    if (open_of(file).disk->next_look_fails()) {
+      return SQLITE_IOERR_READ;
+    }
     const std::string& content = open_of(file).file->now;
     const auto wanted = static_cast<std::size_t>(length);
     const auto at = static_cast<std::size_t>(offset);
@@ -134,6 +137,9 @@ struct UnreliableDisk::Vfs {
                                              .xFetch = nullptr,
                                              .xUnfetch = nullptr};
     UnreliableDisk& disk = disk_of(vfs);
+    if (disk.next_look_fails()) {
+      return SQLITE_CANTOPEN;
+    }
     auto& entry = disk.files_[name != nullptr ? name : "temporary"];
     if (entry == nullptr) {
       entry = std::make_shared<File>();
@@ -184,7 +190,8 @@ UnreliableDisk::UnreliableDisk() : vfs_(std::make_unique<Vfs>()) {
 
 UnreliableDisk::~UnreliableDisk() { sqlite3_vfs_unregister(&vfs_->vfs); }
 
-void UnreliableDisk::fail_at(std::uint64_t operation, Fault fault) {
+void UnreliableDisk::fail_at(std::uint64_t operation, Fault fault, Counts counts) {
+  counts_ = counts;
   operations_ = 0;
   failing_operation_ = operation;
   fault_ = fault;
@@ -200,6 +207,8 @@ UnreliableDisk::Fault UnreliableDisk::next() {
   has_failed_ = true;
   return fault_;
 }
+
+bool UnreliableDisk::next_look_fails() { return counts_ == Counts::All && next() != Fault::None; }
 
 void UnreliableDisk::lose_power(std::uint64_t seed) {
   std::mt19937_64 random(seed);  // allow(generator): for tests, with their seed

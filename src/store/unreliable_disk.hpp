@@ -33,8 +33,12 @@ class UnreliableDisk {
   UnreliableDisk& operator=(const UnreliableDisk&) = delete;
 
   [[nodiscard]] const std::string& vfs_name() const { return name_; }
-  /// The operation (a write, a sync, a truncation, a deletion; counted from 1, from here on) that fails, and how.
-  void fail_at(std::uint64_t operation, Fault fault);
+  enum class Counts : std::uint8_t {
+    Changes,  ///< Writes, syncs, truncations, deletions.
+    All,      ///< These, reads, and opening.
+  };
+  /// The operation (counted from 1, from here on) that fails, and how.
+  void fail_at(std::uint64_t operation, Fault fault, Counts counts = Counts::Changes);
   [[nodiscard]] std::uint64_t operations() const { return operations_; }
   [[nodiscard]] bool has_failed() const { return has_failed_; }
   /// The power goes, and comes back: what is left is chosen by `seed`. Every file must be closed.
@@ -46,6 +50,8 @@ class UnreliableDisk {
   struct Vfs;
   /// For the functions that SQLite calls: what becomes of the next operation.
   [[nodiscard]] Fault next();
+  /// The same for operations that change nothing. @return whether it fails.
+  [[nodiscard]] bool next_look_fails();
 
  private:
   friend struct Vfs;
@@ -55,6 +61,7 @@ class UnreliableDisk {
   std::uint64_t operations_ = 0;
   std::uint64_t failing_operation_ = 0;
   Fault fault_ = Fault::None;
+  Counts counts_ = Counts::Changes;
   bool has_failed_ = false;
 };
 
