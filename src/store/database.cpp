@@ -49,28 +49,39 @@ Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& di
   const auto explain = [&file](Error cause) {
     return std::unexpected(Error{cause.code, fmt::format("{}: {}", file, cause.message)});
   };
-  auto connection = Connection::open(file, Connection::Mode::ReadWrite, options.vfs);
+  auto page_checks = std::make_unique<PageChecks>(options.vfs);
+  if (const auto done = WriteAhead::discard_worked_in(page_checks->vfs_name(), file, *lock); !done) {
+    return explain(done.error());
+  }
+  auto connection = Connection::open(file, Connection::Mode::ReadWrite, page_checks->vfs_name());
   if (!connection) {
     return explain(connection.error());
   }
-  std::unique_ptr<Database> database(new Database(directory, options, std::move(lock), std::move(*connection)));
+  std::unique_ptr<Database> database(
+      new Database(directory, options, std::move(lock), std::move(page_checks), std::move(*connection)));
   if (const auto ready = database->prepare_file(); !ready) {
     return explain(ready.error());
   }
   if (const auto ready = database->prepare_statements(); !ready) {
     return explain(ready.error());
   }
-  if (const auto ready = database->build_index(); !ready) {
+  auto ready = database->build_index();
+  if (!ready && ready.error().code == ErrorCode::Malformed &&
+      database->page_checks_->forgive_where_sound(database->connection_)) {
+    ready = database->build_index();
+  }
+  if (!ready) {
     return explain(ready.error());
   }
   return database;
 }
 
 Database::Database(std::filesystem::path directory, const DatabaseOptions& options, std::unique_ptr<LockFile> lock,
-                   Connection connection)
+                   std::unique_ptr<PageChecks> page_checks, Connection connection)
     : directory_(std::move(directory)),
       options_(options),
       lock_(std::move(lock)),
+      page_checks_(std::move(page_checks)),
       connection_(std::move(connection)),
       write_ahead_(connection_, *lock_),
       work_up_at_(options.log_bytes_max) {}
@@ -94,6 +105,9 @@ Result<void> Database::prepare_file() {
                 fmt::format("a newer version of Jamsocket wrote it (format {}; this one reads up to {})", version,
                             kFormatVersion));
   }
+  if (is_new) {
+    JAM_TRY_VOID(PageChecks::prepare(connection_));  // The first page is written when the mode of the journal changes.
+  }
   JAM_TRY_VOID(connection_.execute("PRAGMA journal_mode=WAL"));
   JAM_TRY_VOID(connection_.execute("PRAGMA synchronous=FULL"));
   JAM_TRY_VOID(write_ahead_.attach());
@@ -107,7 +121,8 @@ Result<void> Database::prepare_file() {
     JAM_TRY_VOID(transaction.commit());
     return write_ahead_.committed(frames_max());
   }
-  return {};
+  JAM_TRY_VOID(PageChecks::bring_up(connection_));
+  return write_ahead_.committed(frames_max());
 }
 
 Result<void> Database::prepare_statements() {
@@ -130,7 +145,16 @@ Result<void> Database::prepare_statements() {
 }
 
 Result<void> Database::build_index() {
+  rows_.clear();
+  tails_.clear();
+  dead_rows_.clear();
+  log_bytes_ = 0;
+  sql_.row_body.reset();
+  sql_.covered.reset();
   next_key_ = static_cast<std::uint64_t>(JAM_TRY(connection_.ask("SELECT value FROM counter WHERE name = 'next_key'")));
+  // No key is used twice, were the counter damaged.
+  const auto highest = static_cast<std::uint64_t>(JAM_TRY(connection_.ask("SELECT coalesce(max(key), 0) FROM room")));
+  next_key_ = std::max(next_key_, highest + 1);
   Statement rows = JAM_TRY(connection_.prepare("SELECT sequence, directory, length(body) FROM log ORDER BY sequence"));
   while (JAM_TRY(rows.step())) {
     const std::uint64_t sequence = rows.number(0);
@@ -153,6 +177,7 @@ Result<void> Database::build_index() {
   keys.reserve(tails_.size());
   for (const auto& [key, tail] : tails_) {
     keys.push_back(key);
+    next_key_ = std::max(next_key_, static_cast<std::uint64_t>(key) + 1);
   }
   for (const RoomKey key : keys) {
     // Of a room that is no more, everything is covered.

@@ -25,6 +25,7 @@
 #include "store/lock_file.hpp"
 #include "store/log_row.hpp"
 #include "store/packing.hpp"
+#include "store/page_checks.hpp"
 #include "store/sqlite.hpp"
 #include "store/types.hpp"
 #include "store/write_ahead.hpp"
@@ -100,7 +101,7 @@ class Database {
   };
 
   Database(std::filesystem::path directory, const DatabaseOptions& options, std::unique_ptr<LockFile> lock,
-           Connection connection);
+           std::unique_ptr<PageChecks> page_checks, Connection connection);
   [[nodiscard]] std::uint64_t frames_max() const { return static_cast<std::uint64_t>(options_.wal_pages); }
   [[nodiscard]] Result<void> prepare_file();
   [[nodiscard]] Result<void> prepare_statements();
@@ -125,6 +126,7 @@ class Database {
   std::filesystem::path directory_;
   DatabaseOptions options_;
   std::unique_ptr<LockFile> lock_;
+  std::unique_ptr<PageChecks> page_checks_;
   Connection connection_;
   WriteAhead write_ahead_;
   Statements sql_;

@@ -21,7 +21,7 @@ struct Stored {
   LogMark mark;
   std::uint64_t sum;
 };
-static_assert(sizeof(Stored) == 24, "the mark is written as it lies in memory");
+static_assert(sizeof(Stored) == 32, "the mark is written as it lies in memory");
 
 std::uint64_t sum_of(const LogMark& mark) {
   return checksum("mark", {reinterpret_cast<const char*>(&mark), sizeof mark});

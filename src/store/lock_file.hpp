@@ -16,10 +16,16 @@
 
 namespace jamsocket::store {
 
+enum class LogUse : std::uint64_t {
+  Needed,
+  WorkedIn,  ///< All of it is in the database file, and synced there.
+};
+
 /// So many frames of the write-ahead log that began with `salt` were synced. No frames: nothing is known.
 struct LogMark {
   std::uint64_t salt = 0;
   std::uint64_t frames = 0;
+  LogUse use = LogUse::Needed;
   friend bool operator==(const LogMark&, const LogMark&) = default;
 };
 

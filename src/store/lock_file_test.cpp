@@ -30,10 +30,10 @@ TEST(LockFile, TheMarkIsThereAgain) {
     const auto lock = LockFile::take(folder.path());
     EXPECT_FALSE((*lock)->mark());
     ASSERT_TRUE((*lock)->set_mark({.salt = 7, .frames = 1000}));
-    ASSERT_TRUE((*lock)->set_mark({.salt = 8, .frames = 3}));
+    ASSERT_TRUE((*lock)->set_mark({.salt = 8, .frames = 3, .use = LogUse::WorkedIn}));
   }
   const auto lock = LockFile::take(folder.path());
-  EXPECT_EQ((*lock)->mark(), (LogMark{.salt = 8, .frames = 3}));
+  EXPECT_EQ((*lock)->mark(), (LogMark{.salt = 8, .frames = 3, .use = LogUse::WorkedIn}));
 }
 
 TEST(LockFile, WhatIsNoMarkIsNone) {

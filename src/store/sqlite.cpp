@@ -9,7 +9,9 @@ namespace {
 
 std::unexpected<Error> failure(sqlite3* connection, int code) {
   const int kind = code & 0xFF;
-  const bool damaged = kind == SQLITE_CORRUPT || kind == SQLITE_NOTADB || kind == SQLITE_FORMAT;
+  // IOERR_DATA: a page whose checksum does not fit.
+  const bool damaged =
+      kind == SQLITE_CORRUPT || kind == SQLITE_NOTADB || kind == SQLITE_FORMAT || code == SQLITE_IOERR_DATA;
   std::string words = connection != nullptr ? sqlite3_errmsg(connection) : sqlite3_errstr(code);
   if (connection != nullptr && kind == SQLITE_IOERR) {
     words = fmt::format("{} (code {}, errno {})", words, sqlite3_extended_errcode(connection),

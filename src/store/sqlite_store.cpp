@@ -19,14 +19,24 @@ namespace {
 // Asking for the free space is a system call; between two looks a few commits cannot fill the reserve.
 constexpr std::uint32_t kCommitsPerLook = 64;
 
+// What concerns some rooms does not keep the others from starting: those wake when somebody comes, or are set aside.
+template <typename T>
+Result<T> unless_damaged(Result<T> found, Logger& logger, std::string_view event) {
+  if (!found && found.error().code == ErrorCode::Malformed) {
+    logger.error(event, {{"why", found.error().message}});
+    return T{};
+  }
+  return found;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::filesystem::path& directory,
                                                        const SqliteStoreOptions& options, Logger& logger,
                                                        Broken broken) {
   auto database = JAM_TRY(Database::open(directory, options.database));
-  auto sleeping = JAM_TRY(database->sleeping());
-  auto modules = JAM_TRY(database->modules());
+  auto sleeping = JAM_TRY(unless_damaged(database->sleeping(), logger, "store.timers_damaged"));
+  auto modules = JAM_TRY(unless_damaged(database->modules(), logger, "store.modules_damaged"));
   // make_unique cannot reach the constructor.
   std::unique_ptr<SqliteStore> store(new SqliteStore(std::move(database), options, logger, std::move(broken)));
   store->sleeping_ = std::move(sleeping);

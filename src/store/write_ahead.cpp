@@ -1,11 +1,16 @@
 #include "store/write_ahead.hpp"
 
+#include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
-#include <cstring>
+#include <cstddef>
 #include <optional>
+#include <vector>
+
+#include "base/check.hpp"
 
 namespace jamsocket::store {
 namespace {
@@ -54,21 +59,71 @@ std::optional<std::uint64_t> read_salt(sqlite3* connection) {
   return salt_of(header);
 }
 
+// A file that is there, while it is looked at.
+class LogFile {
+ public:
+  LogFile(sqlite3_vfs* vfs, const char* path) : memory_(static_cast<std::size_t>(vfs->szOsFile)) {
+    const int flags = SQLITE_OPEN_WAL | SQLITE_OPEN_READWRITE;
+    is_open_ = vfs->xOpen(vfs, path, file(), flags, nullptr) == SQLITE_OK;
+  }
+  ~LogFile() {
+    if (file()->pMethods != nullptr) {
+      file()->pMethods->xClose(file());
+    }
+  }
+  LogFile(const LogFile&) = delete;
+  LogFile& operator=(const LogFile&) = delete;
+
+  [[nodiscard]] std::optional<std::uint64_t> salt() {
+    Header header{};
+    if (!is_open_ || file()->pMethods->xRead(file(), header.data(), static_cast<int>(header.size()), 0) != SQLITE_OK) {
+      return std::nullopt;
+    }
+    return salt_of(header);
+  }
+
+ private:
+  [[nodiscard]] sqlite3_file* file() { return reinterpret_cast<sqlite3_file*>(memory_.data()); }
+
+  std::vector<std::byte> memory_;  // As SQLite does: what the file is, only the VFS knows.
+  bool is_open_ = false;
+};
+
 }  // namespace
+
+Result<void> WriteAhead::discard_worked_in(const std::string& vfs_name, const std::string& path, const LockFile& lock) {
+  const std::optional<LogMark> mark = lock.mark();
+  if (!mark || mark->use != LogUse::WorkedIn) {
+    return {};
+  }
+  sqlite3_vfs* const vfs = sqlite3_vfs_find(vfs_name.c_str());
+  JAM_CHECK(vfs != nullptr);
+  const std::string log = path + "-wal";
+  // A log with another salt began after that one had been worked in.
+  if (LogFile(vfs, log.c_str()).salt() != mark->salt) {
+    return {};
+  }
+  const int code = vfs->xDelete(vfs, log.c_str(), 1);
+  if (code != SQLITE_OK && code != SQLITE_IOERR_DELETE_NOENT) {
+    return fail(ErrorCode::Io, fmt::format("{} cannot be removed: {}", log, sqlite3_errstr(code)));
+  }
+  return {};
+}
 
 Result<void> WriteAhead::attach() {
   distrust();
   const std::optional<LogMark> mark = lock_.mark();
-  if (mark && mark->frames > 0) {
-    const std::uint64_t frames = JAM_TRY(checkpoint());
+  if (mark && mark->frames > 0 && mark->use == LogUse::Needed) {
+    const WorkedIn log = JAM_TRY(checkpoint());
     const std::optional<std::uint64_t> salt = read_salt(connection_.raw());
     // With another salt it began anew, once all that was in it had been worked into the file.
-    if (!salt || (*salt == mark->salt && frames < mark->frames)) {
+    if (!salt || (*salt == mark->salt && log.frames < mark->frames)) {
       return fail(ErrorCode::Malformed,
                   "the newest part of what was committed is gone from its write-ahead log, or damaged there; restore a "
                   "backup, or remove the file 'lock' beside it to go on with what is left");
     }
-    JAM_TRY_VOID(lock_.set_mark({}));  // It was worked in, and begins anew with the next commit.
+    mark_ = {.salt = *salt, .frames = log.frames};
+    JAM_TRY_VOID(mark_worked_in(log));
   }
   is_trusted_ = true;
   sqlite3_db_config(connection_.raw(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
@@ -103,14 +158,19 @@ Result<void> WriteAhead::work_in() {
   if (!is_trusted_) {
     return {};
   }
-  JAM_TRY_VOID(checkpoint());
-  // The next commit overwrites the log from its beginning, and may be cut off in the middle of its head.
-  mark_ = {};
+  return mark_worked_in(JAM_TRY(checkpoint()));
+}
+
+Result<void> WriteAhead::mark_worked_in(const WorkedIn& log) {
+  // Where a statement is still being read, the next commit is appended to the log: it will be needed.
+  if (log.frames_in_file < log.frames || sqlite3_txn_state(connection_.raw(), "main") != SQLITE_TXN_NONE) {
+    return {};
+  }
+  mark_.use = LogUse::WorkedIn;
   return lock_.set_mark(mark_);
 }
 
-// @return how many frames there are.
-Result<std::uint64_t> WriteAhead::checkpoint() {
+Result<WriteAhead::WorkedIn> WriteAhead::checkpoint() {
   may_begin_anew_ = true;
   int frames = 0;
   int worked_in = 0;
@@ -119,7 +179,9 @@ Result<std::uint64_t> WriteAhead::checkpoint() {
     distrust();
     return connection_.error_of(code);
   }
-  return frames > 0 ? static_cast<std::uint64_t>(frames) : 0;
+  // -1: there is no log.
+  return WorkedIn{.frames = static_cast<std::uint64_t>(std::max(frames, 0)),
+                  .frames_in_file = static_cast<std::uint64_t>(std::max(worked_in, 0))};
 }
 
 }  // namespace jamsocket::store
