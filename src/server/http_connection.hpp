@@ -66,6 +66,8 @@ class HttpConnection final : public io::EventHandler, public io::TimerTarget {
   void start(SteadyTime deadline, std::string unread = {});
   [[nodiscard]] std::uint64_t id() const { return id_; }
   [[nodiscard]] const io::PeerAddress& peer() const { return peer_; }
+  /// Bytes of requests not parsed and of the answer under way.
+  [[nodiscard]] std::size_t held_bytes() const { return unread_.size() + out_.size(); }
 
   /// Answers the request that `route` got.
   void respond(StaticResponse response, Then then = Then::KeepAlive);

@@ -24,7 +24,9 @@ constexpr std::uint32_t kSlicesPerSweep = 16;
 // When calls take their time: a turn ends after so long, whatever events are left to it.
 constexpr Milliseconds kCallsForTurn{5};
 constexpr std::size_t kSlowCallsMax = 64;
+// What is worth giving back to the system, once it is free.
 constexpr std::size_t kCrowd = 1000;
+constexpr std::size_t kMuchBytes = std::size_t{1} << 20U;
 constexpr Milliseconds kExodusPause{500};
 // A room whose call took long starts its calls on slow threads for this long, and then gets another chance.
 constexpr std::chrono::seconds kSlowFor{10};
@@ -363,18 +365,20 @@ void Shard::destroy_retired() {
   notice_exodus();
 }
 
-// The heap keeps what many rooms and clients have freed: given back once most of them have left, a
-// moment later, so that a crowd that comes and goes pays nothing.
+// The heap keeps what many rooms and clients have freed, or few that held much: given back once most of them have
+// left, a moment later, so that a crowd that comes and goes pays nothing.
 void Shard::notice_exodus() {
   const std::size_t held = sessions_.size() + rooms_.size();
   most_held_ = std::max(most_held_, held);
-  if (most_held_ >= kCrowd && held * 2 <= most_held_ && !exodus_timer_.node().is_scheduled()) {
+  const bool crowd_left = most_held_ >= kCrowd && held * 2 <= most_held_;
+  if ((crowd_left || left_behind_bytes_ >= kMuchBytes) && !exodus_timer_.node().is_scheduled()) {
     timers_.schedule(exodus_timer_.node(), now_ + kExodusPause);
   }
 }
 
 void Shard::give_memory_back() {
   most_held_ = sessions_.size() + rooms_.size();
+  left_behind_bytes_ = 0;
   return_freed_memory();
 }
 
@@ -399,6 +403,7 @@ void Shard::touched(session::ClientSession& session) { touched_.push_back(&sessi
 void Shard::retire(session::ClientSession& session) {
   const std::size_t index = session.index;
   JAM_CHECK(index < sessions_.size() && sessions_[index].get() == &session);
+  left_behind_bytes_ += session.held_bytes();
   retired_sessions_.push_back(std::move(sessions_[index]));
   if (index + 1 != sessions_.size()) {
     sessions_[index] = std::move(sessions_.back());
@@ -411,6 +416,7 @@ void Shard::retire(session::ClientSession& session) {
 void Shard::retire(HttpConnection& connection) {
   const auto found = connections_.find(connection.id());
   JAM_CHECK(found != connections_.end());
+  left_behind_bytes_ += connection.held_bytes();
   shared_.connection_count.fetch_sub(1, std::memory_order_relaxed);
   retired_connections_.push_back(std::move(found->second));
   connections_.erase(found);

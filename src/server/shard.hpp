@@ -239,7 +239,9 @@ class Shard final : public LoopOwner,
   io::CallbackTimer sleepers_timer_{[this] { wake_sleepers(); }};
 
   std::unique_ptr<Acceptor> acceptor_;
-  std::size_t most_held_ = 0;  ///< Rooms and sessions, since freed memory was last given back.
+  // Since freed memory was last given back:
+  std::size_t most_held_ = 0;          ///< Rooms and sessions.
+  std::size_t left_behind_bytes_ = 0;  ///< What those that left still held.
   io::CallbackTimer exodus_timer_{[this] { give_memory_back(); }};
   io::CallbackTimer drain_timer_{[this] { close_some_clients(); }};
   io::CallbackTimer drain_deadline_{[this] { end(); }};

@@ -94,6 +94,8 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
 
   /// Asks the room in. To be called once, first.
   void join(room::Room& room, std::unique_ptr<service::ConnectInfo> info);
+  /// Bytes of what has come incomplete and of what waits to be sent; others may hold the latter, too.
+  [[nodiscard]] std::size_t held_bytes() const { return reader_.held_bytes() + outbox_.queued_bytes(); }
   /// Whether it is not yet on its way out.
   [[nodiscard]] bool is_open() const { return state_ == State::Joining || state_ == State::Open; }
   /// Instead of `join`: answers the upgrade with `status`, one sentence as the body, and closes.

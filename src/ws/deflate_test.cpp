@@ -142,6 +142,22 @@ TEST(Inflater, ReadsAMessageThatReachesBehindItsWindowAlways) {
   EXPECT_EQ(used.inflate(compressed, kMany, narrow), message);
 }
 
+// fuzz/seeds/inflate/reaches-behind-the-window: how damaged data ends must not depend on the room that an earlier
+// message left in a shared inflater's buffer.
+TEST(Inflater, EndsDamagedDataTheSameWayWhateverCameBefore) {
+  const std::string damaged = "\xf2\x48\xdd\xc9\xff\xff\xff\xdf\xff\xff\xff\xff"s + std::string(69, '\x15') +
+                              std::string(24, '\xff') + "\xc9\x07\x00"s;
+  Inflater fresh;
+  const auto expected = fresh.inflate(damaged, 16'320, kAlone);
+  for (const std::size_t before : {1U, 100U, 1'000U, 5'000U, 20'000U, 60'000U}) {
+    Inflater used;
+    (void)used.inflate(deflated(words(std::max<std::size_t>(before, 600))), before, kAlone);
+    const auto again = used.inflate(damaged, 16'320, kAlone);
+    ASSERT_EQ(expected.has_value(), again.has_value()) << before;
+    EXPECT_TRUE(expected ? *expected == *again : expected.error().close_code == again.error().close_code) << before;
+  }
+}
+
 // Within one message zlib follows any reference that the message itself can answer; the window bounds what is
 // kept from one message to the next.
 TEST(Inflater, KeepsNoMoreThanTheWindow) {
