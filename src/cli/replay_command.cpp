@@ -51,6 +51,8 @@ std::string_view effect_name(service::EffectKind kind) {
       return "refuse";
     case service::EffectKind::Log:
       return "log";
+    case service::EffectKind::AcceptSubprotocol:
+      return "accept_subprotocol";
   }
   return "";
 }
@@ -75,6 +77,7 @@ Json effect_as_json(const service::Effect& effect, std::string_view bytes) {
       break;
     case service::EffectKind::Refuse:
     case service::EffectKind::Log:
+    case service::EffectKind::AcceptSubprotocol:
       json["text"] = bytes;
       break;
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/check.hpp"
 #include "http/lists.hpp"
 
 namespace jamsocket::http {
@@ -122,6 +123,17 @@ std::string upgrade_response(const UpgradeAnswer& answer) {
     response.add("Sec-WebSocket-Extensions", answer.extensions);
   }
   return serialise_head(response, 0, {});
+}
+
+std::string with_subprotocol(std::string_view response, std::string_view protocol) {
+  constexpr std::string_view kLineEnd = "\r\n";
+  constexpr std::string_view kName = "\r\nSec-WebSocket-Protocol: ";
+  JAM_CHECK(is_token(protocol) && response.ends_with("\r\n\r\n"));
+  std::string changed(response.substr(0, response.size() - kLineEnd.size()));
+  if (const std::size_t at = changed.find(kName); at != std::string::npos) {
+    changed.erase(at, changed.find(kLineEnd, at + kName.size()) - at);
+  }
+  return changed.append(kName.substr(kLineEnd.size())).append(protocol).append("\r\n\r\n");
 }
 
 }  // namespace jamsocket::http

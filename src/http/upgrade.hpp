@@ -43,4 +43,8 @@ struct UpgradeAnswer {
 /// The 101 answer. Ends the process if a part holds a control character.
 [[nodiscard]] std::string upgrade_response(const UpgradeAnswer& answer);
 
+/// The same answer with another subprotocol, or with one. Ends the process if `protocol` is not a token.
+/// @param response  what `upgrade_response` returned.
+[[nodiscard]] std::string with_subprotocol(std::string_view response, std::string_view protocol);
+
 }  // namespace jamsocket::http

@@ -254,6 +254,9 @@ void Room::admit(ClientId client, const service::Effects& effects) {
   // The client may have gone while the call ran: its Disconnect event waits already.
   if (const auto member = find(client); member != members_.end()) {
     host_.counters().add(Counter::ClientsJoined);
+    if (const auto subprotocol = effects.accepted_subprotocol()) {
+      member->link->subprotocol_accepted(*subprotocol);
+    }
     member->link->admitted();
   }
   apply<kPart>(effects);
@@ -288,6 +291,7 @@ void Room::apply(const service::Effects& effects) {
         }
         break;
       case EffectKind::Refuse:
+      case EffectKind::AcceptSubprotocol:
         break;
     }
   }

@@ -40,6 +40,8 @@ struct LinkFacts {
 class ClientLink {
  public:
   virtual ~ClientLink() = default;
+  /// `connect` chose this subprotocol of those that the client offers. Comes before `admitted`.
+  virtual void subprotocol_accepted(std::string_view name) = 0;
   /// `connect` ran: the client is in. Comes before any `push`.
   virtual void admitted() = 0;
   /// `connect` said no. The room has forgotten the client.

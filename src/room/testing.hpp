@@ -153,6 +153,9 @@ struct FakeClient final : ClientLink {
     in = true;
     heard.emplace_back("<in>");
   }
+  void subprotocol_accepted(std::string_view name) override {
+    heard.push_back("<subprotocol " + std::string(name) + ">");
+  }
   void refused(std::string_view reason) override { heard.push_back("<refused " + std::string(reason) + ">"); }
   void room_failed() override { heard.emplace_back("<failed>"); }
   void push(Message& message) override {

@@ -1,6 +1,7 @@
 #include "server/router.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <utility>
@@ -27,14 +28,18 @@ bool is_read(const http::Request& request) {
 }
 
 std::unique_ptr<service::ConnectInfo> connect_info(const http::Request& request, const std::string& remote_address,
-                                                   const std::vector<std::string>& wanted) {
+                                                   const std::vector<std::string>& wanted,
+                                                   const std::vector<std::string>& subprotocols) {
   auto info = std::make_unique<service::ConnectInfo>();
   info->query = request.query;
   info->remote_address = remote_address;
   for (const std::string& name : wanted) {
-    if (request.header(name)) {
+    if (request.header(name) && name != service::kSubprotocolHeader) {
       info->headers.emplace_back(name, request.header_joined(name));
     }
+  }
+  if (!subprotocols.empty()) {
+    info->headers.emplace_back(service::kSubprotocolHeader, fmt::format("{}", fmt::join(subprotocols, ", ")));
   }
   return info;
 }
@@ -132,7 +137,7 @@ Decision decide_room(const http::Request& request, std::string_view path, const 
   JoinRoom join{.service = service.path_name,
                 .room_id = *std::move(id),
                 .response = {},
-                .info = connect_info(request, remote_address, service.settings.client_headers),
+                .info = connect_info(request, remote_address, service.settings.client_headers, upgrade->protocols),
                 .deflate = {}};
   std::string_view extensions;
   if (deflate->has_value()) {

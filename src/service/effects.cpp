@@ -2,6 +2,8 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
+
 namespace jamsocket::service {
 namespace {
 
@@ -72,6 +74,22 @@ Effects::Push Effects::refuse(std::string_view reason) {
   return Push::Done;
 }
 
+bool Effects::accept_subprotocol(std::string_view name) {
+  if (accepted_subprotocol_) {
+    return false;
+  }
+  accepted_subprotocol_ = true;
+  add(EffectKind::AcceptSubprotocol, name);
+  return true;
+}
+
+std::optional<std::string_view> Effects::accepted_subprotocol() const {
+  if (!accepted_subprotocol_) {
+    return std::nullopt;
+  }
+  return bytes_of(*std::ranges::find(list_, EffectKind::AcceptSubprotocol, &Effect::kind));
+}
+
 void Effects::log(LogLevel level, std::string_view text) {
   // Each line costs a byte more than its text.
   if (text.size() >= limits_.log_bytes_max - log_bytes_ || log_lines_ >= limits_.log_lines_max) {
@@ -101,6 +119,7 @@ void Effects::clear() {
   log_lines_ = 0;
   log_dropped_ = false;
   refused_ = false;
+  accepted_subprotocol_ = false;
 }
 
 Effect& Effects::add(EffectKind kind, std::string_view bytes) {

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,7 +19,7 @@
 
 namespace jamsocket::service {
 
-enum class EffectKind : std::uint8_t { SendText, SendBinary, SetTimer, Close, Refuse, Log };
+enum class EffectKind : std::uint8_t { SendText, SendBinary, SetTimer, Close, Refuse, Log, AcceptSubprotocol };
 
 struct Effect {
   EffectKind kind = EffectKind::SendText;
@@ -27,7 +28,7 @@ struct Effect {
   Recipient recipient = broadcast;  ///< SendText, SendBinary; Close: its client.
   std::uint32_t delay_ms = 0;       ///< SetTimer; 0 cancels.
   bool timer_at_once = false;       ///< SetTimer: a delay of 0 means at once (Stateroom guests).
-  std::size_t offset = 0;           ///< Of the text, payload or reason in the byte buffer.
+  std::size_t offset = 0;           ///< Of the text, payload, reason or name in the byte buffer.
   std::size_t length = 0;
 };
 
@@ -57,6 +58,9 @@ class Effects {
   void set_timer_at_once();
   Push close(ClientId client, std::uint16_t code, std::string_view reason);
   Push refuse(std::string_view reason);
+  /// During `connect`, for a client that offers `name`.
+  /// @return whether it is the first: a client has one subprotocol, the first accepted.
+  bool accept_subprotocol(std::string_view name);
   /// Beyond the limit the line is dropped, once with a note that lines were dropped.
   void log(LogLevel level, std::string_view text);
 
@@ -67,6 +71,8 @@ class Effects {
   [[nodiscard]] bool empty() const { return list_.empty(); }
   /// Whether `refuse` was called.
   [[nodiscard]] bool refused() const { return refused_; }
+  /// What `accept_subprotocol` was called with, if it was.
+  [[nodiscard]] std::optional<std::string_view> accepted_subprotocol() const;
 
   /// All of it, leaving nothing behind.
   [[nodiscard]] Effects take() {
@@ -91,6 +97,7 @@ class Effects {
   std::size_t log_lines_ = 0;
   bool log_dropped_ = false;
   bool refused_ = false;
+  bool accepted_subprotocol_ = false;
 };
 
 }  // namespace jamsocket::service

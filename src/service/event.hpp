@@ -41,8 +41,15 @@ class CallMonitor {
 struct ConnectInfo {
   std::string query;                                         ///< Without "?", as sent.
   std::string remote_address;                                ///< Without port.
-  std::vector<std::pair<std::string, std::string>> headers;  ///< Names in lower case; the configured ones.
+  std::vector<std::pair<std::string, std::string>> headers;  ///< Names in lower case: the configured ones, and
+                                                             ///< kSubprotocolHeader if there is one.
 };
+
+/// The name under which ConnectInfo's headers hold the subprotocols that the client offers.
+inline constexpr std::string_view kSubprotocolHeader = "sec-websocket-protocol";
+
+/// Whether the client offers `name`, exactly, among its subprotocols.
+[[nodiscard]] bool offers_subprotocol(const ConnectInfo& info, std::string_view name);
 
 struct Event {
   EventKind kind = EventKind::Timer;

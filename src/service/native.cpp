@@ -42,8 +42,13 @@ class EventClientInfo final : public ClientInfo {
 
 class EventContext final : public Context {
  public:
-  EventContext(std::string_view room_id, std::int64_t time_ms, EventKind kind, EventRandom random, Effects& effects)
-      : room_id_(room_id), time_ms_(time_ms), kind_(kind), random_(std::move(random)), effects_(effects) {}
+  EventContext(std::string_view room_id, const Event& event, EventRandom random, Effects& effects)
+      : room_id_(room_id),
+        time_ms_(event.time_ms),
+        kind_(event.kind),
+        info_(event.connect_info),
+        random_(std::move(random)),
+        effects_(effects) {}
 
   void send_message(Recipient recipient, std::string_view text) override {
     check(effects_.send_text(recipient, text), "send_message");
@@ -60,6 +65,12 @@ class EventContext final : public Context {
       throw CallFailed{Outcome::BadCall, "refuse was called outside connect"};
     }
     check(effects_.refuse(reason), "refuse");
+  }
+  bool accept_subprotocol(std::string_view name) override {
+    if (kind_ != EventKind::Connect) {
+      throw CallFailed{Outcome::BadCall, "accept_subprotocol was called outside connect"};
+    }
+    return info_ != nullptr && offers_subprotocol(*info_, name) && effects_.accept_subprotocol(name);
   }
   [[nodiscard]] std::int64_t now() override { return time_ms_; }
   void random(std::span<std::byte> bytes) override { random_.fill(bytes); }
@@ -84,6 +95,7 @@ class EventContext final : public Context {
   std::string_view room_id_;
   std::int64_t time_ms_;
   EventKind kind_;
+  const ConnectInfo* info_;
   EventRandom random_;
   Effects& effects_;
 };
@@ -109,12 +121,12 @@ class NativeInstance final : public ServiceInstance {
   NativeInstance(std::string room_id, const Seed& seed) : room_id_(std::move(room_id)), seed_(seed) {}
 
   Outcome construct(const detail::NativeServiceFactory& factory, std::int64_t time_ms, Effects& effects) {
-    EventContext context(room_id_, time_ms, EventKind::Timer, EventRandom(seed_, 0), effects);
+    EventContext context(room_id_, {.time_ms = time_ms}, EventRandom(seed_, 0), effects);
     return contain(fault_, [&] { service_ = factory.make(room_id_, context); });
   }
 
   Outcome handle(const Event& event, Effects& effects) override {
-    EventContext context(room_id_, event.time_ms, event.kind, EventRandom(seed_, event.number), effects);
+    EventContext context(room_id_, event, EventRandom(seed_, event.number), effects);
     return contain(fault_, [&] { dispatch(event, context); });
   }
 

@@ -44,6 +44,40 @@ Event text_event(std::string_view text) {
   return {.kind = EventKind::Text, .client = ClientId{1}, .payload = text, .number = 1};
 }
 
+class Linguist {
+ public:
+  Linguist(std::string_view, Context&) {}
+  void connect(ClientId client, const ClientInfo&, Context& context) {
+    for (const std::string_view name : {"", "a", "b, c", "b", "c"}) {
+      context.send_message(client, context.accept_subprotocol(name) ? "yes" : "no");
+    }
+  }
+  void message(ClientId, std::string_view, Context& context) { context.accept_subprotocol("b"); }
+};
+
+TEST(NativeService, AcceptsTheFirstSubprotocolThatIsOffered) {
+  const auto service = make_native_service("linguist", detail::native_service_factory<Linguist>());
+  Effects effects;
+  auto instance = service->create({.room_id = "r"}, effects);
+  ASSERT_TRUE(instance.has_value());
+  const ConnectInfo info{
+      .query = {}, .remote_address = {}, .headers = {{std::string(kSubprotocolHeader), "aa, b, c"}}};
+  const Event connect{.kind = EventKind::Connect, .client = ClientId{1}, .connect_info = &info, .number = 1};
+  ASSERT_EQ((*instance)->handle(connect, effects), Outcome::Done);
+  EXPECT_EQ(effects.accepted_subprotocol(), "b");
+  std::string answers;
+  for (const Effect& effect : effects.list()) {
+    answers += effect.kind == EffectKind::SendText ? std::string(effects.bytes_of(effect)) + " " : "";
+  }
+  EXPECT_EQ(answers, "no no no yes no ");
+  effects.clear();
+  EXPECT_FALSE(effects.accepted_subprotocol().has_value());
+  const Event unknown{.kind = EventKind::Connect, .client = ClientId{2}, .number = 2};
+  ASSERT_EQ((*instance)->handle(unknown, effects), Outcome::Done);
+  EXPECT_FALSE(effects.accepted_subprotocol().has_value());
+  EXPECT_EQ((*instance)->handle(text_event("x"), effects), Outcome::BadCall);
+}
+
 TEST(NativeService, HandlesEventsAndKeepsState) {
   const auto service = make_native_service("counter", detail::native_service_factory<Counter>());
   Effects effects;

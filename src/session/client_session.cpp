@@ -7,6 +7,7 @@
 
 #include "base/check.hpp"
 #include "http/response.hpp"
+#include "http/upgrade.hpp"
 #include "ws/close_code.hpp"
 #include "ws/frame.hpp"
 
@@ -66,6 +67,11 @@ void ClientSession::admitted() {
     watch();
   }
   mark_touched();
+}
+
+void ClientSession::subprotocol_accepted(std::string_view name) {
+  JAM_CHECK(state_ == State::Joining);
+  handshake_->response = http::with_subprotocol(handshake_->response, name);
 }
 
 void ClientSession::refused(std::string_view reason) {

@@ -114,6 +114,7 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   // EventHandler
   void on_ready(std::uint32_t events) override;
   // ClientLink
+  void subprotocol_accepted(std::string_view name) override;
   void admitted() override;
   void refused(std::string_view reason) override;
   void room_failed() override;

@@ -63,6 +63,21 @@ void refuse(HostCall& call) {
   call.check(call.effects().refuse(reason), "refuse");
 }
 
+// accept_subprotocol(ptr, len) -> whether it was accepted.
+void accept_subprotocol(HostCall& call) {
+  const std::string_view name = call.text(call.u32(0), call.u32(1), "accept_subprotocol");
+  if (call.failed()) {
+    return;
+  }
+  if (!call.state().in_connect) {
+    return call.fail(Outcome::BadCall, "accept_subprotocol was called outside connect");
+  }
+  const service::ConnectInfo* info = call.state().connect_info;
+  const bool accepted =
+      info != nullptr && service::offers_subprotocol(*info, name) && call.effects().accept_subprotocol(name);
+  call.result(accepted ? 1U : 0U);
+}
+
 void now(HostCall& call) { call.result_i64(call.state().time_ms); }
 
 void random_bytes(HostCall& call) {
@@ -197,6 +212,7 @@ constexpr std::array kAbiFunctions{
     HostFunction{"env", "abort", "iiii", "", host_callback<assembly_script_abort>},
     HostFunction{"jamsocket", "close", "iiii", "", host_callback<close_client>},
     HostFunction{"jamsocket", "refuse", "ii", "", host_callback<refuse>},
+    HostFunction{"jamsocket", "accept_subprotocol", "ii", "i", host_callback<accept_subprotocol>},
     HostFunction{"jamsocket", "now", "", "I", host_callback<now>},
     HostFunction{"jamsocket", "random", "ii", "", host_callback<random_bytes>},
     HostFunction{"jamsocket", "log", "iii", "", host_callback<log_line>},

@@ -109,6 +109,30 @@ def test_a_refusal_by_the_service(implicit):
         assert (response.status, response.body) == (403, b"not-today")
 
 
+@pytest.mark.parametrize("configured, offered, query, expected, heard", [
+    ([], "chat.v1, chat.v2", "", None, None),
+    (["chat.v1", "chat.v2"], "other, chat.v2, chat.v1", "", "chat.v2", None),
+    (["chat.v1"], "other", "", None, None),
+    ([], "chat.v1, chat.v2", "?accept=chat.v2", "chat.v2", "accepted"),
+    ([], "chat.v1,chat.v2", "?accept=chat.v2", "chat.v2", "accepted"),
+    (["chat.v1"], "chat.v1, chat.v2", "?accept=chat.v2", "chat.v2", "accepted"),
+    (["chat.v1"], "chat.v1", "?accept=chat.v2", "chat.v1", "not offered"),
+    ([], "chat.v22", "?accept=chat.v2", None, "not offered"),
+    ([], None, "?accept=chat.v2", None, "not offered"),
+    ([], "chat.v2", "?accept=", None, "not offered"),
+])
+def test_subprotocols(kind, configured, offered, query, expected, heard):
+    """RFC 6455, section 4.2.2: one of those that the client offers, by the configuration or, before it, by the service."""
+    with serving(kind, **({"subprotocols": ",".join(configured)} if configured else {})) as server, Connection(server.port) as connection:
+        connection.send(request(f"/ws/room{query}", add=[("Sec-WebSocket-Protocol", offered)] if offered else []))
+        response = connection.response()
+        assert (response.status, response.header("Sec-WebSocket-Protocol")) == (101, expected)
+        if heard:
+            connection.expect_text(heard)
+        connection.expect_text("you are 1")
+        connection.leave()
+
+
 def test_generated_ids(implicit):
     ids = {http(implicit.port, "POST", "/new_room").body.decode() for _ in range(20)}
     assert len(ids) == 20

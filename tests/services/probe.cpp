@@ -36,7 +36,7 @@ class Probe {
     }
   }
 
-  /// ?refuse=REASON refuses; ?trap traps; ?info tells what is known of the client; ?close closes at once.
+  /// ?refuse=REASON refuses; ?trap traps; ?accept=NAME accepts a subprotocol; ?info tells what is known of the client; ?close closes at once.
   void connect(jamsocket::ClientId client, const jamsocket::ClientInfo& info, jamsocket::Context& context) {
     const std::string_view query = info.query();
     if (query == "trap") {
@@ -46,6 +46,10 @@ class Probe {
       context.send_message(client, "dropped");
       context.refuse(query.substr(7));
       return;
+    }
+    if (query.starts_with("accept=")) {
+      const bool accepted = context.accept_subprotocol(query.substr(7));
+      context.send_message(client, accepted ? "accepted" : "not offered");
     }
     ++clients_;
     context.send_message(client, "you are " + number(client));

@@ -26,6 +26,8 @@ JAM_DETAIL_IMPORT("env", "set_timer") void jam_import_set_timer(std::uint32_t de
 JAM_DETAIL_IMPORT("jamsocket", "close")
 void jam_import_close(std::uint32_t client, std::uint32_t code, const char* reason, std::uint32_t length);
 JAM_DETAIL_IMPORT("jamsocket", "refuse") void jam_import_refuse(const char* reason, std::uint32_t length);
+JAM_DETAIL_IMPORT("jamsocket", "accept_subprotocol")
+std::int32_t jam_import_accept_subprotocol(const char* name, std::uint32_t length);
 JAM_DETAIL_IMPORT("jamsocket", "now") std::int64_t jam_import_now(void);
 JAM_DETAIL_IMPORT("jamsocket", "random") void jam_import_random(void* bytes, std::uint32_t length);
 JAM_DETAIL_IMPORT("jamsocket", "log")
@@ -114,6 +116,9 @@ class Context final {
   }
   void refuse(std::string_view reason) {
     detail::jam_import_refuse(reason.data(), static_cast<std::uint32_t>(reason.size()));
+  }
+  bool accept_subprotocol(std::string_view name) {
+    return detail::jam_import_accept_subprotocol(name.data(), static_cast<std::uint32_t>(name.size())) != 0;
   }
   [[nodiscard]] std::int64_t now() { return detail::jam_import_now(); }
   void random(std::span<std::byte> bytes) {

@@ -17,7 +17,8 @@ class ClientInfo {
   /// The peer's address without port, e.g. "127.0.0.1" or "::1".
   [[nodiscard]] virtual std::string_view remote_address() const = 0;
   /// A header of the upgrade request, if the server's configuration passes it on (`client_headers`).
-  /// The name is matched without regard to case.
+  /// The name is matched without regard to case. "Sec-WebSocket-Protocol" is always passed on: the
+  /// subprotocols that the client offers, the one it prefers first, separated by ", ".
   [[nodiscard]] virtual std::optional<std::string_view> header(std::string_view name) const = 0;
 
  protected:
@@ -43,6 +44,10 @@ class Context {
   /// Inside `connect`: the client does not get in. Its upgrade is answered 403 with `reason` as the
   /// body, what the callback sent to it is dropped, and `disconnect` is not called for it.
   virtual void refuse(std::string_view reason) = 0;
+  /// Inside `connect`: the client is told that `name` is spoken here, instead of what the server's
+  /// configuration would choose (`subprotocols`). The first that is accepted counts.
+  /// @return false, and nothing happens, if the client does not offer it or one is accepted already.
+  virtual bool accept_subprotocol(std::string_view name) = 0;
   /// The event's time, in milliseconds since 1970-01-01 UTC; never goes back within a room.
   [[nodiscard]] virtual std::int64_t now() = 0;
   /// Fills `bytes` with random bytes: unpredictable to clients, the same again when a room is replayed.
