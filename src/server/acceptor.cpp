@@ -1,6 +1,7 @@
 #include "server/acceptor.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 namespace jamsocket::server {
@@ -9,6 +10,7 @@ namespace {
 constexpr int kAcceptsPerTurn = 64;
 constexpr int kCrowdGrows = 4;
 constexpr Milliseconds kRest{100};
+constexpr std::chrono::seconds kWarningEvery{1};
 }  // namespace
 
 Acceptor::Acceptor(const io::Listener& listener, AcceptHost& host) : listener_(listener), host_(host) { watch(); }
@@ -66,8 +68,12 @@ void Acceptor::watch() {
 
 void Acceptor::rest() {
   if (watched_) {
-    host_.logger().warn("server.accept_paused",
-                        {{"reason", "out of descriptors or memory"}, {"pause_ms", kRest.count()}});
+    // A shortage lasts for many rests: a line a second is enough of it.
+    if (const SteadyTime now = host_.steady_now(); now >= next_warning_) {
+      next_warning_ = now + kWarningEvery;
+      host_.logger().warn("server.accept_paused",
+                          {{"reason", "out of descriptors or memory"}, {"pause_ms", kRest.count()}});
+    }
     watched_ = false;
     host_.loop().remove(listener_.socket());
   }

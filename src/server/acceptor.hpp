@@ -50,6 +50,7 @@ class Acceptor final : public io::EventHandler {
   bool stopped_ = false;
   int batch_ = 1;
   std::uint64_t last_turn_ = 0;
+  SteadyTime next_warning_{};
   io::CallbackTimer rested_{[this] { watch(); }};
 };
 
