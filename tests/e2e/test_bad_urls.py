@@ -63,7 +63,6 @@ CASES = [
 ]
 
 NOT_HERE = {
-    "U-06 ids on disk": "rooms are not stored on disk yet",
     "U-09 10,000 rooms by one client": "there is no quota a client; the limit of rooms is tested in test_rooms.py",
 }
 
@@ -141,6 +140,7 @@ def folder(tmp_path_factory):
     (root / "sub" / "file.txt").write_text("in sub")
     (root / "link-out").symlink_to(base / "secret.txt")
     (root / "link-passwd").symlink_to("/etc/passwd")
+    (root / "link-device").symlink_to("/dev/zero")
     (root / "link-folder").symlink_to(base)
     (root / ".env").write_text("SECRET=1")
     (root / ".git").mkdir()
@@ -157,15 +157,32 @@ def files(folder):
         yield server
 
 
+@pytest.mark.parametrize("names", [("Room", "room"), ("a.b", "a%2fb"), ("%c3%a9", "e%cc%81"), ("x", "x%20"), ("..%2fa", "a"), ("CON", "con")],
+                         ids=lambda names: f"{names[0]} and {names[1]}")
+def test_two_names_are_two_rooms_on_disk(names, tmp_path):
+    """U-06: kept rooms are told apart byte by byte, before and after a restart, and no id becomes a file's name."""
+    settings = {"server.data": tmp_path / "data"}
+    for expected in (1, 2):
+        with Server("module", "counter", settings) as server:
+            for name in names:
+                with Connection(server.port).upgrade(f"/ws/{name}") as connection:
+                    assert connection.ask("increment") == f"new value: {expected}"
+                    connection.leave()
+    stored = [path.name for path in tmp_path.rglob("*")]
+    assert not any(part in name.lower() for name in stored for part in ("room", "con", "é")), stored
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
 def get(server, target, headers=()):
     return http(server.port, "GET", target, headers)
 
 
 @pytest.mark.parametrize("target", [
-    "/link-out", "/link-passwd", "/link-folder/secret.txt", "/fifo", "/sub/", "/.env", "/.git/config", "/.git", "/nothing",
+    "/link-out", "/link-device", "/link-passwd", "/link-folder/secret.txt", "/fifo", "/sub/", "/.env", "/.git/config", "/.git", "/nothing",
     "/page.txt/", "/page.txt/x", "/PAGE.TXT",
 ])
 def test_what_may_not_be_had(files, target):
+    """U-07, U-08: links that lead out, a pipe, a device, folders, hidden files, files that are not there."""
     response = get(files, target)
     assert response.status in (403, 404), response
     assert b"secret" not in response.body.lower() and b"root:" not in response.body
@@ -188,6 +205,7 @@ def test_paths_that_are_refused(files, target):
 
 
 def test_an_empty_file(files):
+    """U-07: 0 bytes are a file, too."""
     response = get(files, "/empty.txt")
     assert (response.status, response.body) == (200, b"")
 
@@ -203,6 +221,7 @@ def test_an_empty_file(files):
     [("Accept-Encoding", "gzip;q=nan, *;q=2")],
 ], ids=lambda headers: f"{headers[0][0]}: {headers[0][1][:20]}")
 def test_odd_conditions(files, headers):
+    """U-07: a thousand ranges, overflowing ones, times and tags that are none."""
     response = get(files, "/page.txt", headers)
     assert response.status in (200, 416), response
     if response.status == 200:
@@ -210,7 +229,7 @@ def test_odd_conditions(files, headers):
 
 
 def test_a_file_that_changes_while_it_is_sent(files, folder):
-    """Cut short behind the server's back: the connection ends early rather than with bytes that are not the file's."""
+    """U-07, cut short behind the server's back: the connection ends early rather than with bytes that are not the file's."""
     changing = folder / "changing.bin"
     with open(changing, "wb") as file:
         file.truncate(8 << 20)
@@ -232,8 +251,24 @@ def test_a_file_that_changes_while_it_is_sent(files, folder):
     assert get(files, "/page.txt").body == b"page"
 
 
+def test_a_file_that_grows_while_it_is_sent(files, folder):
+    """U-07: what was promised arrives, and not a byte more."""
+    growing = folder / "growing.bin"
+    with open(growing, "wb") as file:
+        file.truncate(8 << 20)
+    with Connection(files.port, receive_buffer=1 << 16) as connection:
+        connection.send(request("/growing.bin", headers=[("Host", "h"), ("Connection", "close")]))
+        response = connection.response(head_only=True)
+        with open(growing, "ab") as file:
+            file.write(b"more" * 1000)
+        body = connection.take(int(response.header("Content-Length")))
+        assert len(body) == 8 << 20 and b"more" not in body
+        connection.expect_end()
+    growing.unlink()
+
+
 def test_a_file_that_is_removed_while_it_is_sent(files, folder):
-    """An open file outlives its name: what was promised arrives."""
+    """U-07, an open file outlives its name: what was promised arrives."""
     removed = folder / "removed.bin"
     with open(removed, "wb") as file:
         file.truncate(8 << 20)

@@ -283,7 +283,9 @@ def test_14_small_messages_do_not_wait_for_acknowledgements(server):
             assert connection.next_text() == f"first {number}"
             assert connection.next_text() == f"second {number}"
             times.append(time.monotonic() - begin)
-        assert statistics.median(times) < 0.03 * PATIENCE, f"median {statistics.median(times) * 1000:.1f} ms"
+        # The delayed acknowledgement comes after 40 ms. It would hold up each of them; a busy machine holds up some.
+        fastest = statistics.quantiles(times, n=4)[0]
+        assert fastest < 0.03 * PATIENCE, f"three of four took more than {fastest * 1000:.1f} ms"
         connection.leave()
 
 

@@ -19,15 +19,15 @@ SETTINGS = {"service.shutdown_policy": "immediate", "server.shards": 2, "limits.
 IN_PLACE_OF = {
     "R-01 100,000 connections that say nothing": "test_load.py: 10,000 trickling handshakes; this machine grants a process 20,000 descriptors",
     "R-03 readers that never read": "test_load.py, with 1,000 of them",
-    "R-05 a client that never says hello": "tests of tokens",
+    "R-05 a client that never says hello": "tests of tokens: what may come before the first message has a budget of its own",
     "R-06 10,000 rooms, 10,000 clients in one": "`make bench`: rooms-10000, idle-10000; a thousand of each in test_rooms.py and test_stop.py",
     "R-09 few descriptors": "test_rooms.py and test_load.py",
     "R-10 the n-th allocation fails": "memory that the system does not give ends the process, as a broken invariant does; test_no_address_space is what can be answered",
     "R-14 a clock that is set": "unit tests with clocks of their own (room_test.cpp): time never goes back in a room",
-    "R-15 one identity twice": "tests of identity",
-    "R-16 stopping amid handshakes, a second signal": "test_stop.py",
+    "R-15 one identity twice": "tests of identity: the newer connection or both, by configuration",
+    "R-16 stopping amid handshakes, a second signal": "test_stop.py; SIGKILL while rooms are kept in test_durability.py",
     "R-17 configuration read again": "it is read once, at the start",
-    "R-18 a full disk": "tests of durable rooms",
+    "R-18 a full disk, a slow disk": "unit tests of the store on a failing disk, and test_durability.py",
     "R-22 the order of destruction": "unit.server and the scenarios under the address sanitizer: each ends a server with rooms, clients and timers",
 }
 
@@ -211,7 +211,7 @@ def kind(request):
 
 
 def test_a_reader_that_stops_and_goes_on(kind):
-    """What waited for it comes whole and in order, as long as it fits the outbox."""
+    """R-04, a pause: what waited for it comes whole and in order, as long as it fits the outbox."""
     with Server(kind, "probe", {"limits.outbound_messages_max": 100_000, "limits.outbound_bytes_max": "64MiB"}) as server:
         with Connection(server.port).upgrade("/ws/pause") as talker, Connection(server.port, receive_buffer=4096).upgrade("/ws/pause") as reader:
             talker.expect_text("you are 1")
@@ -227,7 +227,7 @@ def test_a_reader_that_stops_and_goes_on(kind):
 
 
 def test_a_reader_that_is_too_slow(kind):
-    """A thousand bytes a second of a room that says more: 1013, once the outbox is full."""
+    """R-04, a thousand bytes a second: a room that says more closes it 1013, once the outbox is full."""
     with Server(kind, "probe", {"limits.outbound_bytes_max": "64KiB"}) as server:
         with Connection(server.port).upgrade("/ws/slow") as talker, Connection(server.port, receive_buffer=4096).upgrade("/ws/slow") as reader:
             talker.expect_text("you are 1")
@@ -244,7 +244,7 @@ def test_a_reader_that_is_too_slow(kind):
 
 
 def test_a_window_that_stays_closed(kind):
-    """Probes of a closed window are answered by the client's system, not by the client: it is gone after the heartbeat's timeout."""
+    """R-04, a closed window: its probes are answered by the client's system, not by the client: it is gone after the heartbeat's timeout."""
     settings = {"server.heartbeat_interval_seconds": 1, "server.heartbeat_timeout_seconds": 3, "limits.outbound_bytes_max": "64MiB",
                 "limits.outbound_messages_max": 1_000_000}
     with Server(kind, "probe", settings) as server:

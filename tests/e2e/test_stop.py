@@ -61,6 +61,7 @@ def test_who_does_not_answer_is_cut_off(kind):
 
 
 def test_a_second_signal_ends_at_once(kind):
+    """R-16: however long the drain may take."""
     with Server(kind, "echo", {"server.drain_timeout_seconds": 600, "limits.close_timeout_ms": 600_000}) as server:
         connections = clients(server, 5, 1)
         server.process.terminate()
@@ -91,8 +92,9 @@ def test_a_stopping_server_takes_nobody_in(kind):
 
 
 def test_handshakes_under_way_do_not_hold_it_up(kind):
+    """R-16: a thousand of them."""
     with Server(kind, "echo") as server:
-        halves = [Connection(server.port) for _ in range(100)]
+        halves = [Connection(server.port) for _ in range(1000)]
         for half in halves:
             half.send(request()[:50])
         begin = time.monotonic()

@@ -6,11 +6,11 @@ is answered as if nothing happened.
 """
 
 import dataclasses
+import datetime
 import os
 import time
 from typing import Any
 
-from .wait import PATIENCE
 from .wire import BINARY, PONG, Connection
 
 MEMORY_SLACK_BYTES = 1 << 20
@@ -156,8 +156,8 @@ class Watch:
                     judge(connection, expected)
 
     def settle(self):
-        """One second later, descriptors are as they were."""
-        self.server.wait_for_descriptors(self.idle_descriptors, seconds=1 + 9 * (PATIENCE > 1))
+        """Descriptors become as they were: within a second, unless the machine is busy; what leaks, never."""
+        self.server.wait_for_descriptors(self.idle_descriptors, seconds=10)
 
     def run(self, case):
         self.play(case)
@@ -180,16 +180,17 @@ class Watch:
         raise AssertionError(f"memory grew by {growth} bytes in plays of one case")
 
     def check_log(self):
-        """Well-formed lines, and never a flood: at most one a reason and second (and one each side of the tick)."""
+        """Well-formed lines, and never a flood: at most one a reason and second."""
         size = len(self.server.log_bytes())
-        seen = {}
+        last = {}
         for line in self.server.log_lines(self.log_seen):
-            assert line.get("level") != "error", line
-            reason = (line.get("event") or line.get("name"), line.get("reason"))
-            seen[reason] = seen.get(reason, 0) + 1
+            assert line["level"] != "error", line
+            reason = (line["event"], line.get("reason"))
+            at = datetime.datetime.fromisoformat(line["time"]).timestamp()
+            # The server's second is of its turns' times, the line's time of when it was written.
+            assert reason not in last or at - last[reason] >= 0.9, f"{reason} again after {at - last[reason]:.3f} s"
+            last[reason] = at
         self.log_seen = size
-        for reason, count in seen.items():
-            assert count <= 2 * 5, f"{count} log lines for {reason} in plays of one case"
 
     def done(self):
         """At the end of a table: nothing burns a processor, and the canary never noticed."""
