@@ -186,10 +186,8 @@ Decision decide_static(const http::Request& request, const StaticFiles* site, st
   return decide_file(request, site, path);
 }
 
-}  // namespace
-
-Decision decide(const http::Request& request, const std::string& remote_address, const Settings& settings,
-                const Files& files, const ServiceTable& services) {
+Decision decide_path(const http::Request& request, const std::string& remote_address, const Settings& settings,
+                     const Files& files, const ServiceTable& services) {
   const http::Route route = http::route(request.path);
   if (route.kind != http::RouteKind::Status && !settings.hosts.allows(request.authority)) {
     return Answer{
@@ -211,6 +209,18 @@ Decision decide(const http::Request& request, const std::string& remote_address,
       return decide_static(request, files.site, route.rest, services);
   }
   return Answer{whole_text(404, "There is nothing at this path.")};
+}
+
+}  // namespace
+
+Decision decide(const http::Request& request, const std::string& remote_address, const Settings& settings,
+                const Files& files, const ServiceTable& services) {
+  Decision decision = decide_path(request, remote_address, settings, files, services);
+  // What a client sends behind an upgrade that it did not get may be frames: never to be read as requests.
+  if (auto* answer = std::get_if<Answer>(&decision); answer != nullptr && http::wants_upgrade(request)) {
+    answer->then = Answer::Then::Close;
+  }
+  return decision;
 }
 
 http::Response room_made(const std::string& room_id) { return http::text_response(200, room_id); }
