@@ -157,9 +157,10 @@ TEST(WithSubprotocol, AddsOrReplacesTheOneLine) {
   const std::string plain = upgrade_response({.accept = "a", .protocol = {}, .extensions = {}});
   const std::string chosen = upgrade_response({.accept = "a", .protocol = "chat", .extensions = "permessage-deflate"});
   EXPECT_EQ(with_subprotocol(plain, "chat"), upgrade_response({.accept = "a", .protocol = "chat", .extensions = {}}));
-  EXPECT_EQ(with_subprotocol(chosen, "v2"),
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: a\r\n"
-            "Sec-WebSocket-Extensions: permessage-deflate\r\nSec-WebSocket-Protocol: v2\r\n\r\n");
+  EXPECT_EQ(
+      with_subprotocol(chosen, "v2"),
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: a\r\n"
+      "Sec-WebSocket-Extensions: permessage-deflate\r\nSec-WebSocket-Protocol: v2\r\n\r\n");
   EXPECT_DEATH((void)with_subprotocol(plain, "a\r\nSet-Cookie: x"), "");
 }
 

@@ -60,8 +60,7 @@ TEST(NativeService, AcceptsTheFirstSubprotocolThatIsOffered) {
   Effects effects;
   auto instance = service->create({.room_id = "r"}, effects);
   ASSERT_TRUE(instance.has_value());
-  const ConnectInfo info{
-      .query = {}, .remote_address = {}, .headers = {{std::string(kSubprotocolHeader), "aa, b, c"}}};
+  const ConnectInfo info{.query = {}, .remote_address = {}, .headers = {{std::string(kSubprotocolHeader), "aa, b, c"}}};
   const Event connect{.kind = EventKind::Connect, .client = ClientId{1}, .connect_info = &info, .number = 1};
   ASSERT_EQ((*instance)->handle(connect, effects), Outcome::Done);
   EXPECT_EQ(effects.accepted_subprotocol(), "b");

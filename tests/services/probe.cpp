@@ -36,7 +36,8 @@ class Probe {
     }
   }
 
-  /// ?refuse=REASON refuses; ?trap traps; ?accept=NAME accepts a subprotocol; ?info tells what is known of the client; ?close closes at once.
+  /// ?refuse=REASON refuses; ?trap traps; ?accept=NAME accepts a subprotocol; ?info tells what is known of the client;
+  /// ?close closes at once.
   void connect(jamsocket::ClientId client, const jamsocket::ClientInfo& info, jamsocket::Context& context) {
     const std::string_view query = info.query();
     if (query == "trap") {
