@@ -1,6 +1,5 @@
-"""Rooms that outlive their server: killed at any moment, they come back with all that anybody saw."""
+"""Rooms that outlive their server, and what a server does for that. What clients saw of killed ones: test_kill.py."""
 
-import random
 import signal
 import tempfile
 import threading
@@ -9,9 +8,7 @@ import pytest
 
 from harness.server import KINDS, Server
 from harness.wait import until
-from harness.wire import Connection, Ended, TooLate, http
-
-KILLS = 20
+from harness.wire import Connection, http
 
 
 @pytest.fixture(params=KINDS)
@@ -32,63 +29,6 @@ def settings(folder, **more):
 def kill(server):
     server.process.send_signal(signal.SIGKILL)
     server.process.wait()
-
-
-class Clicker:
-    """A client that increments a counter as fast as it is answered, and remembers the highest value it saw.
-
-    `seen`: by room, the highest value. `unanswered`: by room, how many clients since then may have clicked without an answer.
-    """
-
-    def __init__(self, port, room, seen, unanswered):
-        self.room, self.seen, self.unanswered, self.port = room, seen, unanswered, port
-        self.wrong = None
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-
-    def _run(self):
-        slack = self.unanswered.get(self.room, 0)
-        self.unanswered[self.room] = slack + 1
-        try:
-            with Connection(self.port, seconds=20).upgrade(f"/ws/{self.room}") as connection:
-                while True:
-                    value = int(connection.ask("increment").removeprefix("new value: "))
-                    # One client a room: each click is one more than the last one that was seen, or than those that
-                    # were kept and whose answers kills have swallowed.
-                    expected = self.seen.get(self.room, 0) + 1
-                    if not expected <= value <= expected + slack:
-                        self.wrong = f"room {self.room}: {value} after {expected - 1}, {slack} unanswered"
-                        return
-                    self.seen[self.room] = value
-                    self.unanswered[self.room] = 1
-                    slack = 0
-        except (Ended, ConnectionError, OSError, AssertionError, TooLate):
-            pass
-
-
-# Goal: no change that was seen is lost, none that was seen vanishes, none happens twice. Method: clients outside the server
-# record what they saw while it is killed at random moments.
-@pytest.mark.parametrize("seed", [1])
-def test_kill_nine(kind, folder, seed):
-    random.seed(seed)
-    seen, unanswered = {}, {}
-    rooms = [f"room-{number}" for number in range(4)]
-    for _ in range(KILLS):
-        server = Server(kind, "counter", settings(folder))
-        try:
-            clickers = [Clicker(server.port, room, seen, unanswered) for room in rooms]
-            threading.Event().wait(random.uniform(0.02, 0.3))
-        finally:
-            kill(server)
-        for clicker in clickers:
-            clicker.thread.join(30)
-            assert clicker.wrong is None, clicker.wrong
-    assert min(seen.values()) > KILLS, seen
-    with Server(kind, "counter", settings(folder)) as server:
-        for room in rooms:
-            with Connection(server.port).upgrade(f"/ws/{room}") as connection:
-                value = int(connection.ask("increment").removeprefix("new value: "))
-                assert 0 <= value - 1 - seen[room] <= unanswered[room], (room, value, seen)
 
 
 def test_sigterm_loses_nothing(kind, folder):
