@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """bench/durable.py --build DIR: what keeping rooms costs. `make bench-durable`.
 
-Ratios of one run, side by side on this disk: the p50 of an echo through a module with `none`, `async` and `local`, beside the
-time of a bare fdatasync of 4 KiB; events a second over 1,000 rooms and what each costs; how fast a room comes back.
+Side by side on this disk, in interleaved rounds: the p50 of an echo through a module with `none`, `async` and `local`, beside bare
+fdatasyncs of 4 KiB; what an event costs over 1,000 rooms; how fast a room comes back, and how fast a bad event is undone, with
+what others notice of it. Each row with its bar.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -14,99 +16,186 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "e2e"))
 
+from harness.wire import TEXT, Connection, frame  # noqa: E402
 
-def fdatasync_p50(folder, rounds=300):
-    """Microseconds of writing 4 KiB at the end of a file and syncing it."""
+LEVELS = ("none", "async", "local")
+EVENTS_PER_CHECKPOINT = 1000  # What a room's policy is.
+# name: title, unit, bar (of the median; None: no bar), whether more is better
+ROWS = {
+    "local_over_fdatasync": ("echo: what local adds, over one fdatasync", "x", 2.0, False),
+    "events_local_per_s": ("durable events a second, 1,000 rooms", "", 80_000, True),
+    "async_over_none_cpu": ("processor time of async over none, 1,000 rooms", "x", 1.25, False),
+    "async_over_none_cpu_deep": ("the same with 16 under way each", "x", None, False),
+    "local_over_none_cpu": ("processor time of local over none", "x", None, False),
+    "recovery_ms": ("a room comes back with 990 events: first reply", "ms", 20, False),
+    "replay_per_s": ("events run again a second", "", 1_000_000, True),
+    "undo_ms": ("undoing an event behind 990", "ms", 10, False),
+    "others_p99_added_ms": ("what undoing adds to the p99 of others", "ms", 2, False),
+}
+
+
+def fdatasync_us(folder, rounds=100):
+    """The median time of writing 4 KiB over what a file has there, and syncing it: what a commit can cost at least."""
     times = []
-    file = os.open(pathlib.Path(folder) / "probe", os.O_CREAT | os.O_WRONLY)
-    for _ in range(rounds):
-        os.write(file, b"x" * 4096)
+    file = os.open(pathlib.Path(folder) / "probe", os.O_CREAT | os.O_RDWR)
+    os.write(file, b"x" * 4096 * rounds)
+    os.fsync(file)
+    for number in range(rounds):
         begin = time.perf_counter()
+        os.pwrite(file, b"y" * 4096, number * 4096)
         os.fdatasync(file)
         times.append((time.perf_counter() - begin) * 1e6)
     os.close(file)
     return statistics.median(times)
 
 
-class Server:
-    def __init__(self, build, folder, durability, service="echo"):
-        command = [build / "bin" / "jamsocket", "serve", build / "examples" / f"{service}.wasm", "--port", "0",
-                   "--log-level", "error"]
-        if durability != "none":
-            command += ["--data", folder, "--durability", durability]
-        self.process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True)
-        self.port = int(self.process.stdout.readline().strip().rsplit(":", 1)[1])
+class Bench:
+    def __init__(self, options):
+        self.build, self.seconds, self.realtime = options.build, options.seconds, options.realtime
 
-    def cpu_seconds(self):
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    def prepare(self):
+        if self.realtime:
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(2))
 
-    def __enter__(self):
-        return self
+    def run(self, *words):
+        return json.loads(subprocess.run([str(word) for word in words], check=True, capture_output=True, text=True,
+                                         preexec_fn=self.prepare).stdout)
 
-    def __exit__(self, *_):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(60)
+    @contextlib.contextmanager
+    def server(self, module, durability="local", folder=None, shards=0):
+        with contextlib.ExitStack() as stack:
+            folder = folder or stack.enter_context(tempfile.TemporaryDirectory(prefix="jamsocket-bench-", dir=self.build))
+            command = [self.build / "bin" / "jamsocket", "serve", module, "--port", 0, "--log-level", "off", "--shards", shards]
+            if durability != "none":
+                command += ["--data", folder, "--durability", durability]
+            process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True,
+                                       preexec_fn=self.prepare)
+            process.port = int(process.stdout.readline().strip().rsplit(":", 1)[1])
+            try:
+                yield process
+            finally:
+                if process.poll() is None:
+                    process.send_signal(signal.SIGTERM)
+                process.wait(60)
 
+    def example(self, name):
+        return self.build / "examples" / f"{name}.wasm"
 
-def load(build, server, *words):
-    """What wsload says of one run."""
-    command = [build / "bench" / "wsload", "echo", "--port", server.port, "--path", "/ws/{room}", "--payload", 64,
-               "--warmup", 0.5, "--server-pid", server.process.pid, *words]
-    return json.loads(subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True).stdout)
+    def load(self, server, *words):
+        """What wsload says of one run."""
+        return self.run(self.build / "bench" / "wsload", "echo", "--port", server.port, "--path", "/ws/{room}", "--payload", 64,
+                        "--warmup", 0.3, "--seconds", self.seconds, "--server-pid", server.pid, *words)
 
+    # --- Rows ---------------------------------------------------------------------------------------------------------
 
-def recovery(build, folder, events=1000):
-    """Milliseconds from the connect to the first answer, of a counter with so many events behind its checkpoint."""
-    from harness.wire import TEXT, Connection, frame
-    server = Server(build, folder, "local", "counter")
-    with Connection(server.port, seconds=60).upgrade("/ws/back") as connection:
-        for _ in range(events // 100 - 1):  # Just short of the next checkpoint.
-            connection.send(frame(TEXT, b"increment") * 100)
-            for _ in range(100):
-                connection.next_text()
-    server.process.kill()
-    server.process.wait()
-    with Server(build, folder, "local", "counter") as again:
-        begin = time.perf_counter()
-        with Connection(again.port, seconds=60).upgrade("/ws/back") as connection:
-            connection.ask("?")
-            return (time.perf_counter() - begin) * 1e3
+    def costs(self, rows):
+        """Echoes of one, and of a thousand rooms, at each level."""
+        none = {}
+        for durability in LEVELS:
+            with self.server(self.example("echo"), durability) as server, \
+                    tempfile.TemporaryDirectory(prefix="jamsocket-bench-", dir=self.build) as folder:
+                before = fdatasync_us(folder)
+                alone = self.load(server, "--conns", 1)["lat_us"]["p50"]
+                fdatasync = (before + fdatasync_us(folder)) / 2
+                many = self.load(server, "--conns", 1000, "--rooms", 1000)["server"]["ns_per_msg"]
+                deep = self.load(server, "--conns", 1000, "--rooms", 1000, "--depth", 16)
+            rows.setdefault(f"echo_{durability}_p50_us", []).append(alone)
+            rows.setdefault(f"cpu_{durability}_ns", []).append(many)
+            rows.setdefault(f"cpu_{durability}_deep_ns", []).append(deep["server"]["ns_per_msg"])
+            rows.setdefault(f"events_{durability}_per_s", []).append(deep["per_s"])
+            if durability == "none":
+                none = {"p50": alone, "many": many, "deep": deep["server"]["ns_per_msg"]}
+            else:
+                rows.setdefault(f"{durability}_over_none_cpu", []).append(many / none["many"])
+                rows.setdefault(f"{durability}_over_none_cpu_deep", []).append(deep["server"]["ns_per_msg"] / none["deep"])
+            if durability == "local":
+                rows.setdefault("fdatasync_us", []).append(fdatasync)
+                rows.setdefault("local_over_fdatasync", []).append((alone - none["p50"]) / fdatasync)
+
+    @staticmethod
+    def fill(connection, word):
+        """A checkpoint, and just not enough for the next one behind it."""
+        for count in (EVENTS_PER_CHECKPOINT, EVENTS_PER_CHECKPOINT - 10):
+            for _ in range(count // 10):
+                connection.send(frame(TEXT, word) * 10)
+                for _ in range(10):
+                    connection.next_text()
+
+    def recovery(self, rows):
+        with tempfile.TemporaryDirectory(prefix="jamsocket-bench-", dir=self.build) as folder:
+            with self.server(self.example("counter"), folder=folder) as server:
+                with Connection(server.port, seconds=60).upgrade("/ws/back") as connection:
+                    self.fill(connection, b"increment")
+                server.kill()
+                server.wait()
+            with self.server(self.example("counter"), folder=folder) as server:
+                begin = time.perf_counter()
+                with Connection(server.port, seconds=60).upgrade("/ws/back") as connection:
+                    connection.ask("?")
+                    rows.setdefault("recovery_ms", []).append((time.perf_counter() - begin) * 1e3)
+
+    def replay(self, rows):
+        rows.setdefault("replay_per_s", []).append(
+            self.run(self.build / "bench" / "bench_replay", self.example("counter"), 1_000_000)["per_s"])
+
+    def undo(self, rows, rooms=20):
+        """Rooms with a bad event each, on a server of one shard, while others echo there."""
+        with self.server(self.example("bench_neighbour"), shards=1) as server:
+            pairs = []
+            for number in range(rooms):
+                good, bad = (Connection(server.port, seconds=60).upgrade(f"/ws/bad-{number}") for _ in range(2))
+                pairs.append((good, bad))
+                self.fill(good, b"?")
+            quiet = self.load(server, "--conns", 10)["lat_us"]["p99"]
+            times = []
+
+            def trap():
+                for good, bad in pairs:
+                    bad.text("trap")
+                    begin = time.perf_counter()
+                    good.ask("?")
+                    times.append((time.perf_counter() - begin) * 1e3)
+                    threading.Event().wait(self.seconds / rooms)
+
+            thread = threading.Thread(target=trap)
+            thread.start()
+            disturbed = self.load(server, "--conns", 10)["lat_us"]["p99"]
+            thread.join()
+            for pair in pairs:
+                for connection in pair:
+                    connection.close()
+        rows.setdefault("undo_ms", []).append(statistics.median(times))
+        rows.setdefault("others_p99_added_ms", []).append((disturbed - quiet) / 1e3)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", type=pathlib.Path, required=True)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2)
+    parser.add_argument("--realtime", action="store_true", help="real-time priority, where others use the machine; needs root")
+    parser.add_argument("--only", nargs="+", default=["costs", "recovery", "replay", "undo"])
     parser.add_argument("--out", type=pathlib.Path)
     options = parser.parse_args()
-    rows = {}
+    bench, rows = Bench(options), {}
+    bench.prepare()
     for _ in range(options.rounds):
-        with tempfile.TemporaryDirectory(prefix="jamsocket-bench-", dir=options.build) as folder:
-            rows.setdefault("fdatasync_us", []).append(fdatasync_p50(folder))
-        for durability in ("none", "async", "local"):
-            with tempfile.TemporaryDirectory(prefix="jamsocket-bench-", dir=options.build) as folder:
-                with Server(options.build, folder, durability) as server:
-                    alone = load(options.build, server, "--conns", 1, "--seconds", 2)
-                    rows.setdefault(f"echo_{durability}_p50_us", []).append(alone["lat_us"]["p50"])
-                    rows.setdefault(f"echo_{durability}_p99_us", []).append(alone["lat_us"]["p99"])
-                    many = load(options.build, server, "--conns", 1000, "--rooms", 1000, "--depth", 16, "--seconds", 4)
-                    rows.setdefault(f"events_{durability}_per_s", []).append(many["per_s"])
-                    rows.setdefault(f"cpu_{durability}_ns", []).append(many["server"]["ns_per_msg"])
-        with tempfile.TemporaryDirectory(prefix="jamsocket-bench-", dir=options.build) as folder:
-            rows.setdefault("recovery_ms", []).append(recovery(options.build, folder))
-    result = {name: statistics.median(values) for name, values in rows.items()}
-    result["local_added_over_fdatasync"] = (result["echo_local_p50_us"] - result["echo_none_p50_us"]) / result["fdatasync_us"]
-    result["async_over_none_cpu"] = result["cpu_async_ns"] / result["cpu_none_ns"]
-    result["local_over_none_cpu"] = result["cpu_local_ns"] / result["cpu_none_ns"]
-    for name, value in result.items():
-        print(f"{name:30}{value:14.2f}")
+        for name in options.only:
+            getattr(bench, name)(rows)
+    medians = {name: statistics.median(values) for name, values in rows.items()}
+    for name in sorted(medians, key=lambda name: name not in ROWS):
+        title, unit, bar, more = ROWS.get(name, (name, "", None, False))
+        verdict = "" if bar is None else "ok" if (medians[name] >= bar) == more else "OVER" if not more else "UNDER"
+        limit = "" if bar is None else f"{'>=' if more else '<='} {bar:,}{unit}"
+        spread = f"{min(rows[name]):,.2f} to {max(rows[name]):,.2f}"
+        print(f"{title:52}{medians[name]:14,.2f}{unit:3}{limit:>16} {verdict:6}{spread}")
     if options.out:
-        options.out.write_text(json.dumps({"medians": result, "rounds": rows}, indent=2))
+        options.out.write_text(json.dumps({"medians": medians, "rounds": rows}, indent=2))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,11 @@ class Neighbour {
  public:
   Neighbour(std::string_view /*room_id*/, jamsocket::Context& /*context*/) {}
 
+  /// Echoed: those who notice.
+  void binary(jamsocket::ClientId client, jamsocket::Bytes bytes, jamsocket::Context& context) {
+    context.send_binary(client, bytes);
+  }
+
   /// spin: for ever. work N: N thousand rounds, then an answer. grow: memory until there is none. trap. Else: an
   /// answer.
   void message(jamsocket::ClientId client, std::string_view text, jamsocket::Context& context) {

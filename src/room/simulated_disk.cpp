@@ -148,7 +148,8 @@ class OverDatabase final : public SimulatedDisk {
       disk_.fail_at(0, UnreliableDisk::Fault::None);
     }
     auto database = store::Database::open(
-        folder_.path(), {.vfs = disk_.vfs_name(), .row_bytes = 400, .log_bytes_max = 6000, .wal_pages = 12});
+        folder_.path(),
+        {.vfs = disk_.vfs_name(), .row_bytes = 400, .log_bytes_max = 6000, .wal_bytes_ahead = 12000, .wal_pages = 12});
     EXPECT_TRUE(database) << database.error().message;
     JAM_CHECK(database);
     store_ = std::make_unique<DatabaseStore>(std::move(*database));

@@ -49,7 +49,7 @@ Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& di
   const auto explain = [&file](Error cause) {
     return std::unexpected(Error{cause.code, fmt::format("{}: {}", file, cause.message)});
   };
-  auto page_checks = std::make_unique<PageChecks>(options.vfs);
+  auto page_checks = std::make_unique<PageChecks>(options.vfs, options.wal_bytes_ahead);
   if (const auto done = WriteAhead::discard_worked_in(page_checks->vfs_name(), file, *lock); !done) {
     return explain(done.error());
   }

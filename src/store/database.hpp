@@ -39,6 +39,7 @@ struct DatabaseOptions {
   std::string vfs{};                                        ///< SQLite's name of one; empty: the default.
   std::size_t row_bytes = std::size_t{16} << 10U;           ///< A row of the log is closed at this size.
   std::uint64_t log_bytes_max = std::uint64_t{256} << 20U;  ///< Beyond, the log's oldest rows are worked up.
+  std::size_t wal_bytes_ahead = std::size_t{1} << 20U;      ///< By which the write-ahead log grows.
   int wal_pages = 4000;  ///< So many in the write-ahead log lead to its being worked in.
 };
 

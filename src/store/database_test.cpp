@@ -220,7 +220,7 @@ TEST_F(DatabaseTest, ANewFileHasChecksumsFromItsFirstPageOn) {
 // Goal: a write-ahead log that is cut off makes no room older, and is no harm once it was worked into the database
 // file. Method: a killed process's files after each of some commits, the log without its last third.
 TEST_F(DatabaseTest, ALogThatIsCutOffIsRefusedOrNotNeeded) {
-  open({.wal_pages = 8});
+  open({.wal_bytes_ahead = 0, .wal_pages = 8});
   commit(created(1, "a"));
   int opened = 0;
   int refused = 0;

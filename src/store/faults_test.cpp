@@ -49,7 +49,11 @@ class Work {
 
  private:
   [[nodiscard]] SqliteStoreOptions options() const {
-    return {.database = {.vfs = disk_.vfs_name(), .row_bytes = 200, .log_bytes_max = 2000, .wal_pages = 8}};
+    return {.database = {.vfs = disk_.vfs_name(),
+                         .row_bytes = 200,
+                         .log_bytes_max = 2000,
+                         .wal_bytes_ahead = 12000,
+                         .wal_pages = 8}};
   }
 
   void ask(SqliteStore& store) {

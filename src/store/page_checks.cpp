@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 #include <set>
@@ -20,6 +21,7 @@ constexpr int kReservedBytes = sizeof(std::uint32_t);
 constexpr std::size_t kReservedAt = 20;
 constexpr int kHeaderBytes = 100;
 constexpr int kPageBytesMin = 512;
+constexpr int kZerosAtOnce = 64 << 10;
 
 bool is_page(int length, sqlite3_int64 offset) {
   return length >= kPageBytesMin && std::has_single_bit(static_cast<unsigned>(length)) && offset % length == 0;
@@ -36,6 +38,7 @@ struct PageChecks::Vfs {
   sqlite3_vfs vfs{};
   sqlite3_vfs* under = nullptr;
   std::string page;  ///< On its way to the file.
+  sqlite3_int64 log_bytes_ahead = 0;
   bool forgives = false;
   std::set<sqlite3_int64> forgiven;  ///< Where damaged pages are that are read nonetheless.
 
@@ -45,6 +48,8 @@ struct PageChecks::Vfs {
     Vfs* owner;
     bool is_database;
     bool is_checked;
+    bool is_log;
+    sqlite3_int64 log_bytes;
   };
   static Open& open_of(sqlite3_file* file) { return *reinterpret_cast<Open*>(file); }
   static sqlite3_file* below(sqlite3_file* file) {
@@ -81,8 +86,29 @@ struct PageChecks::Vfs {
     }
     return is_empty || open.owner->forgiven.contains(offset) ? SQLITE_OK : SQLITE_IOERR_DATA;
   }
+  // What is behind the log's end is no frame of it: zeros have no checksum.
+  static int make_space(sqlite3_file* file, sqlite3_int64 end) {
+    Open& open = open_of(file);
+    const sqlite3_int64 ahead = open.owner->log_bytes_ahead;
+    if (!open.is_log || end <= open.log_bytes || ahead == 0) {
+      return SQLITE_OK;
+    }
+    static constexpr std::array<char, kZerosAtOnce> kZeros{};  // More at once SQLite's own VFS does not write.
+    const sqlite3_int64 to = end + ahead;
+    for (sqlite3_int64 at = std::max(end, open.log_bytes); at < to; at += kZerosAtOnce) {
+      const int count = static_cast<int>(std::min<sqlite3_int64>(kZerosAtOnce, to - at));
+      if (const int code = below(file)->pMethods->xWrite(below(file), kZeros.data(), count, at); code != SQLITE_OK) {
+        return code;
+      }
+    }
+    open.log_bytes = to;
+    return SQLITE_OK;
+  }
   static int write(sqlite3_file* file, const void* bytes, int length, sqlite3_int64 offset) {
     Open& open = open_of(file);
+    if (const int code = make_space(file, offset + length); code != SQLITE_OK) {
+      return code;
+    }
     note_header(open, bytes, length, offset);
     if (!open.is_checked || !is_page(length, offset)) {
       return below(file)->pMethods->xWrite(below(file), bytes, length, offset);
@@ -98,6 +124,7 @@ struct PageChecks::Vfs {
   // The rest is the affair of the file below.
   static int close(sqlite3_file* file) { return below(file)->pMethods->xClose(below(file)); }
   static int truncate(sqlite3_file* file, sqlite3_int64 size) {
+    open_of(file).log_bytes = std::min(open_of(file).log_bytes, size);
     return below(file)->pMethods->xTruncate(below(file), size);
   }
   static int sync(sqlite3_file* file, int flags) { return below(file)->pMethods->xSync(below(file), flags); }
@@ -138,13 +165,16 @@ struct PageChecks::Vfs {
     open_of(file) = {.base = {.pMethods = nullptr},
                      .owner = &self,
                      .is_database = (flags & SQLITE_OPEN_MAIN_DB) != 0,
-                     .is_checked = false};
+                     .is_checked = false,
+                     .is_log = (flags & SQLITE_OPEN_WAL) != 0,
+                     .log_bytes = 0};
     below(file)->pMethods = nullptr;
     const int code = self.under->xOpen(self.under, name, below(file), flags, out_flags);
-    if (code == SQLITE_OK) {
-      open_of(file).base.pMethods = &kMethods;
+    if (code != SQLITE_OK) {
+      return code;
     }
-    return code;
+    open_of(file).base.pMethods = &kMethods;
+    return below(file)->pMethods->xFileSize(below(file), &open_of(file).log_bytes);
   }
   static int remove(sqlite3_vfs* vfs, const char* name, int sync_folder) {
     sqlite3_vfs* const under = owner_of(vfs).under;
@@ -164,7 +194,8 @@ struct PageChecks::Vfs {
   }
 };
 
-PageChecks::PageChecks(const std::string& under) : vfs_(std::make_unique<Vfs>()) {
+PageChecks::PageChecks(const std::string& under, std::size_t log_bytes_ahead) : vfs_(std::make_unique<Vfs>()) {
+  vfs_->log_bytes_ahead = static_cast<sqlite3_int64>(log_bytes_ahead);
   vfs_->under = sqlite3_vfs_find(under.empty() ? nullptr : under.c_str());
   JAM_CHECK(vfs_->under != nullptr);
   name_ = fmt::format("page-checks-{}", static_cast<const void*>(this));

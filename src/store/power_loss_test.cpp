@@ -48,7 +48,7 @@ class RecordedRun {
       : random_(seed), folder_(folder), disk_(disk) {}
 
   static DatabaseOptions options(const UnreliableDisk& disk) {
-    return {.vfs = disk.vfs_name(), .row_bytes = 400, .log_bytes_max = 4000, .wal_pages = 8};
+    return {.vfs = disk.vfs_name(), .row_bytes = 400, .log_bytes_max = 4000, .wal_bytes_ahead = 12000, .wal_pages = 8};
   }
 
   enum class End : std::uint8_t { Orderly, Killed };
