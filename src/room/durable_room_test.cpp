@@ -425,6 +425,44 @@ TEST_F(DurableRoom, ARoomOfAnotherVersionIsSetAsideOrBeginsAfresh) {
   EXPECT_EQ(bob.take(), (Heard{"<in>", "you are 1", "1"}));
 }
 
+// What `load` cannot read, and what throws on the way back: the room is set aside, and others go on.
+class Stubborn : public Keeper {
+ public:
+  using Keeper::Keeper;
+  void load(Reader&) { throw std::runtime_error("not this"); }
+};
+
+TEST_F(DurableRoom, AStateThatIsRefusedSetsTheRoomAsideAndNoOther) {
+  settings.checkpoints.events = 1;
+  start();
+  say(alice, "x");
+  shard->settle();
+  ASSERT_TRUE(disk->rooms.at({"keeper", "lobby"}).stored.checkpoint);
+  boot();
+  const auto stubborn = service::make_native_service("keeper", jamsocket::detail::native_service_factory<Stubborn>());
+  Room lobby("lobby", *stubborn, settings, *shard);
+  lobby.load(WhenMissing::Make);
+  bob.id = lobby.join(bob, std::make_unique<service::ConnectInfo>());
+  shard->settle();
+  EXPECT_EQ(bob.take(), Heard{"<failed>"});
+  EXPECT_TRUE(lobby.refusal());
+  Room other("other", *stubborn, settings, *shard);
+  other.load(WhenMissing::Make);
+  FakeClient carol;
+  carol.id = other.join(carol, std::make_unique<service::ConnectInfo>());
+  shard->settle();
+  EXPECT_EQ(carol.take(), (Heard{"<in>", "you are 1"}));
+  // With code that reads it, it is there again.
+  boot();
+  open();
+  FakeClient dave;
+  join(dave);
+  shard->settle();
+  say(dave, "x");
+  shard->settle();
+  EXPECT_EQ(dave.take().back(), "2");
+}
+
 TEST_F(DurableRoom, ClosesAndRefusalsWaitAsWell) {
   start();
   join(bob, "no");

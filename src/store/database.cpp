@@ -97,6 +97,12 @@ Result<void> Database::prepare_file() {
   const std::int64_t application = JAM_TRY(connection_.ask("PRAGMA application_id"));
   const std::int64_t version = JAM_TRY(connection_.ask("PRAGMA user_version"));
   const bool is_new = JAM_TRY(connection_.ask("SELECT count(*) FROM sqlite_schema")) == 0;
+  if (is_new && lock_->mark().value_or(LogMark{}).frames > 0) {
+    return fail(
+        ErrorCode::Malformed,
+        "it is empty or gone, where rooms had been kept; restore a backup, or remove the file 'lock' beside it to "
+        "begin anew");
+  }
   if (!is_new && application != kApplicationId) {
     return fail(ErrorCode::Unsupported, "this is a SQLite file of another program");
   }

@@ -57,8 +57,16 @@ std::optional<LogMark> LockFile::mark() const {
 
 Result<void> LockFile::set_mark(const LogMark& mark) {
   const Stored stored{.mark = mark, .sum = sum_of(mark)};
-  if (::pwrite(file_, &stored, sizeof stored, 0) != ssize_t{sizeof stored}) {
-    return fail(ErrorCode::Io, fmt::format("the lock file cannot be written: {}", words_of(errno)));
+  const auto* const bytes = reinterpret_cast<const char*>(&stored);
+  for (std::size_t done = 0; done < sizeof stored;) {
+    const ssize_t count = ::pwrite(file_, bytes + done, sizeof stored - done, static_cast<off_t>(done));
+    if (count < 0 && errno == EINTR) {
+      continue;
+    }
+    if (count <= 0) {
+      return fail(ErrorCode::Io, fmt::format("the lock file cannot be written: {}", words_of(errno)));
+    }
+    done += static_cast<std::size_t>(count);
   }
   return {};
 }

@@ -1,7 +1,9 @@
 #include "store/sqlite_store.hpp"
 
 #include <fmt/format.h>
+#include <linux/magic.h>
 #include <pthread.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 
 #include <algorithm>
@@ -31,10 +33,33 @@ Result<T> unless_damaged(Result<T> found, Logger& logger, std::string_view event
 
 }  // namespace
 
+std::string_view forgetful_file_system(const std::filesystem::path& directory) {
+  struct statfs system{};
+  if (::statfs(directory.c_str(), &system) != 0) {
+    return "";
+  }
+  switch (static_cast<std::uint32_t>(system.f_type)) {
+    case TMPFS_MAGIC:
+      return "tmpfs";
+    case RAMFS_MAGIC:
+      return "ramfs";
+    case NFS_SUPER_MAGIC:
+      return "nfs";
+    case SMB_SUPER_MAGIC:
+    case SMB2_SUPER_MAGIC:
+      return "smb";
+    default:
+      return "";
+  }
+}
+
 Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::filesystem::path& directory,
                                                        const SqliteStoreOptions& options, Logger& logger,
                                                        Broken broken) {
   auto database = JAM_TRY(Database::open(directory, options.database));
+  if (const std::string_view system = forgetful_file_system(directory); !system.empty()) {
+    logger.warn("store.forgetful_file_system", {{"file_system", system}});
+  }
   auto sleeping = JAM_TRY(unless_damaged(database->sleeping(), logger, "store.timers_damaged"));
   auto modules = JAM_TRY(unless_damaged(database->modules(), logger, "store.modules_damaged"));
   // make_unique cannot reach the constructor.

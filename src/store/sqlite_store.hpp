@@ -34,6 +34,10 @@ struct SqliteStoreOptions {
   std::size_t fault_file_bytes_max = std::size_t{4} << 20U;  ///< A larger one is not written.
 };
 
+/// Why what is kept in `directory` may not outlive the machine, or not be there as it was written: its file system's
+/// name; empty: no reason is known.
+[[nodiscard]] std::string_view forgetful_file_system(const std::filesystem::path& directory);
+
 class SqliteStore final : public Store {
  public:
   /// Called on the writer's thread with one sentence when nothing more can be kept; must not return.

@@ -13,14 +13,19 @@
 //   file_sync   all of them are there
 //   log_remove  the log goes, at the end of a process
 //   send        what a gate let out goes to a client
+//
+// JAMSOCKET_BYTES_AT_MOST=N: writes of files write no more at once, and every third one is interrupted, as a signal
+// does.
 
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <charconv>
 #include <csignal>
 #include <cstdlib>
@@ -37,7 +42,17 @@ struct KillPoint {
 // The dynamic linker offers no other place.
 KillPoint kill_point;  // allow(global): of a library that is loaded into programs that do not know it
 
+struct Stutter {
+  std::size_t bytes_at_most = 0;  ///< 0: none.
+  std::atomic<unsigned> writes{0};
+};
+
+Stutter stutter;  // allow(global): as above
+
 __attribute__((constructor)) void read_environment() {
+  if (const char* const most = std::getenv("JAMSOCKET_BYTES_AT_MOST"); most != nullptr) {
+    stutter.bytes_at_most = std::strtoull(most, nullptr, 10);
+  }
   const char* const text = std::getenv("JAMSOCKET_KILL_AT");
   if (text == nullptr) {
     return;
@@ -121,6 +136,13 @@ extern "C" {
 
 __attribute__((visibility("default"))) ssize_t pwrite64(int file, const void* bytes, std::size_t count,
                                                         off64_t offset) {
+  if (stutter.bytes_at_most != 0) {
+    count = std::min(count, stutter.bytes_at_most);
+    if (++stutter.writes % 3 == 0) {
+      errno = EINTR;
+      return -1;
+    }
+  }
   return at(write_point(file_of(file), offset), [&] { return ::syscall(SYS_pwrite64, file, bytes, count, offset); });
 }
 

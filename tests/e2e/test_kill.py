@@ -169,3 +169,11 @@ def test_killed_at_named_points(lives):
                 at = f"{point}:{side}:{numbers.randint(1, often)}"
                 assert lives.live_until(point, {"LD_PRELOAD": library, "JAMSOCKET_KILL_AT": at}), f"{at} was not reached"
     lives.verify_at_rest()
+
+
+@pytest.mark.skipif("JAMSOCKET_SANITIZED" in os.environ, reason="a library in front of the sanitizers' own stops them")
+def test_writes_that_are_cut_short_and_interrupted(lives):
+    environment = {"LD_PRELOAD": str(path_from_environment("JAMSOCKET_KILL_POINTS")), "JAMSOCKET_BYTES_AT_MOST": "97"}
+    for _ in range(3):
+        lives.live(lambda server: threading.Event().wait(0.3), environment=environment)
+    lives.verify_at_rest()
