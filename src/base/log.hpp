@@ -55,6 +55,8 @@ class Logger {
   /// Changes from which level on lines are written. Any thread.
   virtual void set_threshold(LogThreshold threshold) = 0;
   [[nodiscard]] virtual LogThreshold threshold() const = 0;
+  /// Lines that were lost because the sink did not take them in time, or at all.
+  [[nodiscard]] virtual std::uint64_t lines_dropped() const { return 0; }
 
   void debug(std::string_view name, std::initializer_list<LogField> fields) { log(LogLevel::Debug, name, fields); }
   void info(std::string_view name, std::initializer_list<LogField> fields) { log(LogLevel::Info, name, fields); }
@@ -84,10 +86,13 @@ struct LogOptions {
   bool colours = false;
 };
 
-/// A logger on standard error, with its own writer thread; lines that do not fit its queue are
-/// dropped and counted in a later line.
+/// A logger on standard error, with its own writer thread. What does not fit its queue because the other end does not
+/// read, and what a full disk refuses, is dropped and counted, in `lines_dropped` and in a later line. Its destructor
+/// waits for a blocked sink a second at most.
 /// @error InvalidArgument  `level` is none of the five.
 [[nodiscard]] Result<std::unique_ptr<Logger>> make_stderr_logger(const LogOptions& options);
+/// The same on any descriptor, which stays open and the caller's.
+[[nodiscard]] Result<std::unique_ptr<Logger>> make_logger(const LogOptions& options, int descriptor);
 
 /// `text` with control characters, quotes, backslashes, invalid UTF-8, U+2028, bidirectional and
 /// zero-width characters written as escapes, at most `bytes_max` of it (then "..."), so that a line
