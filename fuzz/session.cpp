@@ -279,7 +279,10 @@ IoResult Socket::write(std::span<const std::string_view> parts) const {
 
 void Socket::shut_down_writing() const { JAM_CHECK(network->find(fd_) != nullptr); }
 void Socket::reset_on_close() const { JAM_CHECK(network->find(fd_) != nullptr); }
-std::string PeerAddress::text() const { return "192.0.2.1"; }
+std::string PeerAddress::text() const { return ip().text(); }
+IpAddress PeerAddress::ip() const { return IpAddress::v4({192, 0, 2, 1}); }
+bool PeerAddress::is_unix() const { return false; }
+IoResult Socket::peek(std::span<char> /*into*/) const { return {IoStatus::WouldBlock, 0}; }
 
 PeerAddress peer_of(const Socket& /*socket*/) { return {}; }
 
@@ -340,6 +343,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::vector<std::unique_ptr<Shard>> shards;
   std::atomic<std::uint32_t> connections{0};
   std::atomic<std::uint32_t> rooms{0};
+  jamsocket::server::LimitLog limit_log(logger);
+  jamsocket::server::MemoryWatch memory({}, [] { return std::uint64_t{0}; });
   const jamsocket::server::Shared shared{.settings = *settings,
                                          .services = services,
                                          .files = {},
@@ -349,7 +354,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                          .shards = shards,
                                          .connection_count = connections,
                                          .room_count = rooms,
-                                         .threads = threads};
+                                         .threads = threads,
+                                         .limit_log = limit_log,
+                                         .memory = memory};
   auto shard = Shard::create(0, shared);
   JAM_CHECK(shard.has_value());
   shards.push_back(std::move(*shard));

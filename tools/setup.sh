@@ -25,7 +25,7 @@ test_packages=(
   ccache mold clang-format-19 clang-tidy-19 libclang-rt-19-dev wabt
   libbenchmark-dev libgmock-dev libgtest-dev
   libwebsockets-dev  # make bench-peers
-  chromium curl python3 python3-venv
+  chromium curl haproxy nginx-light python3 python3-venv
 )
 peers_packages=(libwebsockets-dev)
 

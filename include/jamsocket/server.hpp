@@ -21,21 +21,29 @@ namespace jamsocket {
 
 /// What each limit does when it is reached: docs/configuration.md.
 struct ServerLimits {
-  std::size_t message_bytes_max = std::size_t{1} << 20U;          ///< Inbound, after reassembly. Beyond: 1009.
-  std::uint32_t fragments_max = 1024;                             ///< Fragments of one message. Beyond: 1008.
-  std::chrono::milliseconds message_timeout{30'000};              ///< To complete a fragmented message. Beyond: 1008.
-  std::size_t outbound_bytes_max = std::size_t{1} << 20U;         ///< Waiting for one client. Beyond: 1013.
-  std::uint32_t outbound_messages_max = 1024;                     ///< Waiting for one client. Beyond: 1013.
-  std::chrono::milliseconds handshake_timeout{10'000};            ///< From accept to the upgrade. Beyond: closed.
-  std::chrono::milliseconds close_timeout{2'000};                 ///< For the peer's answer to our close frame.
-  std::size_t request_line_bytes_max = 2048;                      ///< Beyond: 414.
-  std::size_t headers_bytes_max = 8192;                           ///< Beyond: 431.
-  std::uint32_t headers_max = 64;                                 ///< Beyond: 431.
-  std::size_t room_id_bytes_max = 256;                            ///< Beyond: 400.
-  std::uint32_t clients_per_room_max = 10'000;                    ///< Beyond: 503.
-  std::uint32_t rooms_max = 1'000'000;                            ///< Beyond: 503.
-  std::uint32_t rooms_per_service_max = 1'000'000;                ///< Beyond: 503.
-  std::uint32_t connections_max = 0;                              ///< 0: from the open-files limit. Beyond: 503.
+  std::size_t message_bytes_max = std::size_t{1} << 20U;     ///< Inbound, after reassembly. Beyond: 1009.
+  std::uint32_t fragments_max = 1024;                        ///< Fragments of one message. Beyond: 1008.
+  std::chrono::milliseconds message_timeout{30'000};         ///< To complete a fragmented message. Beyond: 1008.
+  std::size_t outbound_bytes_max = std::size_t{1} << 20U;    ///< Waiting for one client. Beyond: 1013.
+  std::uint32_t outbound_messages_max = 1024;                ///< Waiting for one client. Beyond: 1013.
+  std::chrono::milliseconds handshake_timeout{10'000};       ///< From accept to the upgrade. Beyond: closed.
+  std::chrono::milliseconds close_timeout{2'000};            ///< For the peer's answer to our close frame.
+  std::size_t request_line_bytes_max = 2048;                 ///< Beyond: 414.
+  std::size_t headers_bytes_max = 8192;                      ///< Beyond: 431.
+  std::uint32_t headers_max = 64;                            ///< Beyond: 431.
+  std::size_t room_id_bytes_max = 256;                       ///< Beyond: 400.
+  std::uint32_t clients_per_room_max = 10'000;               ///< Beyond: 503.
+  std::uint32_t rooms_max = 1'000'000;                       ///< Beyond: 503.
+  std::uint32_t rooms_per_service_max = 1'000'000;           ///< Beyond: 503.
+  std::uint32_t connections_max = 0;                         ///< 0: from the open-files limit. Beyond: 503.
+  std::uint32_t connections_per_address_max = 0;             ///< 0: any number. Beyond: 429. IPv6: of a /64.
+  std::uint32_t connections_per_address_per_second_max = 0;  ///< New ones. 0: any number. Beyond: 429.
+  std::uint32_t rooms_per_address_per_minute_max = 0;        ///< Made by one address. 0: any. Beyond: 429.
+  std::uint32_t client_messages_per_second_max = 0;          ///< Of one client. 0: any. Beyond: it is not read.
+  std::size_t client_bytes_per_second_max = 0;               ///< Of one client. 0: any. Beyond: it is not read.
+  std::size_t memory_high_bytes = 0;      ///< Of the process. 0: off. Beyond: new connections get 503.
+  std::size_t memory_critical_bytes = 0;  ///< Of the process. 0: off. Beyond: the slowest clients are closed, 1013.
+  std::size_t proxy_header_bytes_max = std::size_t{4} << 10U;     ///< Of the PROXY protocol. Beyond: closed.
   std::uint32_t sends_per_event_max = 10'000;                     ///< Beyond: the event fails.
   std::size_t send_bytes_per_event_max = std::size_t{16} << 20U;  ///< Beyond: the event fails.
   std::size_t log_bytes_per_event_max = std::size_t{64} << 10U;   ///< Beyond: the rest is dropped.
@@ -51,10 +59,15 @@ struct ServerLimits {
 
 struct ServerOptions {
   std::string host = "127.0.0.1";
-  std::uint16_t port = 8080;               ///< 0: any free port; ask Server::port().
-  std::uint32_t shards = 0;                ///< Event loops; 0: one a core.
-  std::string room_strategy = "implicit";  ///< implicit, api, uuid, short, short3 to short12.
-  std::string shutdown_policy = "300sec";  ///< Of an empty room: never, immediate, <n>sec.
+  std::uint16_t port = 8080;                   ///< 0: any free port; ask Server::port().
+  std::vector<std::string> listen{};           ///< "HOST:PORT", "[V6]:PORT", "unix:/PATH": instead of host and port.
+  std::string unix_mode = "0660";              ///< Permissions of a unix-domain socket's file, octal.
+  std::vector<std::string> proxies_trusted{};  ///< Addresses, networks, "unix": who may say for whom it speaks.
+  std::string proxy_protocol = "off";          ///< Of trusted proxies: off, required (version 1 or 2).
+  std::string forwarded_header = "off";        ///< Of trusted proxies: off, x-forwarded-for, forwarded (RFC 7239).
+  std::uint32_t shards = 0;                    ///< Event loops; 0: one a core.
+  std::string room_strategy = "implicit";      ///< implicit, api, uuid, short, short3 to short12.
+  std::string shutdown_policy = "300sec";      ///< Of an empty room: never, immediate, <n>sec.
   std::chrono::milliseconds heartbeat_interval{25'000};
   std::chrono::milliseconds heartbeat_timeout{60'000};
   std::chrono::milliseconds drain_timeout{30'000};  ///< For clients to leave once stop() was called.

@@ -13,50 +13,60 @@
 namespace jamsocket {
 
 // name, help. Names are Prometheus names without the prefix jamsocket_ and the suffix _total.
-#define JAM_COUNTERS(X)                                                                  \
-  X(ConnectionsAccepted, "connections_accepted", "TCP connections accepted")             \
-  X(ConnectionsRefused, "connections_refused", "connections closed at the limit")        \
-  X(AcceptErrors, "accept_errors", "accept() failed: out of descriptors, aborted")       \
-  X(HandshakeTimeouts, "handshake_timeouts", "no whole request within the deadline")     \
-  X(HttpRequests, "http_requests", "HTTP requests parsed, upgrades included")            \
-  X(HttpErrors, "http_errors", "HTTP requests answered 4xx or 5xx")                      \
-  X(OriginsRefused, "origins_refused", "requests of pages whose origin may not connect") \
-  X(HostsRefused, "hosts_refused", "requests for a name that is not among auth.hosts")   \
-  X(ClientsJoined, "clients_joined", "clients admitted to a room")                       \
-  X(ClientsRefused, "clients_refused", "clients a service refused at connect")           \
-  X(ClientsLeft, "clients_left", "clients that left a room, for whatever reason")        \
-  X(ClientsTimedOut, "clients_timed_out", "clients closed for silence")                  \
-  X(ClientsSlow, "clients_slow", "clients closed with 1013: their outbox was full")      \
-  X(ProtocolErrors, "protocol_errors", "clients closed with 1002, 1007, 1008 or 1009")   \
-  X(MessagesIn, "messages_in", "whole messages from clients")                            \
-  X(BytesIn, "bytes_in", "bytes read from clients")                                      \
-  X(MessagesOut, "messages_out", "messages queued to clients")                           \
-  X(BytesOut, "bytes_out", "bytes written to clients")                                   \
-  X(Sends, "sends", "send system calls to clients")                                      \
-  X(RoomsMade, "rooms_made", "rooms made")                                               \
-  X(RoomsEnded, "rooms_ended", "rooms ended, by their shutdown policy or a failure")     \
-  X(RoomsFailed, "rooms_failed", "rooms that a trap or a limit broke, or set aside")     \
-  X(RoomsRefused, "rooms_refused", "rooms not made at the limit")                        \
-  X(RoomsBroughtBack, "rooms_brought_back", "rooms brought back from the store")         \
-  X(RoomsUnreadable, "rooms_unreadable", "times a stored room could not be read")        \
-  X(RoomsAsleep, "rooms_asleep", "times a kept room was put to sleep, clients or not")   \
-  X(Checkpoints, "checkpoints", "checkpoints taken of rooms")                            \
-  X(DiskFull, "disk_full", "clients turned away because the disk is nearly full")        \
-  X(EventsHandled, "events_handled", "service calls")                                    \
-  X(EventsFailed, "events_failed", "service calls ended by a trap or a limit")           \
-  X(CallsSlow, "calls_slow", "service calls that ended on a slow thread")                \
-  X(CallsCrowded, "calls_crowded", "slow calls ended because there were too many")       \
-  X(CallsOverlong, "calls_overlong", "calls that held a loop for more than 50 ms")       \
-  X(EventsTrapped, "events_trapped", "service calls that trapped or threw")              \
-  X(EventsOverCpu, "events_over_cpu", "service calls over their time")                   \
-  X(EventsOverMemory, "events_over_memory", "service calls that ran out of memory")      \
-  X(EventsOverEffects, "events_over_effects", "service calls that sent too much")        \
-  X(EventsBadCall, "events_bad_call", "service calls with a host call that lied")        \
-  X(RoomsOverShare, "limit_room_cpu_ms_per_second_max", "rooms that others went before") \
-  X(ClientsTurnedAway, "clients_turned_away", "joins of rooms that keep failing")        \
-  X(LogLinesDropped, "limit_log_lines_per_second_max", "services' log lines dropped")    \
-  X(InboxFull, "inbox_full", "times a room's inbox was full and its clients not read")   \
-  X(DeflateContextBytes, "deflate_context_bytes", "memory of compression contexts, now") \
+#define JAM_COUNTERS(X)                                                                                   \
+  X(ConnectionsAccepted, "connections_accepted", "TCP connections accepted")                              \
+  X(ConnectionsRefused, "connections_refused", "connections closed at the limit")                         \
+  X(AcceptErrors, "accept_errors", "accept() failed: out of descriptors, aborted")                        \
+  X(HandshakeTimeouts, "handshake_timeouts", "no whole request within the deadline")                      \
+  X(HttpRequests, "http_requests", "HTTP requests parsed, upgrades included")                             \
+  X(HttpErrors, "http_errors", "HTTP requests answered 4xx or 5xx")                                       \
+  X(OriginsRefused, "origins_refused", "requests of pages whose origin may not connect")                  \
+  X(HostsRefused, "hosts_refused", "requests for a name that is not among auth.hosts")                    \
+  X(ClientsJoined, "clients_joined", "clients admitted to a room")                                        \
+  X(ClientsRefused, "clients_refused", "clients a service refused at connect")                            \
+  X(ClientsLeft, "clients_left", "clients that left a room, for whatever reason")                         \
+  X(ClientsTimedOut, "clients_timed_out", "clients closed for silence")                                   \
+  X(ClientsSlow, "clients_slow", "clients closed with 1013: their outbox was full")                       \
+  X(ProtocolErrors, "protocol_errors", "clients closed with 1002, 1007, 1008 or 1009")                    \
+  X(MessagesIn, "messages_in", "whole messages from clients")                                             \
+  X(BytesIn, "bytes_in", "bytes read from clients")                                                       \
+  X(MessagesOut, "messages_out", "messages queued to clients")                                            \
+  X(BytesOut, "bytes_out", "bytes written to clients")                                                    \
+  X(Sends, "sends", "send system calls to clients")                                                       \
+  X(RoomsMade, "rooms_made", "rooms made")                                                                \
+  X(RoomsEnded, "rooms_ended", "rooms ended, by their shutdown policy or a failure")                      \
+  X(RoomsFailed, "rooms_failed", "rooms that a trap or a limit broke, or set aside")                      \
+  X(RoomsRefused, "rooms_refused", "rooms not made at the limit")                                         \
+  X(RoomsBroughtBack, "rooms_brought_back", "rooms brought back from the store")                          \
+  X(RoomsUnreadable, "rooms_unreadable", "times a stored room could not be read")                         \
+  X(RoomsAsleep, "rooms_asleep", "times a kept room was put to sleep, clients or not")                    \
+  X(Checkpoints, "checkpoints", "checkpoints taken of rooms")                                             \
+  X(DiskFull, "disk_full", "clients turned away because the disk is nearly full")                         \
+  X(EventsHandled, "events_handled", "service calls")                                                     \
+  X(EventsFailed, "events_failed", "service calls ended by a trap or a limit")                            \
+  X(CallsSlow, "calls_slow", "service calls that ended on a slow thread")                                 \
+  X(CallsCrowded, "calls_crowded", "slow calls ended because there were too many")                        \
+  X(CallsOverlong, "calls_overlong", "calls that held a loop for more than 50 ms")                        \
+  X(EventsTrapped, "events_trapped", "service calls that trapped or threw")                               \
+  X(EventsOverCpu, "events_over_cpu", "service calls over their time")                                    \
+  X(EventsOverMemory, "events_over_memory", "service calls that ran out of memory")                       \
+  X(EventsOverEffects, "events_over_effects", "service calls that sent too much")                         \
+  X(EventsBadCall, "events_bad_call", "service calls with a host call that lied")                         \
+  X(RoomsOverShare, "limit_room_cpu_ms_per_second_max", "rooms that others went before")                  \
+  X(ProxyHeadersRefused, "proxy_headers_refused", "connections of proxies closed for their PROXY header") \
+  X(LimitConnectionsPerAddress, "limit_connections_per_address_max", "refused with 429")                  \
+  X(LimitConnectionRate, "limit_connections_per_address_per_second_max", "refused with 429")              \
+  X(LimitRoomRate, "limit_rooms_per_address_per_minute_max", "rooms not made, 429")                       \
+  X(LimitClientsPerRoom, "limit_clients_per_room_max", "joins of full rooms, 503")                        \
+  X(LimitClientMessages, "limit_client_messages_per_second_max", "pauses in reading a client")            \
+  X(LimitClientBytes, "limit_client_bytes_per_second_max", "pauses in reading a client")                  \
+  X(LimitMemoryHigh, "limit_memory_high_bytes", "connections refused with 503")                           \
+  X(LimitMemoryCritical, "limit_memory_critical_bytes", "slow clients closed with 1013")                  \
+  X(ClientsTurnedAway, "clients_turned_away", "joins of rooms that keep failing")                         \
+  X(LogLinesDropped, "limit_log_lines_per_second_max", "services' log lines dropped")                     \
+  X(InboxFull, "inbox_full", "times a room's inbox was full and its clients not read")                    \
+  X(OutboundBytesWaiting, "outbound_bytes_waiting", "bytes that wait for slow clients, now")              \
+  X(DeflateContextBytes, "deflate_context_bytes", "memory of compression contexts, now")                  \
   X(LoopTurns, "loop_turns", "turns of the event loops")
 
 enum class Counter : std::size_t {

@@ -5,12 +5,14 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cli/commands.hpp"
 #include "cli/output.hpp"
 #include "cli/setting_flags.hpp"
 #include "config/docs.hpp"
 #include "config/load.hpp"
+#include "server/settings.hpp"
 
 namespace jamsocket::cli {
 namespace {
@@ -23,12 +25,35 @@ struct State {
   CLI::App* example = nullptr;
 };
 
+// What a server would still refuse at its start, though each key alone and the relations between them are fine.
+std::vector<std::string> problems_of_server(const std::string& file, const config::Loaded& loaded) {
+  std::vector<std::string> problems;
+  ServerOptions options = loaded.settings.server;
+  if (options.data_dir.empty()) {
+    options.data_dir = ".";  // `jamsocket dev` has a folder of its own for kept rooms.
+  }
+  if (const auto settings = server::Settings::from(options); !settings) {
+    problems.push_back(fmt::format("{}: {}", file, settings.error().message));
+  }
+  for (const config::NamedService& service : loaded.services) {
+    options = service.settings.server;
+    options.data_dir = ".";
+    if (const auto settings = server::ServiceSettings::from(options); !settings) {
+      problems.push_back(fmt::format("{}: services.{}: {}", service.origin, service.name, settings.error().message));
+    }
+  }
+  return problems;
+}
+
 int check(const State& state) {
   config::Sources sources;
   sources.file = state.checked_file;
   const auto loaded = config::load(sources);
   if (!loaded) {
     return complain_of_settings(loaded.error());
+  }
+  if (const auto problems = problems_of_server(state.checked_file, *loaded); !problems.empty()) {
+    return complain_of_settings(problems);
   }
   say(fmt::format("{}: no problems", state.checked_file));
   return kExitDone;

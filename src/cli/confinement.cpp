@@ -6,6 +6,7 @@
 #include <system_error>
 #include <variant>
 
+#include "base/endpoint.hpp"
 #include "sandbox/calls.hpp"
 #include "sandbox/files.hpp"
 #include "sandbox/harden.hpp"
@@ -32,6 +33,7 @@ constexpr const char* kSystemFiles[] = {"/etc/hosts",
                                         "/proc/sys/vm/max_map_count",
                                         "/proc/sys/net/core/somaxconn",
                                         "/proc/cpuinfo",
+                                        "/proc/self",
                                         "/proc/meminfo",
                                         "/sys/devices/system/cpu",
                                         "/sys/fs/cgroup",
@@ -94,6 +96,11 @@ sandbox::FileAccess files_of(const config::Loaded& loaded, const std::string& mo
   const std::string& cache = loaded.settings.service.module_cache;
   add_folder_to_write(access.write, cache.empty() ? config::default_module_cache() : cache);
   add_folder_to_write(access.write, loaded.settings.server.data_dir);
+  for (const std::string& text : loaded.settings.server.listen) {
+    if (const auto endpoint = Endpoint::parse(text); endpoint && endpoint->is_unix()) {
+      access.sockets.push_back(fs::path(endpoint->path).parent_path());
+    }
+  }
   return access;
 }
 

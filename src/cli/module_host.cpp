@@ -27,8 +27,8 @@ Result<void> serve(const std::string& module_file, const config::Loaded& loaded,
   auto offered = JAM_TRY(services.load_all(module_file));
   const auto server = JAM_TRY(server::Server::create(settings.server, std::move(offered),
                                                      {.logger = *logger, .clock = clock, .maker = &services}));
-  return server::run_until_signalled(*server, [&settings, &ready](std::uint16_t port) {
-    server::announce(settings.server.host, port);
+  return server::run_until_signalled(*server, [&server, &ready](std::uint16_t port) {
+    server::announce(*server);
     ready(port);
   });
 }

@@ -49,7 +49,7 @@ struct Section {
   std::string_view about;
 };
 
-constexpr std::array<Section, 8> kSections{{
+constexpr std::array<Section, 9> kSections{{
     {"", ""},
     {"server", "The process: where it listens, its threads, its log."},
     {"service",
@@ -61,6 +61,7 @@ constexpr std::array<Section, 8> kSections{{
      "other keys."},
     {"auth", "Who may come in: [security.md](security.md)."},
     {"modules", "How modules are compiled. What was compiled once is in the cache and not compiled again."},
+    {"proxies", "Who is behind a proxy: [operations.md](operations.md#behind-a-proxy)."},
     {"admin", "The second listener, for operators: [admin.md](admin.md)."},
     {"client", "What browsers get at `/client`."},
     {"limits", "What each limit does when it is reached. Every hit is counted."},

@@ -8,6 +8,7 @@
 #include "base/log.hpp"
 #include "config/assign.hpp"
 #include "config/file.hpp"
+#include "config/patterns.hpp"
 #include "config/suggest.hpp"
 
 namespace jamsocket::config {
@@ -68,6 +69,10 @@ class Loader {
   void check_relations() {
     check_heartbeat();
     check_service();
+    check_proxies();
+    check_memory();
+    check_admin();
+    check_back_off();
   }
 
   void check_heartbeat() {
@@ -75,10 +80,9 @@ class Loader {
     if (server.heartbeat_timeout > server.heartbeat_interval) {
       return;
     }
-    const std::string timeout_origin = origin("server.heartbeat_timeout_seconds");
     problems_.push_back(
         fmt::format("{}: heartbeat_timeout_seconds is {}; allowed: more than heartbeat_interval_seconds, which is {}",
-                    timeout_origin == "default" ? origin("server.heartbeat_interval_seconds") : timeout_origin,
+                    origin_of_either("server.heartbeat_timeout_seconds", "server.heartbeat_interval_seconds"),
                     server.heartbeat_timeout.count() / 1000, server.heartbeat_interval.count() / 1000));
   }
 
@@ -97,6 +101,61 @@ class Loader {
       problems_.push_back(fmt::format("{}: {} is set besides {}; allowed: one of package, source and module",
                                       origin(given[1]), given[1], given[0]));
     }
+  }
+
+  void check_proxies() {
+    const ServerOptions& server = loaded_.settings.server;
+    const bool by_protocol = server.proxy_protocol != "off";
+    const bool by_header = server.forwarded_header != "off";
+    if (by_protocol && by_header) {
+      problems_.push_back(fmt::format("{}: header is {} besides protocol = \"required\"; allowed: one of the two",
+                                      origin("proxies.header"), server.forwarded_header));
+    }
+    if ((by_protocol || by_header) && server.proxies_trusted.empty()) {
+      problems_.push_back(fmt::format("{}: no proxy is trusted to say so; allowed: with proxies.trusted besides",
+                                      origin(by_protocol ? "proxies.protocol" : "proxies.header")));
+    }
+  }
+
+  void check_memory() {
+    const ServerLimits& limits = loaded_.settings.server.limits;
+    if (limits.memory_high_bytes != 0 && limits.memory_critical_bytes != 0 &&
+        limits.memory_critical_bytes < limits.memory_high_bytes) {
+      problems_.push_back(
+          fmt::format("{}: memory_critical_bytes is {}; allowed: 0, or not less than memory_high_bytes, "
+                      "which is {}",
+                      origin("limits.memory_critical_bytes"), limits.memory_critical_bytes, limits.memory_high_bytes));
+    }
+    if (limits.client_bytes_per_second_max != 0 && limits.client_bytes_per_second_max < 1024) {
+      problems_.push_back(fmt::format("{}: client_bytes_per_second_max is {}; allowed: 0, or 1KiB and more",
+                                      origin("limits.client_bytes_per_second_max"),
+                                      limits.client_bytes_per_second_max));
+    }
+  }
+
+  void check_admin() {
+    const ServerOptions& server = loaded_.settings.server;
+    if (server.admin_port != "off" && server.admin_token_file.empty() && !is_loopback(server.admin_host)) {
+      problems_.push_back(
+          fmt::format("{}: host is {}, which others can reach; allowed: an address of this machine only, "
+                      "like 127.0.0.1, or a token_file besides",
+                      origin("admin.host"), escape_for_log(server.admin_host, 100)));
+    }
+  }
+
+  void check_back_off() {
+    const ServerLimits& limits = loaded_.settings.server.limits;
+    if (limits.back_off_most < limits.back_off_first) {
+      problems_.push_back(
+          fmt::format("{}: back_off_most_ms is {}; allowed: not less than back_off_first_ms, which is {}",
+                      origin_of_either("limits.back_off_most_ms", "limits.back_off_first_ms"),
+                      limits.back_off_most.count(), limits.back_off_first.count()));
+    }
+  }
+
+  // Where the first was set, else the second.
+  [[nodiscard]] const std::string& origin_of_either(std::string_view first, std::string_view second) const {
+    return origin(first) == "default" ? origin(second) : origin(first);
   }
 
   [[nodiscard]] const std::string& origin(std::string_view key) const {

@@ -5,6 +5,9 @@
 #include <charconv>
 #include <utility>
 
+#include "base/address.hpp"
+#include "base/endpoint.hpp"
+
 namespace jamsocket::config {
 namespace {
 
@@ -59,6 +62,17 @@ bool is_host(std::string_view text) {
   const auto is_host_char = [](char c) { return is_alphanumeric(c) || c == '.' || c == '-' || c == ':' || c == '%'; };
   return !text.empty() && text.size() <= kHostBytesMax && std::ranges::all_of(text, is_host_char);
 }
+
+bool is_loopback(std::string_view host) { return host == "localhost" || host == "::1" || host.starts_with("127."); }
+
+bool is_endpoint(std::string_view text) { return Endpoint::parse(text).has_value(); }
+
+bool is_file_mode(std::string_view text) {
+  const auto is_octal = [](char c) { return c >= '0' && c <= '7'; };
+  return text.size() == 4 && text.starts_with('0') && std::ranges::all_of(text, is_octal) && text[1] >= '6';
+}
+
+bool is_proxy(std::string_view text) { return text == "unix" || IpNetwork::parse(text).has_value(); }
 
 bool is_header_name(std::string_view text) {
   constexpr std::size_t kNameBytesMax = 128;

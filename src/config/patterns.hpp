@@ -21,6 +21,14 @@ namespace jamsocket::config {
 inline constexpr std::string_view kServiceNames = "1 to 63 of a-z, 0-9, - and _, beginning with a letter or a digit";
 /// An IPv4 or IPv6 address, or a host name.
 [[nodiscard]] bool is_host(std::string_view text);
+/// Whether nobody but this machine reaches it: 127.x.y.z, ::1, localhost.
+[[nodiscard]] bool is_loopback(std::string_view host);
+/// "127.0.0.1:80", "[::1]:80", "unix:/run/x.sock"; see base/endpoint.hpp.
+[[nodiscard]] bool is_endpoint(std::string_view text);
+/// Octal, four digits, with the owner's right to read and write: "0660".
+[[nodiscard]] bool is_file_mode(std::string_view text);
+/// An address, a network, or "unix".
+[[nodiscard]] bool is_proxy(std::string_view text);
 /// An HTTP header's name.
 /// @source RFC 9110 section 5.6.2, token
 [[nodiscard]] bool is_header_name(std::string_view text);

@@ -73,5 +73,20 @@ TEST(Patterns, HeaderNamesAreTokens) {
   }
 }
 
+TEST(Patterns, PlacesProxiesAndModes) {
+  EXPECT_TRUE(is_endpoint("[::1]:80") && is_endpoint("unix:/run/x.sock"));
+  EXPECT_FALSE(is_endpoint("::1:80") || is_endpoint("unix:x.sock"));
+  EXPECT_TRUE(is_proxy("unix") && is_proxy("10.0.0.0/8") && is_proxy("::1"));
+  EXPECT_FALSE(is_proxy("10.0.0.1/8") || is_proxy("proxy.example") || is_proxy(""));
+  for (const std::string_view good : {"0600", "0660", "0777"}) {
+    EXPECT_TRUE(is_file_mode(good)) << good;
+  }
+  for (const std::string_view bad : {"", "600", "0500", "0888", "1777", "06600", "-660"}) {
+    EXPECT_FALSE(is_file_mode(bad)) << bad;
+  }
+  EXPECT_TRUE(is_loopback("127.0.0.2") && is_loopback("::1") && is_loopback("localhost"));
+  EXPECT_FALSE(is_loopback("0.0.0.0") || is_loopback("192.0.2.1") || is_loopback("::"));
+}
+
 }  // namespace
 }  // namespace jamsocket::config

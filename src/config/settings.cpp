@@ -83,6 +83,10 @@ bool is_durability(std::string_view text) {
 }
 bool is_upgrade(std::string_view text) { return text == "keep" || text == "restart"; }
 bool is_log_format(std::string_view text) { return text == "auto" || text == "text" || text == "json"; }
+bool is_proxy_protocol(std::string_view text) { return text == "off" || text == "required"; }
+bool is_forwarded_header(std::string_view text) {
+  return text == "off" || text == "x-forwarded-for" || text == "forwarded";
+}
 bool is_on_or_off(std::string_view text) { return text == "on" || text == "off"; }
 bool is_compile_apart(std::string_view text) { return text == "never" || text == "services" || text == "always"; }
 bool is_optimization_level(std::string_view text) {
@@ -125,6 +129,15 @@ constexpr std::array kEntries{
           text<JAM_TEXT_FIELD(server.host)>("an IP address or a host name", is_host)},
     Entry{"server.port", "-p,--port", "PORT", "The port to listen on; 0 for any free one",
           count<JAM_FIELD(server.port)>(0, 65'535)},
+    Entry{
+        "server.listen", "--listen", "",
+        "Where to listen instead of host and port, one or several; a unix-domain socket's file is made, and removed at "
+        "the end",
+        TextList{.allowed = "HOST:PORT, [IPV6]:PORT or unix:/PATH",
+                 .is_allowed = is_endpoint,
+                 .field = [](Settings& s) -> std::vector<std::string>& { return s.server.listen; }}},
+    Entry{"server.unix_mode", "", "", "Permissions of a unix-domain socket's file: who may write to it, may connect",
+          text<JAM_TEXT_FIELD(server.unix_mode)>("an octal number from 0600 to 0777", is_file_mode)},
     Entry{"server.shards", "--shards", "", "Event loops, each a thread; 0 for one a core",
           count<JAM_FIELD(server.shards)>(0, 256)},
     Entry{"server.heartbeat_interval_seconds", "-i,--heartbeat-interval", "",
@@ -222,6 +235,21 @@ constexpr std::array kEntries{
     Entry{"modules.compile_memory_bytes_max", "", "", "Address space to compile one module; beyond: it is refused",
           bytes<JAM_FIELD(compile.memory_bytes_max)>(256 * kMiB, 64 * kGiB)},
 
+    Entry{
+        "proxies.trusted", "", "",
+        "The proxies that may say for whom they speak; what others say of it is not believed",
+        TextList{.allowed = "IP addresses, networks like 10.0.0.0/8, or unix for all that come by a unix-domain socket",
+                 .is_allowed = is_proxy,
+                 .field = [](Settings& s) -> std::vector<std::string>& { return s.server.proxies_trusted; }}},
+    Entry{"proxies.protocol", "", "",
+          "Whether trusted proxies begin each connection with a header of the PROXY protocol, version 1 or 2; one that "
+          "does not is closed",
+          text<JAM_TEXT_FIELD(server.proxy_protocol)>("off or required", is_proxy_protocol)},
+    Entry{"proxies.header", "", "",
+          "The header in which trusted proxies name the client: the last address in it that is not a trusted proxy's "
+          "counts; others are not looked at",
+          text<JAM_TEXT_FIELD(server.forwarded_header)>("off, x-forwarded-for or forwarded", is_forwarded_header)},
+
     Entry{"admin.host", "", "", "The address of /health, /metrics and /admin; beyond this machine: with a token",
           text<JAM_TEXT_FIELD(server.admin_host)>("an IP address or a host name", is_host)},
     Entry{"admin.port", "--admin-port", "", "The port of /health, /metrics and /admin; 0 for any free one",
@@ -270,6 +298,28 @@ constexpr std::array kEntries{
           count<JAM_FIELD(server.limits.rooms_per_service_max)>(1, 100'000'000), Scope::Service},
     Entry{"limits.connections_max", "", "", "Connections at once, 0 for what the open-files limit allows; beyond: 503",
           count<JAM_FIELD(server.limits.connections_max)>(0, 100'000'000)},
+    Entry{"limits.connections_per_address_max", "", "",
+          "Connections at once of one address (IPv6: of a /64), 0 for any number; beyond: 429",
+          count<JAM_FIELD(server.limits.connections_per_address_max)>(0, 100'000'000)},
+    Entry{"limits.connections_per_address_per_second_max", "", "",
+          "New connections of one address (IPv6: of a /64) in a second, 0 for any number; beyond: 429",
+          count<JAM_FIELD(server.limits.connections_per_address_per_second_max)>(0, 1'000'000)},
+    Entry{"limits.rooms_per_address_per_minute_max", "", "",
+          "Rooms that one address (IPv6: a /64) makes, or wakes, in a minute, 0 for any number; beyond: 429",
+          count<JAM_FIELD(server.limits.rooms_per_address_per_minute_max)>(0, 1'000'000)},
+    Entry{"limits.client_messages_per_second_max", "", "",
+          "Messages of one client in a second, 0 for any number; beyond: it is not read for a while",
+          count<JAM_FIELD(server.limits.client_messages_per_second_max)>(0, 1'000'000)},
+    Entry{"limits.client_bytes_per_second_max", "", "",
+          "Bytes of one client in a second, 0 for any number, else 1 KiB or more; beyond: it is not read for a while",
+          bytes<JAM_FIELD(server.limits.client_bytes_per_second_max)>(0, 16 * kGiB)},
+    Entry{"limits.memory_high_bytes", "", "", "Memory of the process, 0 for no limit; beyond: new connections get 503",
+          bytes<JAM_FIELD(server.limits.memory_high_bytes)>(0, 64 * 1024 * kGiB)},
+    Entry{"limits.memory_critical_bytes", "", "",
+          "Memory of the process, 0 for no limit; beyond: the clients that read slowest are closed with 1013",
+          bytes<JAM_FIELD(server.limits.memory_critical_bytes)>(0, 64 * 1024 * kGiB)},
+    Entry{"limits.proxy_header_bytes_max", "", "", "A header of the PROXY protocol; beyond: closed",
+          bytes<JAM_FIELD(server.limits.proxy_header_bytes_max)>(232, 64 * kKiB)},
     Entry{"limits.inbox_bytes_max", "", "", "Messages waiting for one room; beyond, its clients are not read",
           bytes<JAM_FIELD(server.limits.inbox_bytes_max)>(kKiB, kGiB), Scope::Service},
     Entry{"limits.sends_per_event_max", "", "", "Sends of one event; beyond: the event fails",

@@ -1,13 +1,17 @@
 // io/listener.hpp
 //
-// A listening TCP socket, shared by all shards: each watches it exclusively and takes what it gets.
+// A listening socket, over IP or of the unix domain, shared by all shards: each watches it exclusively and takes what
+// it gets.
 
 #pragma once
+
+#include <sys/types.h>
 
 #include <cstdint>
 #include <optional>
 #include <string>
 
+#include "base/endpoint.hpp"
 #include "base/result.hpp"
 #include "io/socket.hpp"
 
@@ -27,25 +31,53 @@ struct Accepted {
 /// What to do about an error of accept(2).
 [[nodiscard]] Accepted::Status status_of_accept_error(int error);
 
+struct ListenOptions {
+  /// Of `::`: whether IPv4 clients reach it too.
+  enum class Stack : std::uint8_t { Dual, Ipv6Only } stack = Stack::Dual;
+  mode_t unix_mode = 0660;  ///< Permissions of a unix-domain socket's file: who may write, may connect.
+};
+
 class Listener {
  public:
-  /// Binds and listens. `host`: an IPv4 or IPv6 address, or a name that resolves to one.
-  /// @error Io  the port is taken, the address is not ours, ...; the message names host and port.
-  [[nodiscard]] static Result<Listener> open(const std::string& host, std::uint16_t port);
+  /// Binds and listens. A name is taken at the first of its addresses that this machine has. The file of a unix-domain
+  /// socket that nobody listens on any longer is replaced; any other file at its path is not.
+  /// @error InvalidArgument  the host is no address and no name of one; the path holds something else.
+  /// @error Io               the port or path is taken, the address is not ours, ...; the message names it.
+  [[nodiscard]] static Result<Listener> open(const Endpoint& endpoint, const ListenOptions& options = {});
+  [[nodiscard]] static Result<Listener> open(const std::string& host, std::uint16_t port) {
+    return open(Endpoint{.host = host, .port = port});
+  }
+  /// Takes a socket that listens already, made by whoever started the process: it listens on after us.
+  /// @error InvalidArgument  it is no listening stream socket of IP or of the unix domain.
+  [[nodiscard]] static Result<Listener> inherit(Socket socket);
 
-  [[nodiscard]] std::uint16_t port() const { return port_; }
+  /// With the port that was chosen where it was 0.
+  [[nodiscard]] const Endpoint& endpoint() const { return endpoint_; }
+  [[nodiscard]] std::uint16_t port() const { return endpoint_.port; }
   [[nodiscard]] const Socket& socket() const { return socket_; }
   [[nodiscard]] Accepted accept() const;
   /// From here on connections are refused, those that wait in the queue are reset, and `accept` finds
-  /// nothing. Any thread: the descriptor stays open, others may be using it.
+  /// nothing. An inherited socket listens on for its next owner. Any thread: the descriptor stays open, others may be
+  /// using it.
   void stop_listening() const;
-  void close() { socket_.close(); }
+  /// Removes the file of a unix-domain socket too, if it is still ours.
+  void close();
 
  private:
-  Listener(Socket socket, std::uint16_t port) : socket_(std::move(socket)), port_(port) {}
+  /// Which file a unix-domain socket has made.
+  struct File {
+    dev_t device = 0;
+    ino_t inode = 0;
+  };
+
+  Listener(Socket socket, Endpoint endpoint) : socket_(std::move(socket)), endpoint_(std::move(endpoint)) {}
+  [[nodiscard]] static Result<Listener> open_ip(const Endpoint& endpoint, const ListenOptions& options);
+  [[nodiscard]] static Result<Listener> open_unix(const Endpoint& endpoint, mode_t mode);
 
   Socket socket_;
-  std::uint16_t port_;
+  Endpoint endpoint_;
+  std::optional<File> file_{};
+  bool inherited_ = false;
 };
 
 }  // namespace jamsocket::io

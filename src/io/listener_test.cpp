@@ -5,9 +5,13 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 
 #include <array>
 #include <cerrno>
+#include <filesystem>
+#include <fstream>
 
 namespace jamsocket::io {
 namespace {
@@ -79,6 +83,120 @@ TEST(Listener, RefusesAHostThatIsNotOne) {
   const auto listener = Listener::open("not an address", 0);
   ASSERT_FALSE(listener.has_value());
   EXPECT_EQ(listener.error().code, ErrorCode::InvalidArgument);
+}
+
+class UnixListener : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (std::filesystem::temp_directory_path() / "jamsocket-listener-XXXXXX").string();
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+    endpoint_.path = folder_ / "socket";
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  [[nodiscard]] int connect_error() const {
+    const Socket socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    endpoint_.path.copy(address.sun_path, sizeof address.sun_path - 1);
+    return ::connect(socket.fd(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 ? 0 : errno;
+  }
+
+  std::filesystem::path folder_;
+  Endpoint endpoint_;
+};
+
+TEST_F(UnixListener, AcceptsAndTakesItsFileAwayAtTheEnd) {
+  auto listener = Listener::open(endpoint_, {.unix_mode = 0640});
+  ASSERT_TRUE(listener.has_value()) << listener.error().message;
+  struct stat status{};
+  ASSERT_EQ(::lstat(endpoint_.path.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777U, 0640U);
+  EXPECT_EQ(connect_error(), 0);
+  wait_readable(listener->socket());
+  const Accepted accepted = listener->accept();
+  ASSERT_EQ(accepted.status, Accepted::Status::Connection);
+  EXPECT_TRUE(accepted.peer.is_unix());
+  EXPECT_EQ(accepted.peer.text(), "unix");
+  EXPECT_FALSE(accepted.peer.ip().is_known());
+  listener->close();
+  EXPECT_FALSE(std::filesystem::exists(endpoint_.path));
+}
+
+TEST_F(UnixListener, ReplacesWhatIsLeftOverButNothingElse) {
+  {
+    const auto died = Listener::open(endpoint_);  // Destroyed without `close`, as by SIGKILL: its file stays.
+    ASSERT_TRUE(died.has_value());
+  }
+  EXPECT_EQ(connect_error(), ECONNREFUSED);
+  const auto listener = Listener::open(endpoint_);
+  ASSERT_TRUE(listener.has_value()) << listener.error().message;
+  EXPECT_EQ(connect_error(), 0);
+
+  const auto second = Listener::open(endpoint_);
+  ASSERT_FALSE(second.has_value());
+  EXPECT_NE(second.error().message.find("is taken"), std::string::npos) << second.error().message;
+
+  const Endpoint file{.path = folder_ / "file"};
+  std::ofstream(file.path) << "precious";
+  const auto over_file = Listener::open(file);
+  ASSERT_FALSE(over_file.has_value());
+  EXPECT_NE(over_file.error().message.find("exists and is no socket"), std::string::npos);
+  EXPECT_TRUE(std::filesystem::exists(file.path));
+}
+
+TEST_F(UnixListener, LeavesTheFileOfItsSuccessor) {
+  auto first = Listener::open(endpoint_);
+  ASSERT_TRUE(first.has_value());
+  std::filesystem::remove(endpoint_.path);
+  const auto second = Listener::open(endpoint_);
+  ASSERT_TRUE(second.has_value());
+  first->close();
+  EXPECT_EQ(connect_error(), 0);
+}
+
+TEST_F(UnixListener, NamesAFolderThatIsNotThere) {
+  const auto listener = Listener::open(Endpoint{.path = folder_ / "missing" / "socket"});
+  ASSERT_FALSE(listener.has_value());
+  EXPECT_NE(listener.error().message.find("No such file"), std::string::npos) << listener.error().message;
+}
+
+TEST(Listener, TakesASocketThatListensAlreadyAndLeavesItListening) {
+  auto made = Listener::open("127.0.0.1", 0);
+  ASSERT_TRUE(made.has_value());
+  const int copy = ::dup(made->socket().fd());
+  const auto inherited = Listener::inherit(Socket(copy));
+  ASSERT_TRUE(inherited.has_value()) << inherited.error().message;
+  EXPECT_EQ(inherited->port(), made->port());
+  EXPECT_EQ(inherited->endpoint().host, "127.0.0.1");
+  inherited->stop_listening();
+  const Socket client = dial(made->port());  // Whoever comes next takes it.
+  wait_readable(made->socket());
+}
+
+TEST(Listener, TakesNothingElseThatWasHandedOver) {
+  EXPECT_FALSE(Listener::inherit(Socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0))).has_value());
+  EXPECT_FALSE(Listener::inherit(Socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0))).has_value());
+  std::array<int, 2> pipe{};
+  ASSERT_EQ(::pipe(pipe.data()), 0);
+  const Socket other_end(pipe[1]);
+  EXPECT_FALSE(Listener::inherit(Socket(pipe[0])).has_value());
+}
+
+TEST(Listener, OneSocketServesIpv4AndIpv6UnlessToldOtherwise) {
+  const auto both = Listener::open("::", 0);
+  if (!both.has_value()) {
+    GTEST_SKIP() << "no IPv6 here: " << both.error().message;
+  }
+  const Socket by_v4 = dial(both->port());
+  wait_readable(both->socket());
+  EXPECT_EQ(both->accept().peer.text(), "127.0.0.1");
+  // Beside an IPv4 listener of the same port there is room for one of IPv6 only.
+  const auto v4 = Listener::open("127.0.0.1", 0);
+  ASSERT_TRUE(v4.has_value());
+  const auto v6 = Listener::open(Endpoint{.host = "::", .port = v4->port()}, {.stack = ListenOptions::Stack::Ipv6Only});
+  EXPECT_TRUE(v6.has_value()) << v6.error().message;
 }
 
 TEST(Socket, WritesPartsInOrder) {

@@ -1,6 +1,5 @@
 #include "io/socket.hpp"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -26,6 +25,16 @@ IoResult written(ssize_t n) {
   return {later ? IoStatus::WouldBlock : IoStatus::Failed, 0};
 }
 
+IoResult received(ssize_t n) {
+  if (n > 0) {
+    return {IoStatus::Done, static_cast<std::size_t>(n)};
+  }
+  if (n == 0) {
+    return {IoStatus::Closed, 0};
+  }
+  return {errno == EAGAIN || errno == EINTR ? IoStatus::WouldBlock : IoStatus::Failed, 0};
+}
+
 }  // namespace
 
 std::string errno_message(std::string_view call) {
@@ -49,14 +58,11 @@ void Socket::close() {
 }
 
 IoResult Socket::read(std::span<char> into) const {
-  const ssize_t n = ::recv(fd_, into.data(), into.size(), MSG_DONTWAIT);
-  if (n > 0) {
-    return {IoStatus::Done, static_cast<std::size_t>(n)};
-  }
-  if (n == 0) {
-    return {IoStatus::Closed, 0};
-  }
-  return {errno == EAGAIN || errno == EINTR ? IoStatus::WouldBlock : IoStatus::Failed, 0};
+  return received(::recv(fd_, into.data(), into.size(), MSG_DONTWAIT));
+}
+
+IoResult Socket::peek(std::span<char> into) const {
+  return received(::recv(fd_, into.data(), into.size(), MSG_DONTWAIT | MSG_PEEK));
 }
 
 IoResult Socket::write(std::string_view bytes) const {
@@ -83,21 +89,25 @@ void Socket::reset_on_close() const {
   ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
 }
 
-std::string PeerAddress::text() const {
-  std::array<char, INET6_ADDRSTRLEN> text{};
+IpAddress PeerAddress::ip() const {
   if (address_.sin6_family == AF_INET) {
     sockaddr_in v4{};
     std::memcpy(&v4, &address_, sizeof v4);
-    ::inet_ntop(AF_INET, &v4.sin_addr, text.data(), text.size());
-  } else if (address_.sin6_family == AF_INET6) {
-    if (IN6_IS_ADDR_V4MAPPED(&address_.sin6_addr)) {
-      ::inet_ntop(AF_INET, &address_.sin6_addr.s6_addr[12], text.data(), text.size());
-    } else {
-      ::inet_ntop(AF_INET6, &address_.sin6_addr, text.data(), text.size());
-    }
+    std::array<std::uint8_t, 4> bytes{};
+    std::memcpy(bytes.data(), &v4.sin_addr, bytes.size());
+    return IpAddress::v4(bytes);
   }
-  return text.data();
+  if (address_.sin6_family == AF_INET6) {
+    IpAddress::Bytes bytes{};
+    std::memcpy(bytes.data(), &address_.sin6_addr, bytes.size());
+    return IpAddress::v6(bytes);
+  }
+  return {};
 }
+
+bool PeerAddress::is_unix() const { return address_.sin6_family == AF_UNIX; }
+
+std::string PeerAddress::text() const { return is_unix() ? "unix" : ip().text(); }
 
 PeerAddress peer_of(const Socket& socket) {
   sockaddr_in6 address{};

@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/address.hpp"
 #include "io/output.hpp"
 
 namespace jamsocket::io {
@@ -50,6 +51,8 @@ class Socket {
 
   /// Reads once, at most `into.size()` bytes.
   [[nodiscard]] IoResult read(std::span<char> into) const;
+  /// Reads what stays there to be read.
+  [[nodiscard]] IoResult peek(std::span<char> into) const;
   /// Writes once; `bytes` says how far it came.
   [[nodiscard]] IoResult write(std::string_view bytes) const;
   /// Writes the parts, in order, once.
@@ -69,8 +72,12 @@ class PeerAddress {
   PeerAddress() = default;
   explicit PeerAddress(const sockaddr_in6& address) : address_(address) {}
 
-  /// Without port: "127.0.0.1" or "::1" (an IPv4 peer of an IPv6 socket in dotted form); empty when it
-  /// is neither.
+  /// Nobody's when the peer came by a unix-domain socket.
+  [[nodiscard]] IpAddress ip() const;
+  /// Whether it came by a unix-domain socket.
+  [[nodiscard]] bool is_unix() const;
+  /// Without port: "127.0.0.1" or "::1" (an IPv4 peer of an IPv6 socket in dotted form); "unix"; empty when it
+  /// is none of these.
   [[nodiscard]] std::string text() const;
 
  private:

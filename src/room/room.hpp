@@ -10,6 +10,7 @@
 
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -171,6 +172,8 @@ class Room {
   std::chrono::nanoseconds share_used{};
   SteadyTime share_since{};
   SteadyTime over_share_until{};
+  // Where the CPU time of the service's rooms is summed up; null: nowhere.
+  std::atomic<std::uint64_t>* service_cpu_ns = nullptr;
   // What its service is called in paths, for the shard's table of rooms.
   std::string_view service_path;
 

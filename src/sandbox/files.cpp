@@ -31,6 +31,8 @@ constexpr std::uint64_t kExecute = kRead | LANDLOCK_ACCESS_FS_EXECUTE;
 constexpr std::uint64_t kWrite = kRead | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
                                  LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR |
                                  LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REFER | kTruncate;
+constexpr std::uint64_t kSockets =
+    LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_REMOVE_FILE;
 // The first version's; all that a file, as against a folder, can have.
 constexpr std::uint64_t kFirstVersion = (std::uint64_t{1} << 13U) - 1;
 constexpr std::uint64_t kOfAFile = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
@@ -99,8 +101,8 @@ Result<void> confine_files(const FileAccess& access) {
   if (!ruleset.valid()) {
     return fail(ErrorCode::Io, fmt::format("Landlock refuses its rules: {}", words_of(errno)));
   }
-  for (const auto& [paths, wanted] :
-       {std::pair{&access.read, kRead}, std::pair{&access.execute, kExecute}, std::pair{&access.write, kWrite}}) {
+  for (const auto& [paths, wanted] : {std::pair{&access.read, kRead}, std::pair{&access.execute, kExecute},
+                                      std::pair{&access.write, kWrite}, std::pair{&access.sockets, kSockets}}) {
     for (const std::filesystem::path& path : *paths) {
       JAM_TRY_VOID(allow(ruleset.get(), path, wanted & all.files));
     }

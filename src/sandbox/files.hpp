@@ -14,8 +14,9 @@ namespace jamsocket::sandbox {
 /// Files, and folders with all that is below them. What does not exist is passed over.
 struct FileAccess {
   std::vector<std::filesystem::path> read;
-  std::vector<std::filesystem::path> write;    ///< And read, make, rename and remove.
-  std::vector<std::filesystem::path> execute;  ///< And read: programs and their libraries.
+  std::vector<std::filesystem::path> write;      ///< And read, make, rename and remove.
+  std::vector<std::filesystem::path> execute;    ///< And read: programs and their libraries.
+  std::vector<std::filesystem::path> sockets{};  ///< Folders in which unix-domain sockets are made and removed.
 };
 
 /// For the calling thread and those it starts, and for good. Files that are open stay so. The process must have given

@@ -127,7 +127,9 @@ void metrics(AdminTarget& target, const AdminCall& call) {
   for (const auto& shard : target.shards()) {
     shards.push_back({.counters = shard->shard_counters(), .stats = shard->stats()});
   }
-  http::Response response{.status = 200, .headers = {}, .body = metrics_text(shards, process_numbers())};
+  ProcessNumbers process = process_numbers();
+  process.log_lines_dropped = target.logger().lines_dropped();
+  http::Response response{.status = 200, .headers = {}, .body = metrics_text(shards, target.service_facts(), process)};
   response.add("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
   call.reply.send(std::move(response));
 }

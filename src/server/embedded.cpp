@@ -116,7 +116,7 @@ int detail::serve_until_signalled(ServerOptions options, NativeServiceFactory fa
     return complain(server.error().message);
   }
   const Result<void> ran =
-      server::run_until_signalled(**server, [&options](std::uint16_t port) { server::announce(options.host, port); });
+      server::run_until_signalled(**server, [&server](std::uint16_t) { server::announce(**server); });
   return ran ? 0 : complain(ran.error().message);
 }
 

@@ -13,8 +13,14 @@ constexpr std::size_t kFilePieceBytes = std::size_t{256} << 10U;
 constexpr int kFilePiecesPerTurn = 4;
 }  // namespace
 
-HttpConnection::HttpConnection(std::uint64_t id, io::Stream stream, const io::PeerAddress& peer, HttpHost& host)
-    : id_(id), host_(host), stream_(std::move(stream)), peer_(peer), parser_(host.http_settings().request) {}
+HttpConnection::HttpConnection(std::uint64_t id, io::Stream stream, const io::PeerAddress& peer, session::Origin origin,
+                               HttpHost& host)
+    : id_(id),
+      host_(host),
+      stream_(std::move(stream)),
+      peer_(peer),
+      origin_(std::move(origin)),
+      parser_(host.http_settings().request) {}
 
 HttpConnection::~HttpConnection() = default;
 

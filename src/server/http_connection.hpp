@@ -30,6 +30,7 @@
 #include "server/settings.hpp"
 #include "server/static_files.hpp"
 #include "session/client_session.hpp"
+#include "session/origin.hpp"
 
 namespace jamsocket::server {
 
@@ -56,7 +57,9 @@ class HttpConnection final : public io::EventHandler, public io::TimerTarget {
  public:
   enum class Then : std::uint8_t { KeepAlive, Close };
 
-  HttpConnection(std::uint64_t id, io::Stream stream, const io::PeerAddress& peer, HttpHost& host);
+  /// @param origin  its address is the client's, if a proxy has said so in front of the connection, else the peer's.
+  HttpConnection(std::uint64_t id, io::Stream stream, const io::PeerAddress& peer, session::Origin origin,
+                 HttpHost& host);
   ~HttpConnection() override;
   HttpConnection(const HttpConnection&) = delete;
   HttpConnection& operator=(const HttpConnection&) = delete;
@@ -68,6 +71,9 @@ class HttpConnection final : public io::EventHandler, public io::TimerTarget {
   [[nodiscard]] const io::PeerAddress& peer() const { return peer_; }
   /// Bytes of requests not parsed and of the answer under way.
   [[nodiscard]] std::size_t held_bytes() const { return unread_.size() + out_.size(); }
+  [[nodiscard]] const session::Origin& origin() const { return origin_; }
+  /// Before `hand_over`: gives away its place among the counted.
+  [[nodiscard]] session::Origin take_origin() { return std::move(origin_); }
 
   /// Answers the request that `route` got.
   void respond(StaticResponse response, Then then = Then::KeepAlive);
@@ -98,6 +104,7 @@ class HttpConnection final : public io::EventHandler, public io::TimerTarget {
   HttpHost& host_;
   io::Stream stream_;
   io::PeerAddress peer_;
+  session::Origin origin_;
   http::RequestParser parser_;
   std::string unread_;  ///< Received and, from `unread_at_` on, not parsed.
   std::size_t unread_at_ = 0;

@@ -6,8 +6,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdio>
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace jamsocket::server {
@@ -19,6 +21,19 @@ using prometheus::MetricType;
 
 constexpr std::string_view kPrefix = "jamsocket_";
 constexpr std::string_view kLimitPrefix = "limit_";
+// Limits whose hits have a counter of their own as well.
+constexpr std::array<std::pair<Counter, std::string_view>, 11> kLimitsUnderOtherNames{
+    {{Counter::ConnectionsRefused, "connections_max"},
+     {Counter::HandshakeTimeouts, "handshake_timeout_ms"},
+     {Counter::ClientsSlow, "outbound_max"},
+     {Counter::InboxFull, "inbox_bytes_max"},
+     {Counter::RoomsRefused, "rooms_max"},
+     {Counter::EventsOverCpu, "event_cpu_ms_max"},
+     {Counter::EventsOverMemory, "room_memory_bytes_max"},
+     {Counter::EventsOverEffects, "sends_per_event_max"},
+     {Counter::CallsOverlong, "overlong_call_ms"},
+     {Counter::ClientsTimedOut, "heartbeat_timeout_seconds"},
+     {Counter::ProxyHeadersRefused, "proxy_header"}}};
 
 MetricFamily family(std::string_view name, std::string_view help, MetricType type) {
   MetricFamily made;
@@ -64,9 +79,14 @@ void add_counters(std::span<const ShardNumbers> shards, std::vector<MetricFamily
     const auto counter = static_cast<Counter>(i);
     const CounterInfo& info = kCounterInfo[i];
     const auto value = static_cast<double>(sum_of(shards, counter));
+    for (const auto& [known, limit] : kLimitsUnderOtherNames) {
+      if (known == counter) {
+        add(limits, {{"limit", std::string(limit)}}, value);
+      }
+    }
     if (info.name.starts_with(kLimitPrefix)) {
       add(limits, {{"limit", std::string(info.name.substr(kLimitPrefix.size()))}}, value);
-    } else if (counter == Counter::DeflateContextBytes) {
+    } else if (counter == Counter::DeflateContextBytes || counter == Counter::OutboundBytesWaiting) {
       all.push_back(gauge(info.name, info.help, value));
     } else {
       MetricFamily made = family(std::string(info.name) + "_total", info.help, MetricType::Counter);
@@ -148,21 +168,44 @@ void add_process(const ProcessNumbers& process, std::vector<MetricFamily>& all) 
   all.push_back(
       named("process_open_fds", "open descriptors", MetricType::Gauge, static_cast<double>(process.open_descriptors)));
   all.push_back(named("process_cpu_seconds_total", "processor time", MetricType::Counter, process.cpu_seconds));
+  MetricFamily dropped = family("log_lines_dropped_total", "log lines that the sink did not take", MetricType::Counter);
+  add(dropped, {}, static_cast<double>(process.log_lines_dropped));
+  all.push_back(std::move(dropped));
+}
+
+// The operator names the services: there are as many as he wants.
+void add_services(std::span<const ServiceFacts> services, std::vector<MetricFamily>& all) {
+  const auto of_each = [&](std::string_view name, std::string_view help, MetricType type, auto value) {
+    MetricFamily made = family(name, help, type);
+    for (const ServiceFacts& service : services) {
+      add(made, {{"service", service.name.empty() ? std::string("/") : service.name}},
+          static_cast<double>(value(service)));
+    }
+    if (!services.empty()) {
+      all.push_back(std::move(made));
+    }
+  };
+  of_each("service_rooms", "live rooms of a service", MetricType::Gauge, [](const ServiceFacts& s) { return s.rooms; });
+  of_each("service_cpu_seconds_total", "processor time of a service's calls", MetricType::Counter,
+          [](const ServiceFacts& s) { return static_cast<double>(s.cpu_ns) / 1e9; });
+  of_each("service_memory_bytes", "memory of a service's rooms; 0 for native services, which nobody measures",
+          MetricType::Gauge, [](const ServiceFacts& s) { return s.memory_bytes; });
 }
 
 }  // namespace
 
-ProcessNumbers process_numbers() {
-  ProcessNumbers numbers;
+std::uint64_t resident_bytes() {
   struct CloseFile {
     void operator()(std::FILE* file) const { std::fclose(file); }
   };
-  if (const std::unique_ptr<std::FILE, CloseFile> file(std::fopen("/proc/self/statm", "re")); file != nullptr) {
-    unsigned long pages = 0;
-    if (std::fscanf(file.get(), "%*u %lu", &pages) == 1) {
-      numbers.resident_bytes = std::uint64_t{pages} * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-    }
-  }
+  const std::unique_ptr<std::FILE, CloseFile> file(std::fopen("/proc/self/statm", "re"));
+  unsigned long pages = 0;
+  const bool is_known = file != nullptr && std::fscanf(file.get(), "%*u %lu", &pages) == 1;
+  return is_known ? std::uint64_t{pages} * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) : 0;
+}
+
+ProcessNumbers process_numbers() {
+  ProcessNumbers numbers{.resident_bytes = resident_bytes()};
   struct CloseFolder {
     void operator()(DIR* folder) const { ::closedir(folder); }
   };
@@ -182,12 +225,14 @@ ProcessNumbers process_numbers() {
   return numbers;
 }
 
-std::string metrics_text(std::span<const ShardNumbers> shards, const ProcessNumbers& process) {
+std::string metrics_text(std::span<const ShardNumbers> shards, std::span<const ServiceFacts> services,
+                         const ProcessNumbers& process) {
   std::vector<MetricFamily> all;
   add_counters(shards, all);
   add_closes(shards, all);
   add_gauges(shards, all);
   add_turns(shards, all);
+  add_services(services, all);
   add_process(process, all);
   return prometheus::TextSerializer().Serialize(all);
 }

@@ -9,10 +9,13 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <thread>
+#include <utility>
 
 #include "base/check.hpp"
 #include "io/socket.hpp"
@@ -92,12 +95,42 @@ void prepare_process() {
   raise_open_files_limit();
 }
 
+Result<std::vector<io::Socket>> inherited_sockets() {
+  constexpr int kFirst = 3;  // Behind standard input, output and error.
+  constexpr int kMost = 64;
+  const auto number = [](const char* name) -> std::optional<int> {
+    const char* text = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): before any other thread.
+    const std::string_view digits = text == nullptr ? "" : text;
+    int value = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    return error == std::errc() && end == digits.data() + digits.size() ? std::optional(value) : std::nullopt;
+  };
+  if (number("LISTEN_PID") != ::getpid()) {
+    return std::vector<io::Socket>();  // Not there, or meant for another process.
+  }
+  const auto count = number("LISTEN_FDS");
+  if (!count || *count < 0 || *count > kMost) {
+    return fail(ErrorCode::InvalidArgument, fmt::format("LISTEN_FDS is no number from 0 to {}", kMost));
+  }
+  for (const char* name : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) {
+    ::unsetenv(name);  // NOLINT(concurrency-mt-unsafe): as above. No child may take them for its own.
+  }
+  std::vector<io::Socket> sockets;
+  for (int i = 0; i < *count; ++i) {
+    sockets.emplace_back(kFirst + i);
+  }
+  return sockets;
+}
+
 Result<void> run_until_signalled(Server& server, const std::function<void(std::uint16_t port)>& ready) {
   const StopWaiter waiter;
   if (!waiter.is_open()) {
     return fail(ErrorCode::Io, io::errno_message("signalfd or eventfd"));
   }
   server.on_stop_asked([&waiter] { waiter.ask_to_stop(); });
+  if (auto sockets = JAM_TRY(inherited_sockets()); !sockets.empty()) {
+    server.listen_on(std::move(sockets));
+  }
   JAM_TRY_VOID(server.start());
   ready(server.port());
   (void)waiter.wait();
@@ -124,14 +157,12 @@ LogOptions stderr_log_options(std::string_view level, std::string_view format) {
           .colours = terminal && (no_color == nullptr || *no_color == '\0')};
 }
 
-std::string http_address(std::string_view host, std::uint16_t port) {
-  const bool is_ipv6 = host.find(':') != std::string_view::npos;
-  return is_ipv6 ? fmt::format("http://[{}]:{}", host, port) : fmt::format("http://{}:{}", host, port);
-}
-
-void announce(std::string_view host, std::uint16_t port) {
-  const std::string line = fmt::format("listening on {}\n", http_address(host, port));
-  std::fputs(line.c_str(), stdout);
+void announce(const Server& server) {
+  std::string lines;
+  for (const Endpoint& endpoint : server.endpoints()) {
+    lines += fmt::format("listening on {}{}\n", endpoint.is_unix() ? "" : "http://", endpoint.text());
+  }
+  std::fputs(lines.c_str(), stdout);
   std::fflush(stdout);
 }
 

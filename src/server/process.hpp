@@ -7,9 +7,11 @@
 #include <cstdint>
 #include <functional>
 #include <string_view>
+#include <vector>
 
 #include "base/log.hpp"
 #include "base/result.hpp"
+#include "io/socket.hpp"
 #include "server/server.hpp"
 
 namespace jamsocket::server {
@@ -19,8 +21,14 @@ namespace jamsocket::server {
 /// open files is raised as far as the system lets us.
 void prepare_process();
 
-/// Starts the server, calls `ready` with its port, waits for SIGINT, SIGTERM or an operator, and stops it. A
-/// second signal ends the wait for clients at once.
+/// The listening sockets that whoever started this process has opened for it (systemd's socket activation); usually
+/// none. Call once, before any other thread starts.
+/// @error InvalidArgument  LISTEN_FDS is meant for this process and is no number from 0 to 64.
+/// @source sd_listen_fds(3)
+[[nodiscard]] Result<std::vector<io::Socket>> inherited_sockets();
+
+/// Starts the server, on inherited sockets if there are some, calls `ready` with its port, waits for SIGINT, SIGTERM or
+/// an operator, and stops it. A second signal ends the wait for clients at once.
 /// @return when it has stopped, or why it could not start.
 [[nodiscard]] Result<void> run_until_signalled(Server& server, const std::function<void(std::uint16_t port)>& ready);
 
@@ -28,10 +36,8 @@ void prepare_process();
 /// Colours only on a terminal, and not if NO_COLOR is set.
 [[nodiscard]] LogOptions stderr_log_options(std::string_view level, std::string_view format);
 
-/// "http://127.0.0.1:8080", "http://[::1]:8080".
-[[nodiscard]] std::string http_address(std::string_view host, std::uint16_t port);
-
-/// Writes "listening on http://HOST:PORT" and a line end to standard output, at once.
-void announce(std::string_view host, std::uint16_t port);
+/// Writes "listening on http://HOST:PORT" (or "listening on unix:/PATH") and a line end to standard output, at once,
+/// for each place where the server listens.
+void announce(const Server& server);
 
 }  // namespace jamsocket::server

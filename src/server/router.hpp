@@ -9,6 +9,7 @@
 #include <string>
 #include <variant>
 
+#include "base/address.hpp"
 #include "base/counters.hpp"
 #include "http/request.hpp"
 #include "http/response.hpp"
@@ -28,9 +29,11 @@ struct Answer {
 struct MakeRoom {
   std::string service;  ///< HostedService::path_name, here and below.
   std::string room_id;
+  IpAddress maker{};  ///< Whose rooms are counted; nobody's: not.
 };
 struct GenerateRoom {
   std::string service;
+  IpAddress maker{};
 };
 struct JoinRoom {
   std::string service;
@@ -47,7 +50,7 @@ struct Files {
   const StaticFiles* client = nullptr;  ///< At /client.
 };
 
-/// `remote_address`: the peer's, for the service's ClientInfo.
+/// `remote_address`: the client's, for the service's ClientInfo.
 [[nodiscard]] Decision decide(const http::Request& request, const std::string& remote_address, const Settings& settings,
                               const Files& files, const ServiceTable& services);
 
@@ -61,6 +64,12 @@ inline constexpr std::string_view kServiceUnnamed = "Rooms of this server are at
 inline constexpr std::string_view kServiceRemoved = "The service was removed from the server.";
 inline constexpr std::string_view kRoomUnknown = "The requested room does not exist.";
 inline constexpr std::string_view kRoomFull = "The room has as many clients as it may have; try later.";
+inline constexpr std::string_view kTooManyOfAddress =
+    "Your address has as many connections as it may have, or opens them too fast; try later.";
+inline constexpr std::string_view kTooManyRoomsOfAddress = "Your address has made many rooms just now; try later.";
+inline constexpr std::string_view kForwardedGarbage =
+    "The header in which the proxy names its client holds no address where one must be.";
+inline constexpr std::string_view kShortOfMemory = "The server is short of memory; try later.";
 inline constexpr std::string_view kRoomUnreadable =
     "What is stored of the room cannot be read; the server's log says why.";
 inline constexpr std::string_view kStopping = "The server is stopping; try another or try later.";

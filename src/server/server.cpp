@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -18,6 +19,7 @@
 #include "io/listener.hpp"
 #include "server/admin_listener.hpp"
 #include "server/admin_routes.hpp"
+#include "server/metrics.hpp"
 #include "server/service_changes.hpp"
 #include "server/services.hpp"
 #include "server/settings.hpp"
@@ -69,6 +71,8 @@ class RunningServer final : public Server, private AdminTarget {
   RunningServer(Settings settings, Surroundings surroundings)
       : settings_(std::move(settings)),
         surroundings_(surroundings),
+        limit_log_(surroundings.logger),
+        memory_watch_(settings_.memory, resident_bytes),
         threads_(surroundings.logger),
         shared_{.settings = settings_,
                 .services = services_,
@@ -79,7 +83,16 @@ class RunningServer final : public Server, private AdminTarget {
                 .shards = shards_,
                 .connection_count = connection_count_,
                 .room_count = room_count_,
-                .threads = threads_} {}
+                .threads = threads_,
+                .limit_log = limit_log_,
+                .memory = memory_watch_} {
+    if (settings_.connections_per_address.is_on()) {
+      shared_.connections_by_address = &connections_by_address_.emplace(settings_.connections_per_address);
+    }
+    if (settings_.rooms_per_address.is_on()) {
+      shared_.rooms_by_address = &rooms_by_address_.emplace(settings_.rooms_per_address);
+    }
+  }
 
   ~RunningServer() override {
     changes_.stop();
@@ -170,6 +183,26 @@ class RunningServer final : public Server, private AdminTarget {
     }
   }
 
+  Result<void> open_listeners() {
+    for (io::Socket& socket : given_sockets_) {
+      listeners_.push_back(JAM_TRY(io::Listener::inherit(std::move(socket))));
+    }
+    if (!given_sockets_.empty()) {
+      return {};
+    }
+    using Stack = io::ListenOptions::Stack;
+    for (const Endpoint& endpoint : settings_.endpoints) {
+      // Where IPv4 has a listener of its own on that port, :: is for IPv6 alone.
+      const bool has_v4 = std::ranges::any_of(settings_.endpoints, [&](const Endpoint& other) {
+        const auto address = IpAddress::parse(other.host);
+        return address && address->is_v4() && other.port == endpoint.port && other.port != 0;
+      });
+      listeners_.push_back(JAM_TRY(io::Listener::open(
+          endpoint, {.stack = has_v4 ? Stack::Ipv6Only : Stack::Dual, .unix_mode = settings_.unix_mode})));
+    }
+    return {};
+  }
+
   Result<void> start() override {
     if (!shards_.empty()) {
       return fail(ErrorCode::InvalidArgument, "the server was started before");
@@ -181,25 +214,27 @@ class RunningServer final : public Server, private AdminTarget {
     site_ = JAM_TRY(open_files(settings_.static_dir));
     client_ = JAM_TRY(open_files(settings_.client_dir));
     shared_.files = {.site = site_.get(), .client = client_.get()};
-    listener_.emplace(JAM_TRY(io::Listener::open(settings_.host, settings_.port)));
+    JAM_TRY_VOID(open_listeners());
     if (settings_.admin) {
       admin_ = JAM_TRY(AdminListener::open(*settings_.admin, surroundings_.logger, surroundings_.clock));
     }
     shards_.clear();
     for (std::size_t i = 0; i < settings_.shards; ++i) {
       shards_.push_back(JAM_TRY(Shard::create(i, shared_)));
-      shards_.back()->post([this](Shard& shard) { shard.listen(*listener_); });
+      shards_.back()->post([this](Shard& shard) { shard.listen(listeners_); });
     }
     wake_sleeping_rooms();
     for (const auto& shard : shards_) {
       threads_.start(*shard);
     }
     started_ = true;
-    port_ = listener_->port();
-    surroundings_.logger.info("server.listening", {{"host", settings_.host},
-                                                   {"port", std::uint32_t{port_.load()}},
-                                                   {"shards", settings_.shards},
-                                                   {"services", names_of_services()}});
+    for (const io::Listener& listener : listeners_) {
+      port_ = port_ == 0 ? listener.port() : port_.load();
+      surroundings_.logger.info("server.listening", {{"address", listener.endpoint().text()},
+                                                     {"port", std::uint32_t{listener.port()}},
+                                                     {"shards", settings_.shards},
+                                                     {"services", names_of_services()}});
+    }
     if (admin_ != nullptr) {
       admin_port_ = admin_->port();
       admin_->start(admin_routes(*this, *admin_));
@@ -207,6 +242,16 @@ class RunningServer final : public Server, private AdminTarget {
                                 {{"host", settings_.admin->host}, {"port", std::uint32_t{admin_port_.load()}}});
     }
     return {};
+  }
+
+  void listen_on(std::vector<io::Socket> sockets) override { given_sockets_ = std::move(sockets); }
+
+  [[nodiscard]] std::vector<Endpoint> endpoints() const override {
+    std::vector<Endpoint> endpoints;
+    for (const io::Listener& listener : listeners_) {
+      endpoints.push_back(listener.endpoint());
+    }
+    return endpoints;
   }
 
   [[nodiscard]] std::uint16_t port() const override { return port_; }
@@ -269,7 +314,11 @@ class RunningServer final : public Server, private AdminTarget {
     const std::scoped_lock lock(changing_services_);
     std::vector<ServiceFacts> facts;
     for (const auto& [name, hosted] : services_.owned()->all()) {
-      facts.push_back({.name = name, .service = std::string(hosted->service->name()), .rooms = *hosted->room_count});
+      facts.push_back({.name = name,
+                       .service = std::string(hosted->service->name()),
+                       .rooms = *hosted->room_count,
+                       .cpu_ns = hosted->cpu_ns.load(std::memory_order_relaxed),
+                       .memory_bytes = hosted->service->room_memory_bytes()});
     }
     return facts;
   }
@@ -313,8 +362,8 @@ class RunningServer final : public Server, private AdminTarget {
     if (draining_.exchange(true)) {
       return;
     }
-    if (listener_) {
-      listener_->stop_listening();
+    for (const io::Listener& listener : listeners_) {
+      listener.stop_listening();
     }
     for (const auto& shard : shards_) {
       shard->post([](Shard& self) { self.drain(); });
@@ -370,8 +419,8 @@ class RunningServer final : public Server, private AdminTarget {
     if (store_ != nullptr) {
       store_->stop();  // While the shards are there to be told.
     }
-    if (listener_) {
-      listener_->close();
+    for (io::Listener& listener : listeners_) {
+      listener.close();
     }
   }
 
@@ -379,8 +428,13 @@ class RunningServer final : public Server, private AdminTarget {
   Surroundings surroundings_;
   std::unique_ptr<const StaticFiles> site_;
   std::unique_ptr<const StaticFiles> client_;
-  std::optional<io::Listener> listener_;
+  std::vector<io::Socket> given_sockets_;
+  std::vector<io::Listener> listeners_;
   std::unique_ptr<store::SqliteStore> store_;
+  LimitLog limit_log_;
+  MemoryWatch memory_watch_;
+  std::optional<KeyedLimit> connections_by_address_;  // Before the shards: their connections have places in it.
+  std::optional<KeyedLimit> rooms_by_address_;
   std::atomic<std::uint32_t> connection_count_{0};
   std::atomic<std::uint32_t> room_count_{0};
   mutable std::mutex changing_services_;  // For those who change or list them; no shard ever takes it.

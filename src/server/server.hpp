@@ -12,8 +12,10 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "base/endpoint.hpp"
 #include "base/log.hpp"
 #include "base/result.hpp"
+#include "io/socket.hpp"
 #include "jamsocket/server.hpp"
 #include "service/service.hpp"
 
@@ -47,9 +49,11 @@ class ServiceMaker {
 
 /// What a server says of one of its services.
 struct ServiceFacts {
-  std::string name;         ///< As offered.
-  std::string service;      ///< Service::name().
-  std::uint32_t rooms = 0;  ///< At the moment.
+  std::string name;                ///< As offered.
+  std::string service;             ///< Service::name().
+  std::uint32_t rooms = 0;         ///< At the moment.
+  std::uint64_t cpu_ns = 0;        ///< Of its rooms' calls so far.
+  std::uint64_t memory_bytes = 0;  ///< Of its rooms' state; 0: not known, as of native services.
 };
 
 class Server {
@@ -85,7 +89,11 @@ class Server {
   /// Binds, listens, starts the shards' threads.
   /// @error Io  the address is taken or not ours, a directory cannot be read, ...
   [[nodiscard]] virtual Result<void> start() = 0;
-  /// The port it listens on; 0 before start.
+  /// Sockets that listen already, to be used instead of the options' addresses. Before `start`.
+  virtual void listen_on(std::vector<io::Socket> sockets) = 0;
+  /// Where it listens, with the ports that were chosen; empty before start.
+  [[nodiscard]] virtual std::vector<Endpoint> endpoints() const = 0;
+  /// The first port it listens on; 0 before start, or if it listens on unix-domain sockets only.
   [[nodiscard]] virtual std::uint16_t port() const = 0;
   /// The admin listener's port; 0: it is off, or before start.
   [[nodiscard]] virtual std::uint16_t admin_port() const = 0;

@@ -21,12 +21,14 @@
 
 namespace jamsocket::server {
 
-/// A service as it is served. Immutable but for the count; alive for as long as one of its rooms is.
+/// A service as it is served. Immutable but for what is counted; alive for as long as one of its rooms is.
 struct HostedService {
   std::string path_name;  ///< In /ws/{service}/{room}; empty: the one at /ws/{room}.
   std::unique_ptr<service::Service> service;
   ServiceSettings settings;
   std::unique_ptr<const StaticFiles> files;  ///< At /{service}/; null: none. Not for the unnamed one.
+  /// CPU time of its rooms, in nanoseconds, for as long as it is served; measured like a room's share.
+  std::atomic<std::uint64_t> cpu_ns{0};
   /// Rooms there are; shared with those that replace it, and so what they have in common.
   std::shared_ptr<std::atomic<std::uint32_t>> room_count = std::make_shared<std::atomic<std::uint32_t>>(0);
 };

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/log.hpp"
+#include "config/patterns.hpp"
 
 namespace jamsocket::server {
 namespace {
@@ -93,6 +94,13 @@ Result<session::SessionSettings> session_settings(const ServerOptions& options) 
   session::SessionSettings settings;
   settings.reader = {.message_bytes_max = limits.message_bytes_max, .fragments_max = limits.fragments_max};
   settings.outbox = {.bytes_max = limits.outbound_bytes_max, .messages_max = limits.outbound_messages_max};
+  if (limits.client_bytes_per_second_max != 0 && limits.client_bytes_per_second_max < 1024) {
+    return fail(ErrorCode::InvalidArgument,
+                fmt::format("client_bytes_per_second_max is {}; allowed are 0 and 1024 or more",
+                            limits.client_bytes_per_second_max));
+  }
+  settings.inbound = {.messages = {.amount_max = limits.client_messages_per_second_max},
+                      .bytes = {.amount_max = limits.client_bytes_per_second_max}};
   settings.ping_after = static_cast<session::Tick>(options.heartbeat_interval / session::kTickLength);
   settings.dead_after = static_cast<session::Tick>(options.heartbeat_timeout / session::kTickLength);
   settings.join_timeout = limits.handshake_timeout;
@@ -100,9 +108,6 @@ Result<session::SessionSettings> session_settings(const ServerOptions& options) 
   settings.close_timeout = limits.close_timeout;
   return settings;
 }
-
-// Names that this machine's hosts file gives to itself, and its loopback addresses.
-bool is_loopback(std::string_view host) { return host == "localhost" || host == "::1" || host.starts_with("127."); }
 
 Result<std::optional<AdminSettings>> admin_settings(const ServerOptions& options) {
   if (options.admin_port == "off") {
@@ -115,7 +120,7 @@ Result<std::optional<AdminSettings>> admin_settings(const ServerOptions& options
     return fail(ErrorCode::InvalidArgument, fmt::format("admin_port is '{}'; allowed are off and 0 to 65535",
                                                         escape_for_log(options.admin_port, 40)));
   }
-  if (!is_loopback(admin.host) && admin.token_file.empty()) {
+  if (!config::is_loopback(admin.host) && admin.token_file.empty()) {
     return fail(ErrorCode::InvalidArgument,
                 fmt::format("admin_host is {}, which others can reach; allowed are an address of this machine only, "
                             "like 127.0.0.1, or an admin_token_file besides",
@@ -124,7 +129,100 @@ Result<std::optional<AdminSettings>> admin_settings(const ServerOptions& options
   return admin;
 }
 
+Result<std::vector<Endpoint>> endpoints_of(const ServerOptions& options) {
+  if (options.listen.empty()) {
+    return std::vector<Endpoint>{{.host = options.host, .port = options.port}};
+  }
+  std::vector<Endpoint> endpoints;
+  for (const std::string& text : options.listen) {
+    auto endpoint = Endpoint::parse(text);
+    if (!endpoint) {
+      return fail(
+          ErrorCode::InvalidArgument,
+          fmt::format("listen has '{}'; allowed are HOST:PORT, [IPV6]:PORT and unix:/PATH", escape_for_log(text, 200)));
+    }
+    endpoints.push_back(*std::move(endpoint));
+  }
+  return endpoints;
+}
+
+Result<mode_t> parse_unix_mode(const std::string& text) {
+  mode_t mode = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mode, 8);
+  if (error != std::errc() || end != text.data() + text.size() || mode > 0777 || (mode & 0600U) != 0600U) {
+    return fail(
+        ErrorCode::InvalidArgument,
+        fmt::format("unix_mode is '{}'; allowed are octal numbers from 0600 to 0777", escape_for_log(text, 40)));
+  }
+  return mode;
+}
+
+Result<ProxySettings> proxy_settings(const ServerOptions& options) {
+  ProxySettings proxies;
+  proxies.header_bytes_max = options.limits.proxy_header_bytes_max;
+  for (const std::string& text : options.proxies_trusted) {
+    if (text == "unix") {
+      proxies.trusts_unix = true;
+      continue;
+    }
+    const auto network = IpNetwork::parse(text);
+    if (!network) {
+      return fail(ErrorCode::InvalidArgument,
+                  fmt::format("proxies_trusted has '{}'; allowed are IP addresses, networks "
+                              "like 10.0.0.0/8, and unix",
+                              escape_for_log(text, 100)));
+    }
+    proxies.trusted.push_back(*network);
+  }
+  if (options.proxy_protocol != "off" && options.proxy_protocol != "required") {
+    return fail(ErrorCode::InvalidArgument, fmt::format("proxy_protocol '{}' is not one of off, required",
+                                                        escape_for_log(options.proxy_protocol, 40)));
+  }
+  proxies.header_is_required = options.proxy_protocol == "required";
+  if (options.forwarded_header == "x-forwarded-for") {
+    proxies.forwarded = http::ForwardedHeader::XForwardedFor;
+  } else if (options.forwarded_header == "forwarded") {
+    proxies.forwarded = http::ForwardedHeader::Forwarded;
+  } else if (options.forwarded_header != "off") {
+    return fail(ErrorCode::InvalidArgument,
+                fmt::format("forwarded_header '{}' is not one of off, x-forwarded-for, forwarded",
+                            escape_for_log(options.forwarded_header, 40)));
+  }
+  if (proxies.header_is_required && proxies.forwarded) {
+    return fail(ErrorCode::InvalidArgument,
+                "proxies say for whom they speak by the PROXY protocol or by a header; allowed is one of the two");
+  }
+  if (proxies.trusted.empty() && !proxies.trusts_unix && (proxies.header_is_required || proxies.forwarded)) {
+    return fail(ErrorCode::InvalidArgument,
+                "no proxy is trusted, so none can say for whom it speaks; name them in proxies.trusted");
+  }
+  return proxies;
+}
+
+Result<MemoryMarks> memory_marks(const ServerLimits& limits) {
+  const MemoryMarks marks{.high_bytes = limits.memory_high_bytes, .critical_bytes = limits.memory_critical_bytes};
+  if (marks.high_bytes != 0 && marks.critical_bytes != 0 && marks.critical_bytes < marks.high_bytes) {
+    return fail(
+        ErrorCode::InvalidArgument,
+        fmt::format("memory_critical_bytes is {}; allowed are 0 and what is not below memory_high_bytes, which is "
+                    "{}",
+                    marks.critical_bytes, marks.high_bytes));
+  }
+  return marks;
+}
+
 }  // namespace
+
+bool ProxySettings::trusts(const IpAddress& address) const {
+  return std::ranges::any_of(trusted, [&](const IpNetwork& network) { return network.contains(address); });
+}
+
+bool ProxySettings::trusts(const io::PeerAddress& peer) const {
+  if (trusted.empty() && !trusts_unix) [[likely]] {
+    return false;
+  }
+  return peer.is_unix() ? trusts_unix : trusts(peer.ip());
+}
 
 Result<ServiceSettings> ServiceSettings::from(const ServerOptions& options) {
   using AfterFailure = room::RoomSettings::AfterFailure;
@@ -160,8 +258,14 @@ Result<Settings> Settings::from(const ServerOptions& options) {
   using namespace std::chrono_literals;
   const ServerLimits& limits = options.limits;
   Settings settings;
-  settings.host = options.host;
-  settings.port = options.port;
+  settings.endpoints = JAM_TRY(endpoints_of(options));
+  settings.unix_mode = JAM_TRY(parse_unix_mode(options.unix_mode));
+  settings.proxies = JAM_TRY(proxy_settings(options));
+  settings.connections_per_address = {.places_max = limits.connections_per_address_max,
+                                      .rate = {.amount_max = limits.connections_per_address_per_second_max}};
+  settings.rooms_per_address.rate = {.amount_max = limits.rooms_per_address_per_minute_max,
+                                     .period = std::chrono::minutes{1}};
+  settings.memory = JAM_TRY(memory_marks(limits));
   if (options.shards > kShardsMax) {
     return fail(ErrorCode::InvalidArgument,
                 fmt::format("shards is {}; allowed are 0 (one a core) to {}", options.shards, kShardsMax));

@@ -11,9 +11,14 @@
 #include <vector>
 
 #include "auth/origins.hpp"
+#include "base/address.hpp"
 #include "base/clock.hpp"
+#include "base/endpoint.hpp"
+#include "base/keyed_limit.hpp"
 #include "base/result.hpp"
+#include "http/forwarded.hpp"
 #include "http/request_parser.hpp"
+#include "io/listener.hpp"
 #include "jamsocket/server.hpp"
 #include "room/policy.hpp"
 #include "room/room.hpp"
@@ -32,6 +37,26 @@ struct AdminSettings {
   std::string host;
   std::uint16_t port = 0;
   std::string token_file;
+};
+
+/// Whom we believe when it says for whom it speaks, and how it says so.
+struct ProxySettings {
+  std::vector<IpNetwork> trusted;
+  bool trusts_unix = false;         ///< All that come by a unix-domain socket.
+  bool header_is_required = false;  ///< Of the PROXY protocol.
+  std::size_t header_bytes_max = 4096;
+  std::optional<http::ForwardedHeader> forwarded;
+
+  [[nodiscard]] bool trusts(const IpAddress& address) const;
+  [[nodiscard]] bool trusts(const io::PeerAddress& peer) const;
+};
+
+/// Beyond which the process sheds load; 0: never.
+struct MemoryMarks {
+  std::size_t high_bytes = 0;      ///< New connections are refused.
+  std::size_t critical_bytes = 0;  ///< The clients that read slowest are closed.
+
+  [[nodiscard]] bool are_set() const { return high_bytes != 0 || critical_bytes != 0; }
 };
 
 /// What can differ from one service to the next.
@@ -57,8 +82,12 @@ struct BackOff {
 };
 
 struct Settings {
-  std::string host;
-  std::uint16_t port = 0;
+  std::vector<Endpoint> endpoints;
+  mode_t unix_mode = 0660;
+  ProxySettings proxies;
+  KeyedLimit::Limits connections_per_address;
+  KeyedLimit::Limits rooms_per_address;
+  MemoryMarks memory;
   std::uint32_t shards = 1;
   auth::HostRules hosts;
   std::uint32_t connections_max = 0;

@@ -189,6 +189,7 @@ void Shard::end_turn_in_time() {
 }
 
 void Shard::charge(room::Room& room, std::chrono::nanoseconds cpu_time) {
+  room.service_cpu_ns->fetch_add(static_cast<std::uint64_t>(cpu_time.count()), std::memory_order_relaxed);
   constexpr std::chrono::seconds kSecond{1};
   if (coarse_ - room.share_since >= kSecond) {
     room.share_since = coarse_;
@@ -361,6 +362,7 @@ void Shard::destroy_retired() {
   }
   retired_sessions_.clear();
   retired_connections_.clear();
+  retired_greetings_.clear();
   rooms_.destroy_retired();
   notice_exodus();
 }

@@ -26,8 +26,11 @@
 #include "server/acceptor.hpp"
 #include "server/failing_rooms.hpp"
 #include "server/http_connection.hpp"
+#include "server/limit_log.hpp"
 #include "server/loop_stats.hpp"
 #include "server/loop_threads.hpp"
+#include "server/memory_watch.hpp"
+#include "server/proxy_greeting.hpp"
 #include "server/room_facts.hpp"
 #include "server/room_table.hpp"
 #include "server/router.hpp"
@@ -53,7 +56,11 @@ struct Shared {
   std::atomic<std::uint32_t>& connection_count;
   std::atomic<std::uint32_t>& room_count;
   LoopThreads& threads;
-  store::Store* store = nullptr;  ///< Null: nothing is kept.
+  LimitLog& limit_log;
+  MemoryWatch& memory;
+  KeyedLimit* connections_by_address = nullptr;  ///< Null: they are not counted.
+  KeyedLimit* rooms_by_address = nullptr;        ///< Null: they are not counted.
+  store::Store* store = nullptr;                 ///< Null: nothing is kept.
 };
 
 class Shard final : public LoopOwner,
@@ -61,6 +68,7 @@ class Shard final : public LoopOwner,
                     public room::RoomHost,
                     public session::SessionHost,
                     public HttpHost,
+                    public GreetingHost,
                     public AcceptHost {
  public:
   using Task = std::move_only_function<void(Shard&)>;
@@ -76,7 +84,8 @@ class Shard final : public LoopOwner,
   void post(Task task);
 
   // To be posted:
-  void listen(const io::Listener& listener);
+  /// To be called once; `listeners` must outlive the shard.
+  void listen(std::span<const io::Listener> listeners);
   /// Stops accepting, closes every client with 1012, then ends.
   void drain();
   /// Drops everything and ends.
@@ -124,6 +133,10 @@ class Shard final : public LoopOwner,
   [[nodiscard]] ws::Inflater& inflater() override { return inflater_; }
   [[nodiscard]] ws::Deflater& deflater() override { return deflater_; }
   void retire(session::ClientSession& session) override;
+  void limit_hit(Counter limit, const session::ClientSession& session) override;
+  // GreetingHost
+  void greeted(ProxyGreeting& greeting, const IpAddress& client) override;
+  void not_greeted(ProxyGreeting& greeting, std::string_view reason) override;
   // HttpHost
   [[nodiscard]] const HttpSettings& http_settings() const override { return shared_.settings.http; }
   void route(HttpConnection& connection, const http::Request& request) override;
@@ -168,23 +181,37 @@ class Shard final : public LoopOwner,
 
   // Connections and rooms.
   /// A connection that was counted and is ready for its first request, of which `unread` has come.
-  void begin_http(io::Stream stream, const io::PeerAddress& peer, SteadyTime deadline, std::string unread);
+  void begin_http(io::Stream stream, const io::PeerAddress& peer, session::Origin origin, SteadyTime deadline,
+                  std::string unread);
+  /// A connection of which it is known who opened it.
+  void admit(io::Socket socket, const io::PeerAddress& peer, const IpAddress& client, SteadyTime deadline);
+  void refuse(const io::Socket& socket, int status, std::string_view reason);
+  void limit_hit(Counter limit, std::string_view who);
+  [[nodiscard]] bool speaks_for_others(const io::PeerAddress& peer) const;
+  [[nodiscard]] std::optional<KeyedLimit::Place> place_for(const IpAddress& client);
+  [[nodiscard]] bool may_make_room(const IpAddress& maker);
+  [[nodiscard]] http::ForwardedFor client_behind(const http::Request& request) const;
+  void retire(ProxyGreeting& greeting);
+  void drop_greetings();
+  // Shedding load.
+  void watch_memory();
+  void shed_slowest();
   void answer(std::uint64_t connection, const http::Response& response);
   void note_refusal(Counter kind, const std::string& remote_address);
   [[nodiscard]] Shard& owner_of(const RoomName& name);
-  void take_upgrade(HttpConnection& connection, JoinRoom join);
+  void take_upgrade(HttpConnection& connection, JoinRoom join, const IpAddress& client);
   void join(const RoomName& name, session::Upgraded upgraded, std::unique_ptr<service::ConnectInfo> info);
   void join_in(const RoomName& name, const HostedServicePtr& service, session::ClientSession& session,
-               std::unique_ptr<service::ConnectInfo> info);
+               std::unique_ptr<service::ConnectInfo> info, const IpAddress& maker);
   [[nodiscard]] Milliseconds rest_of(const RoomName& name) const;
   using Reply = std::move_only_function<void(http::Response)>;
-  void make_room(const RoomName& name, Reply reply);
+  void make_room(const RoomName& name, const IpAddress& maker, Reply reply);
   /// Null: there are as many rooms as may be.
   room::Room* make(const RoomName& name, const HostedServicePtr& service, room::WhenMissing when_missing);
   void make_room_for(std::uint64_t connection, MakeRoom wanted);
   void flush_journal();
   void wake_sleepers();
-  void generate_room_for(std::uint64_t connection, std::string service_path, unsigned attempts_left);
+  void generate_room_for(std::uint64_t connection, GenerateRoom wanted, unsigned attempts_left);
   void stop_accepting();
   void close_some_clients();
   void check_drained();
@@ -210,10 +237,11 @@ class Shard final : public LoopOwner,
   FailingRooms failing_rooms_;
   std::vector<std::unique_ptr<session::ClientSession>> sessions_;
   std::unordered_map<std::uint64_t, std::unique_ptr<HttpConnection>> connections_;
+  std::unordered_map<std::uint64_t, std::unique_ptr<ProxyGreeting>> greetings_;
   std::uint64_t last_connection_ = 0;
-  std::map<Counter, SteadyTime> refusals_logged_;  ///< When each kind was, last.
   std::vector<std::unique_ptr<session::ClientSession>> retired_sessions_;
   std::vector<std::unique_ptr<HttpConnection>> retired_connections_;
+  std::vector<std::unique_ptr<ProxyGreeting>> retired_greetings_;
 
   // The turn.
   std::span<const epoll_event> ready_;  ///< Of the last wait; looked at up to `next_ready_`.
@@ -238,11 +266,13 @@ class Shard final : public LoopOwner,
   std::multimap<std::int64_t, MakeRoom> sleepers_;  ///< Stored rooms by when their timer is due.
   io::CallbackTimer sleepers_timer_{[this] { wake_sleepers(); }};
 
-  std::unique_ptr<Acceptor> acceptor_;
+  std::vector<std::unique_ptr<Acceptor>> acceptors_;
   // Since freed memory was last given back:
   std::size_t most_held_ = 0;          ///< Rooms and sessions.
   std::size_t left_behind_bytes_ = 0;  ///< What those that left still held.
   io::CallbackTimer exodus_timer_{[this] { give_memory_back(); }};
+  io::CallbackTimer memory_timer_{[this] { watch_memory(); }};
+  SteadyTime next_shedding_{};
   io::CallbackTimer drain_timer_{[this] { close_some_clients(); }};
   io::CallbackTimer drain_deadline_{[this] { end(); }};
   Phase phase_ = Phase::Running;

@@ -1,4 +1,4 @@
-// The shard's connections and rooms: accepting, routing, joining, making rooms, draining.
+// The shard's connections and rooms: routing, joining, making rooms, draining.
 
 #include <algorithm>
 #include <utility>
@@ -32,71 +32,64 @@ HttpConnection::Then to_then(Answer::Then then) {
 
 }  // namespace
 
-void Shard::listen(const io::Listener& listener) { acceptor_ = std::make_unique<Acceptor>(listener, *this); }
-
-void Shard::stop_accepting() {
-  if (acceptor_ != nullptr) {
-    acceptor_->stop();
-  }
-}
-
-void Shard::accepted(io::Socket socket, const io::PeerAddress& peer) {
-  if (shared_.connection_count.fetch_add(1, std::memory_order_relaxed) >= shared_.settings.connections_max) {
-    shared_.connection_count.fetch_sub(1, std::memory_order_relaxed);
-    counters_.add(Counter::ConnectionsRefused);
-    const std::string answer =
-        http::serialise(http::text_response(503, "The server has as many connections as it may have; try later."),
-                        {.after = http::AfterResponse::Close});
-    // Best effort: the request was not even read.
-    (void)socket.write(answer);
-    return;
-  }
-  begin_http(io::Stream(std::move(socket)), peer, now_ + shared_.settings.http.request_timeout, {});
-}
-
-void Shard::begin_http(io::Stream stream, const io::PeerAddress& peer, SteadyTime deadline, std::string unread) {
-  const std::uint64_t id = ++last_connection_;
-  auto connection = std::make_unique<HttpConnection>(id, std::move(stream), peer, *this);
-  HttpConnection& started = *connection;
-  connections_.emplace(id, std::move(connection));
-  started.start(deadline, std::move(unread));
-}
-
 void Shard::route(HttpConnection& connection, const http::Request& request) {
-  Decision decision =
-      decide(request, connection.peer().text(), shared_.settings, shared_.files, shared_.services.current());
+  IpAddress client = connection.origin().address;
+  if (speaks_for_others(connection.peer())) [[unlikely]] {
+    const auto found = client_behind(request);
+    if (found.status == http::ForwardedFor::Status::Garbage) {
+      connection.respond(whole_response(http::text_response(400, kForwardedGarbage)), HttpConnection::Then::Close);
+      return;
+    }
+    client = found.status == http::ForwardedFor::Status::Known ? found.client : client;
+  }
+  const std::string remote_address = client.is_known() ? client.text() : connection.peer().text();
+  Decision decision = decide(request, remote_address, shared_.settings, shared_.files, shared_.services.current());
   std::visit(Overloaded{[&](Answer& answer) {
                           if (answer.refused_as) [[unlikely]] {
-                            note_refusal(*answer.refused_as, connection.peer().text());
+                            note_refusal(*answer.refused_as, remote_address);
                           }
                           connection.respond(std::move(answer.response), to_then(answer.then));
                         },
-                        [&](MakeRoom& make) { make_room_for(connection.id(), std::move(make)); },
-                        [&](GenerateRoom& generate) {
-                          generate_room_for(connection.id(), std::move(generate.service), kGenerateAttempts);
+                        [&](MakeRoom& make) {
+                          make.maker = client;
+                          make_room_for(connection.id(), std::move(make));
                         },
-                        [&](JoinRoom& join) { take_upgrade(connection, std::move(join)); }},
+                        [&](GenerateRoom& generate) {
+                          generate.maker = client;
+                          generate_room_for(connection.id(), std::move(generate), kGenerateAttempts);
+                        },
+                        [&](JoinRoom& join) { take_upgrade(connection, std::move(join), client); }},
              decision);
 }
 
 // Counted each time, logged once a second for each kind.
 void Shard::note_refusal(Counter kind, const std::string& remote_address) {
   counters_.add(kind);
-  SteadyTime& logged = refusals_logged_[kind];
-  if (logged == SteadyTime{} || now_ - logged >= 1s) {
-    logged = now_;
-    shared_.logger.warn("server.refused", {{"reason", kCounterInfo[static_cast<std::size_t>(kind)].help},
-                                           {"remote_address", remote_address}});
-  }
+  shared_.limit_log.say(
+      kind, "server.refused", now_,
+      {{"reason", kCounterInfo[static_cast<std::size_t>(kind)].help}, {"remote_address", remote_address}});
 }
 
-void Shard::take_upgrade(HttpConnection& connection, JoinRoom join) {
+void Shard::take_upgrade(HttpConnection& connection, JoinRoom join, const IpAddress& client) {
+  session::Origin origin = connection.take_origin();
+  const bool is_told = client != connection.peer().ip();
+  if (is_told && speaks_for_others(connection.peer())) {
+    auto place = place_for(client);
+    if (!place) {
+      connection.respond(whole_response(http::text_response(429, kTooManyOfAddress)), HttpConnection::Then::Close);
+      return;
+    }
+    origin = {.address = client, .place = *std::move(place)};
+  }
   // The connection's place goes on to its session.
   shared_.connection_count.fetch_add(1, std::memory_order_relaxed);
   Shard& owner = owner_of({.service = join.service, .id = join.room_id});
   session::Upgraded upgraded =
       connection.hand_over(std::move(join.response), &owner == this ? session::Watched::Yes : session::Watched::No);
   upgraded.deflate = join.deflate;
+  if (is_told || origin.place.is_held() || shared_.rooms_by_address != nullptr) {
+    upgraded.origin = std::make_unique<session::Origin>(std::move(origin));
+  }
   if (&owner == this) {
     this->join({.service = join.service, .id = join.room_id}, std::move(upgraded), std::move(join.info));
     return;
@@ -118,6 +111,7 @@ Shard& Shard::owner_of(const RoomName& name) {
 }
 
 void Shard::join(const RoomName& name, session::Upgraded upgraded, std::unique_ptr<service::ConnectInfo> info) {
+  const IpAddress maker = upgraded.origin != nullptr ? upgraded.origin->address : IpAddress();
   auto made = std::make_unique<session::ClientSession>(std::move(upgraded), *this);
   session::ClientSession& session = *made;
   session.index = static_cast<std::uint32_t>(sessions_.size());
@@ -139,11 +133,11 @@ void Shard::join(const RoomName& name, session::Upgraded upgraded, std::unique_p
     session.turn_away(ws::close_code::kTryLater, room_rests(rest));
     return;
   }
-  join_in(name, service, session, std::move(info));
+  join_in(name, service, session, std::move(info), maker);
 }
 
 void Shard::join_in(const RoomName& name, const HostedServicePtr& service, session::ClientSession& session,
-                    std::unique_ptr<service::ConnectInfo> info) {
+                    std::unique_ptr<service::ConnectInfo> info, const IpAddress& maker) {
   room::Room* room = rooms_.find(name);
   const bool joining_makes = service->settings.strategy.joining_makes_rooms();
   const bool may_be_stored = service->settings.room.durability != room::Durability::None;
@@ -152,6 +146,10 @@ void Shard::join_in(const RoomName& name, const HostedServicePtr& service, sessi
     return;
   }
   if (room == nullptr) {
+    if (!may_make_room(maker)) {
+      session.reject(429, kTooManyRoomsOfAddress);
+      return;
+    }
     room = make(name, service, joining_makes ? room::WhenMissing::Make : room::WhenMissing::Refuse);
   }
   if (room == nullptr) {
@@ -159,6 +157,7 @@ void Shard::join_in(const RoomName& name, const HostedServicePtr& service, sessi
   } else if (!rooms_.is_of(name, *service)) {
     session.reject(503, kServiceRemoved);  // Of one that had this name before, and not yet ended.
   } else if (room->is_full()) {
+    limit_hit(Counter::LimitClientsPerRoom, {});
     session.reject(503, kRoomFull);
   } else if (const auto refusal = room->refusal()) {
     session.reject(503, *refusal);
@@ -186,7 +185,7 @@ Milliseconds Shard::rest_of(const RoomName& name) const {
   return failing_rooms_.none() ? 0ms : failing_rooms_.rests_for(name, now_);
 }
 
-void Shard::make_room(const RoomName& name, Reply reply) {
+void Shard::make_room(const RoomName& name, const IpAddress& maker, Reply reply) {
   if (phase_ != Phase::Running) {
     reply(http::text_response(503, kStopping));
     return;
@@ -207,6 +206,10 @@ void Shard::make_room(const RoomName& name, Reply reply) {
     return;
   }
   if (room == nullptr) {
+    if (!may_make_room(maker)) {
+      reply(http::text_response(429, kTooManyRoomsOfAddress));
+      return;
+    }
     room = make(name, service, room::WhenMissing::Create);
   }
   if (room == nullptr) {
@@ -226,27 +229,28 @@ void Shard::make_room(const RoomName& name, Reply reply) {
 void Shard::make_room_for(std::uint64_t connection, MakeRoom wanted) {
   Shard& owner = owner_of({.service = wanted.service, .id = wanted.room_id});
   owner.post([connection, wanted = std::move(wanted), &asker = *this](Shard& shard) {
-    shard.make_room({.service = wanted.service, .id = wanted.room_id}, [connection, &asker](http::Response response) {
-      asker.post([connection, response = std::move(response)](Shard& self) { self.answer(connection, response); });
-    });
+    shard.make_room(
+        {.service = wanted.service, .id = wanted.room_id}, wanted.maker, [connection, &asker](http::Response response) {
+          asker.post([connection, response = std::move(response)](Shard& self) { self.answer(connection, response); });
+        });
   });
 }
 
-void Shard::generate_room_for(std::uint64_t connection, std::string service_path, unsigned attempts_left) {
-  const HostedServicePtr service = shared_.services.current().find(service_path);
+void Shard::generate_room_for(std::uint64_t connection, GenerateRoom wanted, unsigned attempts_left) {
+  const HostedServicePtr service = shared_.services.current().find(wanted.service);
   if (service == nullptr) {
     answer(connection, http::text_response(404, kServiceUnknown));
     return;
   }
   std::string room_id = service->settings.strategy.generate_id();
-  Shard& owner = owner_of({.service = service_path, .id = room_id});
-  owner.post([connection, service_path = std::move(service_path), room_id = std::move(room_id), attempts_left,
+  Shard& owner = owner_of({.service = wanted.service, .id = room_id});
+  owner.post([connection, wanted = std::move(wanted), room_id = std::move(room_id), attempts_left,
               &asker = *this](Shard& shard) mutable {
-    const RoomName name{.service = service_path, .id = room_id};
-    shard.make_room(name, [connection, service_path, attempts_left, &asker](http::Response response) {
-      asker.post([connection, service_path, attempts_left, response = std::move(response)](Shard& self) {
+    const RoomName name{.service = wanted.service, .id = room_id};
+    shard.make_room(name, wanted.maker, [connection, wanted, attempts_left, &asker](http::Response response) {
+      asker.post([connection, wanted, attempts_left, response = std::move(response)](Shard& self) {
         if (response.status == 409 && attempts_left > 1) {
-          self.generate_room_for(connection, service_path, attempts_left - 1);
+          self.generate_room_for(connection, wanted, attempts_left - 1);
         } else if (response.status == 409) {
           self.answer(connection, http::text_response(503, "No free room id was found; use a longer room strategy."));
         } else {
@@ -302,6 +306,7 @@ void Shard::drain() {
   for (HttpConnection* connection : connections) {
     connection->drain();
   }
+  drop_greetings();
   timers_.schedule(drain_deadline_.node(), now_ + shared_.settings.drain_timeout);
   close_some_clients();
 }
@@ -333,7 +338,7 @@ void Shard::close_rooms_of(const HostedService& service) {
 }
 
 void Shard::check_drained() {
-  const bool clients_are_gone = sessions_.empty() && connections_.empty();
+  const bool clients_are_gone = sessions_.empty() && connections_.empty() && greetings_.empty();
   const bool rooms_are_done = (!has_runnable() && waiting_for_slow_.empty()) || phase_ == Phase::Ending;
   const bool all_is_kept = !journal_ || journal_->is_idle() || phase_ == Phase::Ending;
   if (phase_ != Phase::Running && clients_are_gone && rooms_are_done && all_is_kept && slow_calls_.empty()) {
@@ -352,6 +357,7 @@ void Shard::end() {
   while (!connections_.empty()) {
     connections_.begin()->second->drop();
   }
+  drop_greetings();
   phase_ = Phase::Ending;
   for (const auto& call : slow_calls_) {
     call->must_end.store(true, std::memory_order_relaxed);

@@ -70,6 +70,8 @@ class Service {
   [[nodiscard]] virtual std::vector<std::string> obstacles_to_capture() const {
     return {"it does not say how its rooms are saved"};
   }
+  /// What all its rooms have of memory for their state, in bytes; 0: not known. Any thread.
+  [[nodiscard]] virtual std::uint64_t room_memory_bytes() const { return 0; }
   /// Names the code: a room that was captured under another version may mean nothing to this one.
   [[nodiscard]] virtual std::string_view version() const { return {}; }
   /// The code itself, to be kept beside the rooms it made; empty: it cannot be.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -19,6 +20,7 @@ ClientSession::ClientSession(Upgraded upgraded, SessionHost& host)
     : host_(host),
       stream_(std::move(upgraded.stream)),
       handshake_(std::make_unique<Handshake>(std::move(upgraded.response), std::move(upgraded.unread))),
+      origin_(std::move(upgraded.origin)),
       deflate_(upgraded.deflate),
       last_seen_(host.tick()),
       last_ping_(host.tick()),
@@ -42,6 +44,7 @@ ClientSession::ClientSession(Upgraded upgraded, SessionHost& host)
 }
 
 ClientSession::~ClientSession() {
+  host_.counters().subtract(Counter::OutboundBytesWaiting, outbox_.counted_bytes());
   if (contexts_ != nullptr) {
     host_.counters().subtract(Counter::DeflateContextBytes, contexts_->bytes);
   }
@@ -58,6 +61,9 @@ void ClientSession::admitted() {
   state_ = State::Open;
   deadline_.reset();
   last_seen_ = host_.tick();
+  if (const InboundLimits& limits = host_.session_settings().inbound; limits.are_on()) {
+    inbound_ = std::make_unique<Inbound>(limits, [this] { go_on_reading(); });
+  }
   outbox_.push_last(host_.output().append(handshake_->response, {}));
   if (handshake_->unread.empty()) {
     handshake_.reset();
@@ -180,7 +186,12 @@ void ClientSession::resume_reading() {
 }
 
 room::LinkFacts ClientSession::facts() const {
-  return {.remote_address = io::peer_of(stream_.socket()).text(), .queued_bytes = outbox_.queued_bytes()};
+  return {.remote_address = remote_address(), .queued_bytes = outbox_.queued_bytes()};
+}
+
+std::string ClientSession::remote_address() const {
+  const bool is_told = origin_ != nullptr && origin_->address.is_known();
+  return is_told ? origin_->address.text() : io::peer_of(stream_.socket()).text();
 }
 
 void ClientSession::end_turn() {
@@ -202,6 +213,9 @@ void ClientSession::heartbeat(Tick now) {
   const SessionSettings& settings = host_.session_settings();
   if (state_ != State::Open) {
     return;
+  }
+  if (inbound_ != nullptr && inbound_->is_waiting()) {
+    last_seen_ = now;  // The silence is ours: for as long as it is not read it may have said anything.
   }
   const Tick silent_for = now - last_seen_;
   if (silent_for >= settings.dead_after) {
@@ -284,18 +298,24 @@ void ClientSession::read() {
     discard_input();
     return;
   }
-  if (state_ == State::Joining || (room_ != nullptr && room_->inbox_is_full())) {
+  if (state_ == State::Joining || (room_ != nullptr && room_->inbox_is_full()) ||
+      (inbound_ != nullptr && inbound_->is_waiting())) {
     // What it sent waits in the kernel until the room has decided, or has caught up.
-    reading_paused_ = true;
-    watch();
+    pause_reading();
     return;
   }
-  const std::span<char> buffer = host_.receive_buffer();
+  std::span<char> buffer = host_.receive_buffer();
+  if (inbound_ != nullptr) [[unlikely]] {
+    buffer = buffer.first(std::min(buffer.size(), Inbound::kReadBytesMax));
+  }
   const io::IoResult got = stream_.read(buffer);
   switch (got.status) {
     case io::IoStatus::Done:
       last_seen_ = host_.tick();
       host_.counters().add(Counter::BytesIn, got.bytes);
+      if (inbound_ != nullptr) [[unlikely]] {
+        inbound_->spend_bytes(got.bytes, host_.steady_now());
+      }
       consume(buffer.first(got.bytes));
       return;
     case io::IoStatus::WouldBlock:
@@ -305,6 +325,33 @@ void ClientSession::read() {
       drop();
       return;
   }
+}
+
+void ClientSession::pause_reading() {
+  reading_paused_ = true;
+  watch();
+}
+
+// Where a client's rate is limited, after each thing it said: whether the rest of what was read has to wait.
+bool ClientSession::must_pause(std::span<char> rest) {
+  const SteadyTime now = host_.steady_now();
+  const std::optional<Counter> hit = inbound_->over_limit(now);
+  if (!hit) {
+    return false;
+  }
+  host_.limit_hit(*hit, *this);
+  inbound_->hold(rest, now, host_.timers());
+  pause_reading();
+  return true;
+}
+
+void ClientSession::go_on_reading() {
+  std::string held = inbound_->take_held();
+  if (state_ != State::Open && state_ != State::Closing) {
+    return;
+  }
+  resume_reading();
+  consume(held);
 }
 
 void ClientSession::discard_input() {
@@ -327,12 +374,12 @@ void ClientSession::consume(std::span<char> input) {
           room_->message(step.kind == ws::StepKind::Text ? service::EventKind::Text : service::EventKind::Binary,
                          client_, step.payload);
         }
-        continue;
+        break;
       case ws::StepKind::Ping:
         answer_ping(step.payload);
-        continue;
+        break;
       case ws::StepKind::Pong:
-        continue;
+        break;
       case ws::StepKind::Close:
         peer_closed(step);
         return;
@@ -341,7 +388,16 @@ void ClientSession::consume(std::span<char> input) {
         return;
       case ws::StepKind::NeedMore:
         update_message_deadline();
+        if (inbound_ != nullptr) [[unlikely]] {
+          (void)must_pause({});
+        }
         return;
+    }
+    if (inbound_ != nullptr) [[unlikely]] {
+      inbound_->spend_message(host_.steady_now());
+      if (must_pause(input)) {
+        return;
+      }
     }
   }
 }

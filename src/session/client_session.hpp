@@ -28,6 +28,8 @@
 #include "io/stream.hpp"
 #include "io/timer_heap.hpp"
 #include "room/room.hpp"
+#include "session/inbound.hpp"
+#include "session/origin.hpp"
 #include "session/outbox.hpp"
 #include "ws/deflate.hpp"
 #include "ws/message_reader.hpp"
@@ -43,6 +45,7 @@ inline constexpr Milliseconds kTickLength{100};
 struct SessionSettings {
   ws::ReaderLimits reader;
   OutboxLimits outbox;
+  InboundLimits inbound;
   Tick ping_after{250};  ///< Of silence.
   Tick dead_after{600};  ///< Of silence.
   Milliseconds join_timeout{10'000};
@@ -71,6 +74,8 @@ class SessionHost {
   [[nodiscard]] virtual ws::Deflater& deflater() = 0;
   /// To be destroyed, but not before the turn ends.
   virtual void retire(ClientSession& session) = 0;
+  /// Counts it, and says so in the log at most once a second.
+  virtual void limit_hit(Counter limit, const ClientSession& session) = 0;
 };
 
 /// Whether the session's event loop watches the socket, perhaps for somebody else.
@@ -83,6 +88,7 @@ struct Upgraded {
   std::string unread;    ///< What the client sent behind the request.
   Watched watched = Watched::No;
   std::optional<ws::DeflateAgreement> deflate{};
+  std::unique_ptr<Origin> origin{};  ///< Null: the socket's peer is the client, and nobody counts it.
 };
 
 class ClientSession final : public io::EventHandler, public room::ClientLink, public io::TimerTarget {
@@ -106,6 +112,10 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   void end_turn();
   /// Pings a silent client, gives a dead one up.
   void heartbeat(Tick now);
+  /// What waits for its socket.
+  [[nodiscard]] std::size_t queued_bytes() const { return outbox_.queued_bytes(); }
+  /// The client's address as text.
+  [[nodiscard]] std::string remote_address() const;
   /// Leaves the room and closes with `code`.
   void leave_and_close(std::uint16_t code, std::string_view reason);
   /// Leaves the room and drops the connection without a word.
@@ -149,6 +159,9 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   [[nodiscard]] io::Slice encode_deflated(const room::Message& message, ws::Deflater& deflater);
   [[nodiscard]] ws::Inflation inflation();
   void read();
+  void pause_reading();
+  [[nodiscard]] bool must_pause(std::span<char> rest);
+  void go_on_reading();
   void discard_input();
   void consume(std::span<char> input);
   void answer_ping(std::string_view payload);
@@ -174,6 +187,8 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   std::unique_ptr<Handshake> handshake_;     ///< While Joining, and until its unread bytes are consumed.
   std::unique_ptr<std::string> last_frame_;  ///< While Leaving.
   std::unique_ptr<Contexts> contexts_;       ///< With context takeover only.
+  std::unique_ptr<Inbound> inbound_;         ///< Where a client's rate is limited.
+  std::unique_ptr<Origin> origin_;
   std::optional<ws::DeflateAgreement> deflate_;
   std::unique_ptr<io::TimerNode> deadline_;  ///< Of the state, or of an incomplete message.
   Tick last_seen_;

@@ -20,6 +20,7 @@ struct Outbox::Kept {
   std::size_t turn_bytes = 0;
   std::size_t turn_messages = 0;
   std::string pong;
+  std::size_t counted_bytes = 0;  ///< Of `bytes`, as OutboundBytesWaiting says.
 
   void sent(std::size_t sent_bytes) {
     bytes -= sent_bytes;
@@ -85,15 +86,26 @@ Outbox::Flush Outbox::flush(io::Stream& stream, io::OutputArena& arena, Counters
     }
     keep_turn(arena);
     kept_->sent(result.bytes);
+    count_waiting(counters);
     return Flush::Blocked;
   }
   const bool was_blocked = !kept_->slices.empty();
   keep_turn(arena);
-  if (was_blocked && writable == Writable::Unknown) {
-    return Flush::Blocked;
+  const Flush flushed =
+      was_blocked && writable == Writable::Unknown ? Flush::Blocked : flush_kept(stream, arena, counters);
+  count_waiting(counters);
+  if (flushed == Flush::Drained) {
+    kept_.reset();
   }
-  return flush_kept(stream, arena, counters);
+  return flushed;
 }
+
+void Outbox::count_waiting(Counters& counters) {
+  counters.add(Counter::OutboundBytesWaiting, kept_->bytes - kept_->counted_bytes);
+  kept_->counted_bytes = kept_->bytes;
+}
+
+std::size_t Outbox::counted_bytes() const { return kept_ != nullptr ? kept_->counted_bytes : 0; }
 
 bool Outbox::is_blocked() const { return kept_ != nullptr && !kept_->slices.empty(); }
 
@@ -161,7 +173,6 @@ Outbox::Flush Outbox::flush_kept(io::Stream& stream, io::OutputArena& arena, Cou
       return Flush::Blocked;
     }
   }
-  kept_.reset();
   return Flush::Drained;
 }
 

@@ -60,11 +60,14 @@ class Outbox {
   [[nodiscard]] bool is_blocked() const;
   [[nodiscard]] std::size_t queued_bytes() const;
   [[nodiscard]] std::size_t queued_messages() const;
+  /// What was counted as Counter::OutboundBytesWaiting and not yet taken off: for whoever destroys it.
+  [[nodiscard]] std::size_t counted_bytes() const;
 
  private:
   struct Kept;
 
   Kept& kept();
+  void count_waiting(Counters& counters);
   void keep_turn(io::OutputArena& arena);
   Flush flush_kept(io::Stream& stream, io::OutputArena& arena, Counters& counters);
 

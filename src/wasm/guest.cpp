@@ -110,6 +110,7 @@ bool Guest::find_memory() {
   slot_ = module_->engine().impl().slots.find(state_.memory.base());
   JAM_CHECK(slot_ != nullptr);
   slot_->limit_bytes = limits_.memory_bytes_max;
+  slot_->count_in(module_->live_memory_counter());
   if (slot_->size_bytes > slot_->limit_bytes) {
     fail(Outcome::MemoryLimit, fmt::format("the module starts with {} KiB of memory; a room may have {}",
                                            slot_->size_bytes >> 10U, slot_->limit_bytes >> 10U));

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 #include "base/check.hpp"
 
@@ -112,6 +113,9 @@ bool MemorySlots::grow(MemorySlot& slot, std::size_t size_bytes) {
     JAM_CHECK(::mprotect(slot.base + size_bytes, slot.accessible_bytes - size_bytes, PROT_NONE) == 0);
     slot.accessible_bytes = size_bytes;
   }
+  if (slot.total_bytes != nullptr) {
+    slot.total_bytes->fetch_add(size_bytes - slot.size_bytes, std::memory_order_relaxed);
+  }
   slot.size_bytes = size_bytes;
   return true;
 }
@@ -124,6 +128,9 @@ void MemorySlots::give_back(MemorySlot& slot) {
     JAM_CHECK(::mprotect(slot.base + kKeptAccessibleBytes, slot.accessible_bytes - kKeptAccessibleBytes, PROT_NONE) ==
               0);
     slot.accessible_bytes = kKeptAccessibleBytes;
+  }
+  if (slot.total_bytes != nullptr) {
+    std::exchange(slot.total_bytes, nullptr)->fetch_sub(slot.size_bytes, std::memory_order_relaxed);
   }
   slot.size_bytes = 0;
   const std::lock_guard lock(mutex_);

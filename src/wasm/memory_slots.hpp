@@ -12,6 +12,7 @@
 
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -32,6 +33,13 @@ struct MemorySlot {
   std::size_t limit_bytes = 0;       ///< `grow` refuses beyond.
   std::size_t accessible_bytes = 0;  ///< Readable and writable from the base on; what lies beyond size is zero.
   bool growth_refused = false;       ///< Since its owner last cleared it.
+  std::atomic<std::uint64_t>* total_bytes = nullptr;  ///< Where its size is counted while it is taken; null: nowhere.
+
+  /// Counts its size, and what it grows by, in `total`, until it is given back.
+  void count_in(std::atomic<std::uint64_t>& total) {
+    total_bytes = &total;
+    total.fetch_add(size_bytes, std::memory_order_relaxed);
+  }
 };
 
 class MemorySlots {

@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -56,6 +57,11 @@ class Module {
   /// @source docs/abi.md, JAMSOCKET_ARGUMENTS
   [[nodiscard]] const std::optional<GuestRange>& argument_buffer() const { return argument_buffer_; }
 
+  /// The size of all memories of its instances together. Any thread.
+  [[nodiscard]] std::uint64_t live_memory_bytes() const { return live_memory_bytes_.load(std::memory_order_relaxed); }
+  /// Where its instances count them.
+  [[nodiscard]] std::atomic<std::uint64_t>& live_memory_counter() const { return live_memory_bytes_; }
+
   struct Compiled;
   /// For the other files of this folder.
   [[nodiscard]] const Compiled& compiled() const { return *compiled_; }
@@ -70,6 +76,7 @@ class Module {
   std::vector<CapturableGlobal> capturable_globals_;
   std::optional<GuestRange> argument_buffer_;
   std::unique_ptr<Compiled> compiled_;
+  mutable std::atomic<std::uint64_t> live_memory_bytes_{0};
 };
 
 }  // namespace jamsocket::wasm

@@ -38,6 +38,14 @@ class ModuleService final : public service::Service {
                                                  : resume_jamsocket_room(std::move(guest));
   }
 
+  [[nodiscard]] std::uint64_t room_memory_bytes() const override {
+    std::uint64_t bytes = module_->live_memory_bytes();
+    for (const auto& [hash, module] : older_) {
+      bytes += module->live_memory_bytes();
+    }
+    return bytes;
+  }
+
   [[nodiscard]] std::vector<std::string> obstacles_to_capture() const override {
     return module_->facts().obstacles_to_capture;
   }

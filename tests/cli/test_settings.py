@@ -20,6 +20,28 @@ BAD_FILES = [
      f"server.port: {PORT_ALLOWED}"),
     ('[service]\nshutdown_policy = "10 s"',
      ":2:19: service.shutdown_policy is '10 s'; allowed: never, immediate, or <n>sec with a whole number n, like 300sec"),
+    ('[server]\ndrain_timeout_seconds = "5m"',
+     ":2:25: server.drain_timeout_seconds is the text '5m'; allowed: 0 to 86400, a whole number of seconds"),
+    ('[limits]\nmessage_bytes_max = "5 MiB"', ":2:21: limits.message_bytes_max is '5 MiB'; allowed: 1B to 1GiB, a whole "
+     'number of bytes or a text like "64KiB"'),
+    ('[limits]\nmessage_bytes_max = "5MB"', ":2:21: limits.message_bytes_max is '5MB'; allowed: 1B to 1GiB, a whole number "
+     'of bytes or a text like "64KiB"'),
+    ('[server]\nlisten = ["127.0.0.1"]', ":2:10: server.listen has '127.0.0.1'; allowed: a list of HOST:PORT, [IPV6]:PORT or "
+     "unix:/PATH"),
+    ('[server]\nunix_mode = "0888"', ":2:13: server.unix_mode is '0888'; allowed: an octal number from 0600 to 0777"),
+    ('[proxies]\ntrusted = ["10.0.0.1/8"]', ":2:11: proxies.trusted has '10.0.0.1/8'; allowed: a list of IP addresses, "
+     "networks like 10.0.0.0/8, or unix for all that come by a unix-domain socket"),
+    ('[proxies]\nprotocol = "required"', ":2:12: no proxy is trusted to say so; allowed: with proxies.trusted besides"),
+    ('[proxies]\ntrusted = ["unix"]\nprotocol = "required"\nheader = "forwarded"',
+     ':4:10: header is forwarded besides protocol = "required"; allowed: one of the two'),
+    ('[limits]\nmemory_high_bytes = "2GiB"\nmemory_critical_bytes = "1GiB"',
+     ":3:25: memory_critical_bytes is 1073741824; allowed: 0, or not less than memory_high_bytes, which is 2147483648"),
+    ('[limits]\nclient_bytes_per_second_max = 100',
+     ":2:31: client_bytes_per_second_max is 100; allowed: 0, or 1KiB and more"),
+    ('[admin]\nport = 0\nhost = "0.0.0.0"', ":3:8: host is 0.0.0.0, which others can reach; allowed: an address of this "
+     "machine only, like 127.0.0.1, or a token_file besides"),
+    ('[limits]\nback_off_first_ms = 60001', ":2:21: back_off_most_ms is 60000; allowed: not less than back_off_first_ms, which is "
+     "60001"),
     ('[server]\nhost = "${HOST}"', ":2:8: server.host is '${HOST}'; variables are not replaced, write the value itself"),
     ('static_files = "missing"', "/missing', which is not a folder; allowed: a folder that exists"),
     (b"\xef\xbb\xbf[server]\n", ":1:1: the file begins with a byte order mark; allowed: UTF-8 without one"),

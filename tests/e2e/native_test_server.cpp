@@ -50,7 +50,7 @@ int run(const ServerOptions& options, const std::string& log_format, std::unique
     return complain(server.error().message, 1);
   }
   const Result<void> ran =
-      server::run_until_signalled(**server, [&options](std::uint16_t port) { server::announce(options.host, port); });
+      server::run_until_signalled(**server, [&server](std::uint16_t) { server::announce(**server); });
   return ran ? 0 : complain(ran.error().message, 1);
 }
 

@@ -48,8 +48,8 @@ def test_a_scrape_is_what_prometheus_reads():
         client.leave()
 
 
-# L-04: a scrape costs the rooms nothing, and many rooms make no more lines.
 def test_scraping_hard_leaves_rooms_alone():
+    """L-04: a scrape costs the rooms nothing, and many rooms make no more lines."""
     with Server("module", "echo", {"admin.port": 0}) as server:
         port = admin_port(server)
         few = len(ask(port, "/metrics")[1].splitlines())

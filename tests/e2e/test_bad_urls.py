@@ -64,7 +64,7 @@ CASES = [
 ]
 
 NOT_HERE = {
-    "U-09 10,000 rooms by one client": "there is no quota a client; the limit of rooms is tested in test_rooms.py",
+    "U-09 10,000 rooms by one client": "test_front_limits.py: rooms made by one address; the limit of all rooms is in test_rooms.py",
 }
 
 

@@ -1,7 +1,7 @@
 """The bad inputs by number: what each is about. `test_entries.py` holds the tables of cases against this list.
 
 Letters group them: H handshake and HTTP, U addresses and files, F framing, M messages, D compression, C control frames and
-closing, R resources. Groups of other letters have tests of their own.
+closing, R resources, P proxies, L logs and configuration. Groups of other letters have tests of their own.
 """
 
 ENTRIES = {
@@ -108,4 +108,13 @@ ENTRIES = {
     "R-20": "clients and rooms that end during a callback",
     "R-21": "connections that end during the hand-over, messages for rooms that end",
     "R-22": "the order of destruction",
+    "P-01": "a PROXY header from a stranger, none from a proxy",
+    "P-02": "PROXY headers of version 1",
+    "P-03": "PROXY headers of version 2",
+    "P-04": "LOCAL as a way around limits",
+    "P-05": "X-Forwarded-For and Forwarded",
+    "L-01": "what strangers put into the log",
+    "L-02": "configurations with mistakes",
+    "L-03": "a log that is not read, or a disk that is full",
+    "L-04": "metrics asked for without end, names without end",
 }

@@ -41,7 +41,10 @@ def command_for(kind, service):
 class Server:
     """A running server. A context manager: leaving it stops the server and checks how it ended."""
 
-    def __init__(self, kind="module", service="echo", settings=None, arguments=None, environment=None, command=None):
+    def __init__(self, kind="module", service="echo", settings=None, arguments=None, environment=None, command=None,
+                 sockets=(), log_to=None):
+        """`sockets`: listening ones that it inherits, as systemd hands them over. `log_to`: where its log goes instead of
+        a file that `log_text` reads."""
         values = {"server.port": 0, "server.log_format": "json", **(settings or {})}
         if command is None:
             command = command_for(kind, service)
@@ -50,8 +53,13 @@ class Server:
             command += arguments or []
         clean = {name: value for name, value in os.environ.items() if name not in ("PORT", "HOST", "LOG_LEVEL")}
         self.log_file = tempfile.TemporaryFile()
+        if sockets:
+            # The process's number is known to itself alone: a shell says it and becomes the server.
+            moves = " ".join(f"{3 + i}<&{listening.fileno()}" for i, listening in enumerate(sockets))
+            command = ["bash", "-c", f'exec {moves}; LISTEN_PID=$$ LISTEN_FDS={len(sockets)} exec "$@"', "bash", *command]
         self.process = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=self.log_file, env={**clean, **(environment or {})})
+                                        stderr=self.log_file if log_to is None else log_to, env={**clean, **(environment or {})},
+                                        pass_fds=[listening.fileno() for listening in sockets])
         self._lines = queue.Queue()
         threading.Thread(target=self._read_stdout, daemon=True).start()
         self.first_line = None
@@ -59,12 +67,13 @@ class Server:
             self.first_line = self._lines.get(timeout=60 * PATIENCE)
         except queue.Empty:
             self.process.kill()
-        match = re.fullmatch(r"listening on http://(\S+):(\d+)\n", self.first_line or "")
+        match = re.fullmatch(r"listening on (?:http://(\S+):(\d+)|unix:(\S+))\n", self.first_line or "")
         if not match:
             self.process.wait()
             raise AssertionError(f"the first line is {self.first_line!r}; the log:\n{self.log_text()}")
         self.host = match.group(1)
-        self.port = int(match.group(2))
+        self.port = int(match.group(2) or 0)
+        self.path = match.group(3)
 
     def _read_stdout(self):
         for line in self.process.stdout:
@@ -144,6 +153,13 @@ class Server:
             if line.startswith("RssAnon:"):
                 return int(line.split()[1]) * 1024
         raise AssertionError("no RssAnon")
+
+    def resident(self):
+        """All of its memory in bytes, files that are mapped included."""
+        for line in self._proc("status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+        raise AssertionError("no VmRSS")
 
     def peak_memory(self):
         for line in self._proc("status").read_text().splitlines():

@@ -104,15 +104,19 @@ class TooLate(AssertionError):
 class Connection:
     """A TCP connection to the server; blocking, each read with a deadline."""
 
-    def __init__(self, port, seconds=10.0, receive_buffer=None, host="127.0.0.1"):
-        self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    def __init__(self, port, seconds=10.0, receive_buffer=None, host="127.0.0.1", path=None, source=None):
+        """`path`: of a unix-domain socket, instead of host and port. `source`: the address to come from."""
+        self.socket = socket.socket(socket.AF_UNIX if path else socket.AF_INET6 if ":" in host else socket.AF_INET)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.inflate = None  # Set by who agreed on compression: from a message's payload to its bytes.
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not path:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if source:
+            self.socket.bind((source, 0))
         self.seconds = seconds
         self.socket.settimeout(seconds * PATIENCE)
-        self.socket.connect((host, port))
+        self.socket.connect(path if path else (host, port))
         self.buffer = b""
 
     def __enter__(self):
