@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <utility>
 
 namespace jamsocket {
 
@@ -127,10 +128,39 @@ struct CounterInfo {
   std::string_view help;
 };
 
+/// Limits whose counters have names of their own.
+inline constexpr std::array<std::pair<Counter, std::string_view>, 11> kLimitsUnderOtherNames{
+    {{Counter::ConnectionsRefused, "connections_max"},
+     {Counter::HandshakeTimeouts, "handshake_timeout_ms"},
+     {Counter::ClientsSlow, "outbound_max"},
+     {Counter::InboxFull, "inbox_bytes_max"},
+     {Counter::RoomsRefused, "rooms_max"},
+     {Counter::EventsOverCpu, "event_cpu_ms_max"},
+     {Counter::EventsOverMemory, "room_memory_bytes_max"},
+     {Counter::EventsOverEffects, "sends_per_event_max"},
+     {Counter::CallsOverlong, "overlong_call_ms"},
+     {Counter::ClientsTimedOut, "heartbeat_timeout_seconds"},
+     {Counter::ProxyHeadersRefused, "proxy_header"}}};
+
 inline constexpr std::array<CounterInfo, static_cast<std::size_t>(Counter::Count_)> kCounterInfo{{
 #define JAM_X(name, text, help) {text, help},
     JAM_COUNTERS(JAM_X)
 #undef JAM_X
 }};
+
+/// The name of the limit whose hits it counts, as configuration and metrics have it; empty: of none.
+[[nodiscard]] constexpr std::string_view limit_of(Counter counter) {
+  constexpr std::string_view kPrefix = "limit_";
+  const std::string_view name = kCounterInfo[static_cast<std::size_t>(counter)].name;
+  if (name.starts_with(kPrefix)) {
+    return name.substr(kPrefix.size());
+  }
+  for (const auto& [known, limit] : kLimitsUnderOtherNames) {
+    if (known == counter) {
+      return limit;
+    }
+  }
+  return {};
+}
 
 }  // namespace jamsocket

@@ -72,6 +72,9 @@ class AdminListener final : public HttpHost, public AcceptHost {
   /// Ends it, connections and all. Any thread but its own.
   void stop();
   [[nodiscard]] std::uint16_t port() const { return listener_.port(); }
+  /// Reads the token's file again. Any thread.
+  /// @error Io, InvalidArgument  as above; the token that was read before goes on to count.
+  [[nodiscard]] Result<void> reload();
   /// Runs `task` in its loop. Any thread, also after `stop`: then it does nothing.
   void post(Task task);
   /// Answers a call that still waits. Its own thread.
@@ -87,6 +90,7 @@ class AdminListener final : public HttpHost, public AcceptHost {
   [[nodiscard]] std::int64_t unix_ms() const override { return clock_.unix_ms(); }
   [[nodiscard]] const HttpSettings& http_settings() const override { return http_; }
   void route(HttpConnection& connection, const http::Request& request) override;
+  void timed_out(const HttpConnection& /*connection*/) override { counters_.add(Counter::HandshakeTimeouts); }
   void retire(HttpConnection& connection) override;
   void accepted(io::Socket socket, const io::PeerAddress& peer) override;
 
@@ -96,8 +100,8 @@ class AdminListener final : public HttpHost, public AcceptHost {
     std::unique_ptr<io::CallbackTimer> deadline;
   };
 
-  AdminListener(io::Listener listener, std::unique_ptr<io::EventLoop> loop, std::string token, Logger& logger,
-                const Clock& clock);
+  AdminListener(io::Listener listener, std::unique_ptr<io::EventLoop> loop, std::string token_file, std::string token,
+                Logger& logger, const Clock& clock);
   void run();
   [[nodiscard]] bool has_token(const http::Request& request) const;
   void begin_call(HttpConnection& connection, const http::Request& request, const AdminRoute& route,
@@ -105,7 +109,8 @@ class AdminListener final : public HttpHost, public AcceptHost {
 
   io::Listener listener_;
   std::unique_ptr<io::EventLoop> loop_;
-  const std::string token_;
+  const std::string token_file_;
+  std::string token_;
   Logger& logger_;
   const Clock& clock_;
   HttpSettings http_;

@@ -102,7 +102,7 @@ void HttpConnection::on_ready(std::uint32_t events) {
 
 void HttpConnection::on_timer() {
   if (state_ == State::Reading) {
-    host_.counters().add(Counter::HandshakeTimeouts);
+    host_.timed_out(*this);
   }
   if (state_ != State::Lingering) {  // There, the answer is whole and the kernel delivers it at the reader's pace.
     stream_.reset();

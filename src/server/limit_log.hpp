@@ -24,9 +24,7 @@ class LimitLog {
 
   /// "limit.hit", with the limit's name. @param who  the address; empty: not of one address.
   void hit(Counter limit, std::string_view who, SteadyTime now) {
-    std::string_view name = kCounterInfo[static_cast<std::size_t>(limit)].name;
-    name.remove_prefix(name.starts_with(kPrefix) ? kPrefix.size() : 0);
-    say(limit, "limit.hit", now, {{"limit", name}, {"address", who}});
+    say(limit, "limit.hit", now, {{"limit", limit_of(limit)}, {"address", who}});
   }
   /// A line of that name with `fields`, and how many times it would have been said since the last.
   void say(Counter kind, std::string_view event, SteadyTime now, std::initializer_list<LogField> fields) {
@@ -47,7 +45,6 @@ class LimitLog {
 
  private:
   static constexpr std::chrono::nanoseconds kPause = std::chrono::seconds{1};
-  static constexpr std::string_view kPrefix = "limit_";
 
   struct Gate {
     std::atomic<std::int64_t> next_ns{0};

@@ -21,20 +21,6 @@ using prometheus::MetricType;
 
 constexpr std::string_view kPrefix = "jamsocket_";
 constexpr std::string_view kLimitPrefix = "limit_";
-// Limits whose hits have a counter of their own as well.
-constexpr std::array<std::pair<Counter, std::string_view>, 11> kLimitsUnderOtherNames{
-    {{Counter::ConnectionsRefused, "connections_max"},
-     {Counter::HandshakeTimeouts, "handshake_timeout_ms"},
-     {Counter::ClientsSlow, "outbound_max"},
-     {Counter::InboxFull, "inbox_bytes_max"},
-     {Counter::RoomsRefused, "rooms_max"},
-     {Counter::EventsOverCpu, "event_cpu_ms_max"},
-     {Counter::EventsOverMemory, "room_memory_bytes_max"},
-     {Counter::EventsOverEffects, "sends_per_event_max"},
-     {Counter::CallsOverlong, "overlong_call_ms"},
-     {Counter::ClientsTimedOut, "heartbeat_timeout_seconds"},
-     {Counter::ProxyHeadersRefused, "proxy_header"}}};
-
 MetricFamily family(std::string_view name, std::string_view help, MetricType type) {
   MetricFamily made;
   made.name = std::string(kPrefix) + std::string(name);
@@ -79,14 +65,13 @@ void add_counters(std::span<const ShardNumbers> shards, std::vector<MetricFamily
     const auto counter = static_cast<Counter>(i);
     const CounterInfo& info = kCounterInfo[i];
     const auto value = static_cast<double>(sum_of(shards, counter));
-    for (const auto& [known, limit] : kLimitsUnderOtherNames) {
-      if (known == counter) {
-        add(limits, {{"limit", std::string(limit)}}, value);
-      }
+    if (const std::string_view limit = limit_of(counter); !limit.empty()) {
+      add(limits, {{"limit", std::string(limit)}}, value);
     }
     if (info.name.starts_with(kLimitPrefix)) {
-      add(limits, {{"limit", std::string(info.name.substr(kLimitPrefix.size()))}}, value);
-    } else if (counter == Counter::DeflateContextBytes || counter == Counter::OutboundBytesWaiting) {
+      continue;  // It has no family of its own.
+    }
+    if (counter == Counter::DeflateContextBytes || counter == Counter::OutboundBytesWaiting) {
       all.push_back(gauge(info.name, info.help, value));
     } else {
       MetricFamily made = family(std::string(info.name) + "_total", info.help, MetricType::Counter);

@@ -140,6 +140,7 @@ class Shard final : public LoopOwner,
   // HttpHost
   [[nodiscard]] const HttpSettings& http_settings() const override { return shared_.settings.http; }
   void route(HttpConnection& connection, const http::Request& request) override;
+  void timed_out(const HttpConnection& connection) override;
   void retire(HttpConnection& connection) override;
   // AcceptHost
   void accepted(io::Socket socket, const io::PeerAddress& peer) override;

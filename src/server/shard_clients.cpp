@@ -169,7 +169,7 @@ void Shard::join_in(const RoomName& name, const HostedServicePtr& service, sessi
 room::Room* Shard::make(const RoomName& name, const HostedServicePtr& service, room::WhenMissing when_missing) {
   room::Room* const room = rooms_.make(service, std::string(name.id), *this);
   if (room == nullptr) {
-    counters_.add(Counter::RoomsRefused);
+    limit_hit(Counter::RoomsRefused, {});
     return nullptr;
   }
   if (!failing_rooms_.none()) {

@@ -50,7 +50,7 @@ void Shard::accepted(io::Socket socket, const io::PeerAddress& peer) {
   }
   if (shared_.connection_count.fetch_add(1, std::memory_order_relaxed) >= shared_.settings.connections_max) {
     shared_.connection_count.fetch_sub(1, std::memory_order_relaxed);
-    counters_.add(Counter::ConnectionsRefused);
+    limit_hit(Counter::ConnectionsRefused, peer.text());
     refuse(socket, 503, "The server has as many connections as it may have; try later.");
     return;
   }
@@ -129,6 +129,10 @@ void Shard::refuse(const io::Socket& socket, int status, std::string_view reason
 void Shard::limit_hit(Counter limit, std::string_view who) {
   counters_.add(limit);
   shared_.limit_log.hit(limit, who, now_);
+}
+
+void Shard::timed_out(const HttpConnection& connection) {
+  limit_hit(Counter::HandshakeTimeouts, connection.peer().text());
 }
 
 void Shard::limit_hit(Counter limit, const session::ClientSession& session) {

@@ -201,7 +201,7 @@ void ClientSession::end_turn() {
     consume(handshake->unread);
   }
   if (overflowed_ && (state_ == State::Open || state_ == State::Leaving)) {
-    host_.counters().add(Counter::ClientsSlow);
+    host_.limit_hit(Counter::ClientsSlow, *this);
     leave_and_close(close_code::kTryLater, "too slow: too much is waiting to be read");
   }
   if (state_ != State::Gone) {
@@ -271,7 +271,7 @@ void ClientSession::on_ready(std::uint32_t events) {
 void ClientSession::on_timer() {
   switch (state_) {
     case State::Joining:
-      host_.counters().add(Counter::HandshakeTimeouts);
+      host_.limit_hit(Counter::HandshakeTimeouts, *this);
       leave_and_close(close_code::kTryLater, "The room did not answer in time.");
       return;
     case State::Open:
