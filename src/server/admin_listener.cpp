@@ -107,13 +107,20 @@ Result<std::unique_ptr<AdminListener>> AdminListener::open(const AdminSettings& 
   auto listener = JAM_TRY(io::Listener::open(settings.host, settings.port));
   auto loop = JAM_TRY(io::EventLoop::create());
   return std::unique_ptr<AdminListener>(
-      new AdminListener(std::move(listener), std::move(loop), std::move(token), logger, clock));
+      new AdminListener(std::move(listener), std::move(loop), settings.token_file, std::move(token), logger, clock));
 }
 
-AdminListener::AdminListener(io::Listener listener, std::unique_ptr<io::EventLoop> loop, std::string token,
-                             Logger& logger, const Clock& clock)
+Result<void> AdminListener::reload() {
+  std::string token = JAM_TRY(read_token(token_file_));
+  post([token = std::move(token)](AdminListener& self) mutable { self.token_ = std::move(token); });
+  return {};
+}
+
+AdminListener::AdminListener(io::Listener listener, std::unique_ptr<io::EventLoop> loop, std::string token_file,
+                             std::string token, Logger& logger, const Clock& clock)
     : listener_(std::move(listener)),
       loop_(std::move(loop)),
+      token_file_(std::move(token_file)),
       token_(std::move(token)),
       logger_(logger),
       clock_(clock),

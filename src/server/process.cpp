@@ -23,11 +23,12 @@
 namespace jamsocket::server {
 namespace {
 
-sigset_t stop_signals() {
+sigset_t our_signals() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGHUP);
   return signals;
 }
 
@@ -45,13 +46,13 @@ void raise_open_files_limit() {
   }
 }
 
-enum class Woken : std::uint8_t { Signal, Asked, Stopped };
+enum class Woken : std::uint8_t { Signal, Reload, Asked, Stopped };
 
-// Waits for a stop signal, for somebody who asks for a stop, or for the thread that stops the server.
+// Waits for a signal to stop or to reload, for somebody who asks for a stop, or for the thread that stops the server.
 class StopWaiter {
  public:
   StopWaiter() {
-    const sigset_t signals = stop_signals();
+    const sigset_t signals = our_signals();
     signals_ = io::Socket(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
     stopped_ = io::Socket(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   }
@@ -70,7 +71,7 @@ class StopWaiter {
       }
       signalfd_siginfo info{};
       if (ready > 0 && ::read(signals_.fd(), &info, sizeof(info)) == static_cast<ssize_t>(sizeof(info))) {
-        return Woken::Signal;
+        return info.ssi_signo == SIGHUP ? Woken::Reload : Woken::Signal;
       }
     }
   }
@@ -89,7 +90,7 @@ class StopWaiter {
 }  // namespace
 
 void prepare_process() {
-  const sigset_t signals = stop_signals();
+  const sigset_t signals = our_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ignore_broken_pipes();
   raise_open_files_limit();
@@ -133,13 +134,15 @@ Result<void> run_until_signalled(Server& server, const std::function<void(std::u
   }
   JAM_TRY_VOID(server.start());
   ready(server.port());
-  (void)waiter.wait();
+  while (waiter.wait() == Woken::Reload) {
+    server.reload();
+  }
   const std::jthread stopper([&server, &waiter] {
     server.stop();
     waiter.tell_stopped();
   });
   Woken woken = waiter.wait();
-  while (woken == Woken::Asked) {
+  while (woken == Woken::Asked || woken == Woken::Reload) {
     woken = waiter.wait();  // It is stopping already.
   }
   if (woken == Woken::Signal) {

@@ -244,6 +244,20 @@ class RunningServer final : public Server, private AdminTarget {
     return {};
   }
 
+  void reload() override {
+    const Result<void> done = admin_ != nullptr ? admin_->reload() : Result<void>();
+    const SteadyTime now = surroundings_.clock.steady();
+    if (now < next_reload_line_) {
+      return;
+    }
+    next_reload_line_ = now + std::chrono::seconds{1};
+    if (done) {
+      surroundings_.logger.info("server.reloaded", {});
+    } else {
+      surroundings_.logger.warn("server.not_reloaded", {{"reason", done.error().message}});
+    }
+  }
+
   void listen_on(std::vector<io::Socket> sockets) override { given_sockets_ = std::move(sockets); }
 
   [[nodiscard]] std::vector<Endpoint> endpoints() const override {
@@ -430,6 +444,7 @@ class RunningServer final : public Server, private AdminTarget {
   std::unique_ptr<const StaticFiles> client_;
   std::vector<io::Socket> given_sockets_;
   std::vector<io::Listener> listeners_;
+  SteadyTime next_reload_line_{};
   std::unique_ptr<store::SqliteStore> store_;
   LimitLog limit_log_;
   MemoryWatch memory_watch_;

@@ -97,6 +97,9 @@ class Server {
   [[nodiscard]] virtual std::uint16_t port() const = 0;
   /// The admin listener's port; 0: it is off, or before start.
   [[nodiscard]] virtual std::uint16_t admin_port() const = 0;
+  /// Reads again what may change while the server runs: the admin token's file. What cannot be read stays as it was,
+  /// and the log says so, at most once a second. One thread; after `start`.
+  virtual void reload() = 0;
   /// What an operator's wish to stop the server leads to, instead of the first half of `stop`: the process's own way
   /// to end. Called on any thread; must not wait. Before `start`.
   virtual void on_stop_asked(std::function<void()> act) = 0;

@@ -26,7 +26,6 @@ IN_PLACE_OF = {
     "R-14 a clock that is set": "unit tests with clocks of their own (room_test.cpp): time never goes back in a room",
     "R-15 one identity twice": "tests of identity: the newer connection or both, by configuration",
     "R-16 stopping amid handshakes, a second signal": "test_stop.py; SIGKILL while rooms are kept in test_durability.py",
-    "R-17 configuration read again": "it is read once, at the start",
     "R-18 a full disk, a slow disk": "unit tests of the store on a failing disk, and test_durability.py",
     "R-22 the order of destruction": "unit.server and the scenarios under the address sanitizer: each ends a server with rooms, clients and timers",
 }
