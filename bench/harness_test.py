@@ -36,6 +36,12 @@ class Scores(unittest.TestCase):
         outcome = rounds.Outcome(work, [{"native/1": run(100), "native": run(105)}])
         self.assertAlmostEqual(outcome.score("native"), 1.05)
 
+    def test_settings_are_compared_with_none_of_them(self):
+        work = next(work for work in works.WORKS if work.baseline == "no_settings")
+        outcome = rounds.Outcome(work, [{"module/1": run(100), "module": run(102)}])
+        self.assertAlmostEqual(outcome.score("module"), 1.02)
+        self.assertIsNone(outcome.score("native"))
+
     def test_bytes_are_absolute(self):
         outcome = rounds.Outcome(IDLE, [{"floor": {"rss_per_conn_bytes": 60}, "native": {"rss_per_conn_bytes": 290}}])
         self.assertEqual(outcome.score("native"), 290)

@@ -42,8 +42,9 @@ def module(build: Path) -> Contender:
     modules = {"echo": build / "examples/echo.wasm", "fanout": build / "examples/bench_fanout.wasm"}
 
     def command(work: Work, port: int, shards: int) -> list[str]:
+        settings = [word for setting in work.settings for word in ("--set", setting)]
         return [str(program), "serve", str(modules[work.service]), "--port", str(port), "--shards", str(shards),
-                "--shutdown-policy", work.shutdown_policy]
+                "--shutdown-policy", work.shutdown_policy, *settings]
 
     return Contender("module", (program, *modules.values()), command)
 

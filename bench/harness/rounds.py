@@ -3,12 +3,12 @@
 import statistics
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness import processes
 from harness.contenders import Contender
-from harness.works import METRICS, Work
+from harness.works import METRICS, OF_ITSELF, Work
 
 PATH = "/ws/room-{room}"
 OURS = ("floor", "native", "module")
@@ -33,7 +33,7 @@ class Outcome:
     """What came of one work."""
 
     work: Work
-    rounds: list[dict[str, dict]] = field(default_factory=list)  # contender (or "NAME/1") -> wsload's report
+    rounds: list[dict[str, dict]] = field(default_factory=list)  # contender (or "NAME/1": itself, as its baseline) -> wsload's report
     disturbed: int = 0                                           # rounds kept although they were disturbed
     problems: list[tuple[str, str]] = field(default_factory=list)  # contender, what went wrong
 
@@ -53,7 +53,7 @@ class Outcome:
         """The median of the rounds' ratios to the baseline of the same round; the plain median without one."""
         if self.work.baseline == "none":
             return self.median(contender)
-        baseline = "floor" if self.work.baseline == "floor" else contender + "/1"
+        baseline = contender + "/1" if self.work.baseline in OF_ITSELF else "floor"
         read = METRICS[self.work.metric][1]
         ratios = [read(runs[contender]) / read(runs[baseline])
                   for runs in self.rounds if contender in runs and baseline in runs]
@@ -87,12 +87,15 @@ def _round(contenders: list[Contender], outcome: Outcome, settings: Settings) ->
     broken = [name for name, _ in outcome.problems]
     for contender in contenders:
         name = contender.name
-        if name in broken or (outcome.work.baseline == "one_shard" and name not in ("native", "module")):
+        if name in broken or name not in OF_ITSELF.get(outcome.work.baseline, (name,)):
             continue
         try:
             if outcome.work.baseline == "one_shard":
                 runs[name + "/1"] = _run_twice_at_most(contender, outcome.work, settings, shards=1)
                 runs[name] = _run_twice_at_most(contender, outcome.work, settings, shards=2)
+            elif outcome.work.baseline == "no_settings":
+                runs[name + "/1"] = _run_twice_at_most(contender, replace(outcome.work, settings=()), settings, shards=1)
+                runs[name] = _run_twice_at_most(contender, outcome.work, settings, shards=1)
             else:
                 runs[name] = _run_twice_at_most(contender, outcome.work, settings, shards=1)
         except processes.RunFailed as failure:

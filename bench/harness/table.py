@@ -5,7 +5,7 @@ import platform
 from pathlib import Path
 
 from harness.rounds import Outcome, Settings
-from harness.works import METRICS
+from harness.works import METRICS, OF_ITSELF
 
 
 def _figure(value: float | None, unit: str) -> str:
@@ -44,7 +44,7 @@ def verdict(outcome: Outcome) -> str:
 
 def _row(outcome: Outcome, contenders: list[str]) -> list[str]:
     unit = METRICS[outcome.work.metric][0]
-    base = "native/1" if outcome.work.baseline == "one_shard" else "floor"
+    base = OF_ITSELF[outcome.work.baseline][0] + "/1" if outcome.work.baseline in OF_ITSELF else "floor"
     cells = [outcome.work.title, _figure(outcome.median(base), unit)]
     cells += [_score(outcome, name) for name in contenders if name != "floor"]
     note = f" ({outcome.disturbed} of {len(outcome.rounds)} rounds disturbed)" if outcome.disturbed else ""

@@ -22,7 +22,9 @@ class Work:
     conns: int = 100
     payload: int = 64
     coalesce: bool = False           # the floor gathers what one turn of its loop read
-    baseline: str = "floor"          # floor; one_shard: the contender itself with one shard; none: absolute figures
+    # floor; one_shard, no_settings: the contender itself with one shard, without `settings`; none: absolute figures
+    baseline: str = "floor"
+    settings: tuple[str, ...] = ()   # KEY=VALUE, of a server that takes them
     shutdown_policy: str = "300sec"
     timed: bool = True               # takes --seconds and --warmup
 
@@ -35,6 +37,14 @@ METRICS = {
     "idle_bytes": ("B", lambda run: run["rss_per_conn_bytes"]),
     "room_bytes": ("B", lambda run: run["cycles"][0]["rss_per_room_bytes"]),
 }
+
+# Whom a work compares with itself; a baseline that is not here is the floor, or none.
+OF_ITSELF = {"one_shard": ("native", "module"), "no_settings": ("module",)}
+
+# What keeps one stranger from taking all, so wide that nobody meets it: what asking costs.
+DOOR = ("limits.connections_per_address_max=1000000", "limits.connections_per_address_per_second_max=1000000",
+        "limits.rooms_per_address_per_minute_max=1000000", "limits.client_messages_per_second_max=1000000",
+        "limits.client_bytes_per_second_max=4GiB", "limits.memory_high_bytes=64GiB", "limits.memory_critical_bytes=64GiB")
 
 ONE_FRAME = Bar(native=1.04, module=1.06)
 DEEP = Bar(native=1.15, module=1.4)
@@ -69,6 +79,10 @@ WORKS: tuple[Work, ...] = (
     fanout("open-loop", "50,000 deliveries/s, p99 latency", SHAPE, metric="latency_p99", load=("--rate", "50")),
     echo("two-shards", "echo in 100 rooms, two shards over one", Bar(native=1.1, module=1.1), baseline="one_shard",
          load=("--rooms", "100")),
+    echo("door-100", "echo, 100 connections, all limits on over none", Bar(native=1.02, module=1.02),
+         baseline="no_settings", settings=DOOR),
+    echo("door-100-deep", "echo, 16 in flight, all limits on over none", Bar(native=1.02, module=1.02), depth=16,
+         baseline="no_settings", settings=DOOR),
     Work("idle-10000", "idle connection, 10,000 of them", "echo", ("idle", "--seconds", "1"),
          Bar(native=300, module=300), metric="idle_bytes", conns=10_000, baseline="none", timed=False),
     Work("churn-1", "connect, join, leave in sequence", "echo", ("churn", "--burst", "1"),
