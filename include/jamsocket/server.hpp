@@ -55,6 +55,16 @@ struct ServerLimits {
   std::uint32_t failures_before_back_off = 3;  ///< Of a room, each within a minute of the last; then joins hear 1013.
   std::chrono::milliseconds back_off_first{1'000};  ///< For so long at first, twice as long after each failure,
   std::chrono::milliseconds back_off_most{60'000};  ///< and at most so long.
+  std::uint64_t checkpoint_events_max = 1'000;      ///< Of a kept room since its last checkpoint; then it takes one.
+  std::size_t checkpoint_log_bytes_max = std::size_t{1} << 20U;  ///< The same in bytes of events.
+  std::chrono::milliseconds checkpoint_cpu_max{50};              ///< The same in processor time of them.
+  std::size_t checkpoint_backlog_bytes_max = std::size_t{64}
+                                             << 20U;  ///< Not yet compressed; beyond, rooms go on without.
+  std::uint32_t room_in_flight_events_max = 4'096;    ///< Of a kept room, not yet on disk. Beyond, its events wait.
+  std::size_t room_in_flight_bytes_max = std::size_t{4} << 20U;  ///< The same in bytes.
+  std::size_t disk_free_bytes_min = std::size_t{64} << 20U;      ///< With less, nobody joins or says anything: 1013.
+  std::uint32_t fault_files_max = 32;                            ///< Files about undone events; the oldest make way.
+  std::size_t fault_file_bytes_max = std::size_t{4} << 20U;      ///< Beyond, it is not written.
 };
 
 struct ServerOptions {
@@ -80,8 +90,10 @@ struct ServerOptions {
   std::vector<std::string> hosts{};            ///< Names the server may be asked for; empty: every name.
   std::vector<std::string> subprotocols{};     ///< The client's first that is among these is accepted.
   std::string data_dir{};                      ///< Where rooms are kept; empty: they are not.
+  std::string history = "none";                ///< Of kept rooms, behind checkpoints: none, all, 12h, 7d, 1GiB.
+  std::string verify = "off";                  ///< on: kept rooms are replayed beside the server, and compared.
   std::string durability = "auto";             ///< none, async, local; auto: local with a data_dir, else none.
-  std::string upgrade = "keep";                ///< Rooms of older code: keep (they go on with it), restart.
+  std::string upgrade = "keep";  ///< Rooms of older code: keep (they go on with it), restart, replay, migrate.
   std::chrono::milliseconds sleep_after{300'000};  ///< A kept room without an event gives its memory back.
   std::string log_level = "info";                  ///< debug, info, warn, error, off.
   std::string admin_host = "127.0.0.1";  ///< Of /health, /metrics and /admin; not of this machine only: with a token.

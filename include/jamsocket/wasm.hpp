@@ -60,6 +60,8 @@ template <class T>
 struct GuestBinary {};
 template <class T>
 struct GuestTimer {};
+template <class T>
+struct GuestState {};
 
 template <class T>
   requires(HasConnect<T> || HasConnectWithInfo<T>)
@@ -107,6 +109,26 @@ struct GuestTimer<T> {
   }
 };
 
+// How a room goes from one build of the module to another; see `service.upgrade`. An instance that saved is dropped:
+// nothing frees what it wrote.
+template <class T>
+  requires(HasSave<T> && HasLoad<T>)
+struct GuestState<T> {
+  JAM_DETAIL_EXPORT("save") static std::uint64_t save() {
+    auto* const writer = new Writer;
+    GuestRoom<T>::service->save(*writer);
+    const std::string& bytes = writer->bytes();
+    return std::uint64_t{reinterpret_cast<std::uintptr_t>(bytes.data())} << 32U | bytes.size();
+  }
+  JAM_DETAIL_EXPORT("load") static void load(const char* bytes, std::size_t length) {
+    Reader reader(std::string_view(bytes, length));
+    GuestRoom<T>::service->load(reader);
+    if (!reader.ok() || !reader.at_end()) {
+      __builtin_trap();
+    }
+  }
+};
+
 #undef JAM_DETAIL_EXPORT
 
 }  // namespace jamsocket::detail
@@ -118,6 +140,7 @@ struct GuestTimer<T> {
   template struct jamsocket::detail::GuestMessage<Type>;                                                     \
   template struct jamsocket::detail::GuestBinary<Type>;                                                      \
   template struct jamsocket::detail::GuestTimer<Type>;                                                       \
+  template struct jamsocket::detail::GuestState<Type>;                                                       \
   extern "C" {                                                                                               \
   extern const std::uint32_t JAMSOCKET_API_VERSION;                                                          \
   extern const std::uint32_t JAMSOCKET_API_PROTOCOL;                                                         \

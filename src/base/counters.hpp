@@ -40,7 +40,9 @@ namespace jamsocket {
   X(RoomsRefused, "rooms_refused", "rooms not made at the limit")                                         \
   X(RoomsBroughtBack, "rooms_brought_back", "rooms brought back from the store")                          \
   X(RoomsUnreadable, "rooms_unreadable", "times a stored room could not be read")                         \
+  X(RoomsUpgraded, "rooms_upgraded", "rooms of older code taken over by newer code")                      \
   X(RoomsAsleep, "rooms_asleep", "times a kept room was put to sleep, clients or not")                    \
+  X(RoomsWaitForDisk, "limit_room_in_flight_max", "times a room waited for the disk")                     \
   X(Checkpoints, "checkpoints", "checkpoints taken of rooms")                                             \
   X(DiskFull, "disk_full", "clients turned away because the disk is nearly full")                         \
   X(EventsHandled, "events_handled", "service calls")                                                     \

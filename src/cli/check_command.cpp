@@ -62,6 +62,11 @@ void print_text(const wasm::ModuleFacts& facts) {
   say(fmt::format("ABI:      {}", abi_text(facts)));
   say(fmt::format("memory:   {}", memory_text(facts)));
   say(fmt::format("names:    {}", facts.has_names ? "yes: backtraces show functions by name" : "no"));
+  say(fmt::format("upgrade:  {}", facts.can_save && facts.can_load
+                                      ? "saves and loads rooms: upgrade = \"migrate\" works"
+                                  : facts.can_save ? "saves rooms for another build, loads none"
+                                  : facts.can_load ? "loads rooms of another build, saves none"
+                                                   : "neither saves nor loads rooms"));
   for (const wasm::ExportFact& fact : facts.exports) {
     say(fmt::format("export:   {} {}{}", shown(fact.name), shown(fact.type), fact.used ? "" : "  (not used)"));
   }
@@ -89,6 +94,8 @@ void print_json(const wasm::ModuleFacts& facts) {
   json["memory_pages_min"] = facts.memory_pages_min;
   json["memory_pages_max"] = facts.memory_pages_max ? Json(*facts.memory_pages_max) : Json();
   json["has_names"] = facts.has_names;
+  json["can_save"] = facts.can_save;
+  json["can_load"] = facts.can_load;
   json["exports"] = Json::array();
   for (const wasm::ExportFact& fact : facts.exports) {
     json["exports"].push_back({{"name", fact.name}, {"type", fact.type}, {"used", fact.used}});

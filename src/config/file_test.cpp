@@ -138,7 +138,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "2:1: unknown key '\\u001b[2J' in [server]; allowed: host, port, listen, unix_mode, shards, "
                 "heartbeat_interval_seconds, "
                 "heartbeat_timeout_seconds, drain_timeout_seconds, compression, "
-                "compression_window_bits, data, log_level, log_format, sandbox\n"},
+                "compression_window_bits, data, history, verify, log_level, log_format, sandbox\n"},
         Refusal{"[server.port]\nx = 1\n", "1:1: server.port is a section; allowed: 0 to 65535, a whole number\n"}));
 
 INSTANTIATE_TEST_SUITE_P(
@@ -229,7 +229,7 @@ TEST(File, TellsAllProblemsInTheOrderOfTheFile) {
       problems_of("[server]\nzzz = 1\nport = -1\n[limits]\nrooms_max = 0\n[client]\nqqq = 1\n"),
       "2:1: unknown key 'zzz' in [server]; allowed: host, port, listen, unix_mode, shards, heartbeat_interval_seconds, "
       "heartbeat_timeout_seconds, drain_timeout_seconds, compression, "
-      "compression_window_bits, data, log_level, log_format, sandbox\n"
+      "compression_window_bits, data, history, verify, log_level, log_format, sandbox\n"
       "3:8: server.port is -1; allowed: 0 to 65535, a whole number\n"
       "5:13: limits.rooms_max is 0; allowed: 1 to 100000000, a whole number\n"
       "7:1: unknown key 'qqq' in [client]; allowed: package, optimization_level\n");

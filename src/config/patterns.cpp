@@ -108,6 +108,26 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
   return parse_whole_number(text);
 }
 
+std::optional<KeptHistory> parse_history(std::string_view text) {
+  constexpr std::uint64_t kHoursMax = std::uint64_t{24} * 365 * 100;
+  if (text == "none") {
+    return KeptHistory{};
+  }
+  if (text == "all") {
+    return KeptHistory{.all = true};
+  }
+  if (text.ends_with('h') || text.ends_with('d')) {
+    const auto number = parse_whole_number(text.substr(0, text.size() - 1));
+    const std::uint64_t hours_each = text.ends_with('d') ? 24 : 1;
+    if (!number || *number == 0 || *number > kHoursMax / hours_each) {
+      return std::nullopt;
+    }
+    return KeptHistory{.age_max = std::chrono::hours{static_cast<std::int64_t>(*number * hours_each)}};
+  }
+  const auto bytes = parse_size(text);
+  return bytes && *bytes > 0 ? std::optional(KeptHistory{.bytes_max = *bytes}) : std::nullopt;
+}
+
 std::string format_size(std::uint64_t bytes) {
   const auto* const unit = std::ranges::find_if(
       kSizeUnits, [bytes](const SizeUnit& candidate) { return bytes != 0 && bytes % candidate.bytes == 0; });

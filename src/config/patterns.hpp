@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -37,6 +38,15 @@ inline constexpr std::string_view kServiceNames = "1 to 63 of a-z, 0-9, - and _,
 [[nodiscard]] std::optional<std::uint64_t> parse_whole_number(std::string_view text);
 /// Digits, or digits followed at once by B, KiB, MiB or GiB.
 [[nodiscard]] std::optional<std::uint64_t> parse_size(std::string_view text);
+/// How much of what happened to kept rooms is kept: all zero for "none".
+struct KeptHistory {
+  bool all = false;
+  std::chrono::hours age_max{0};
+  std::uint64_t bytes_max = 0;
+};
+/// none, all, a number of hours or days ("12h", "7d"), or a size ("1GiB"); nullopt: none of these.
+[[nodiscard]] std::optional<KeptHistory> parse_history(std::string_view text);
+inline constexpr std::string_view kHistories = "none, all, a time like 12h or 7d, or a size like 1GiB";
 /// In the largest unit that divides it: "64MiB", "1000B".
 [[nodiscard]] std::string format_size(std::uint64_t bytes);
 

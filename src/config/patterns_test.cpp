@@ -88,5 +88,17 @@ TEST(Patterns, PlacesProxiesAndModes) {
   EXPECT_FALSE(is_loopback("0.0.0.0") || is_loopback("192.0.2.1") || is_loopback("::"));
 }
 
+TEST(Patterns, HistoryIsATimeOrASize) {
+  EXPECT_EQ(parse_history("7d")->age_max, std::chrono::hours{168});
+  EXPECT_EQ(parse_history("12h")->age_max, std::chrono::hours{12});
+  EXPECT_EQ(parse_history("1GiB")->bytes_max, std::uint64_t{1} << 30U);
+  EXPECT_TRUE(parse_history("all")->all);
+  EXPECT_FALSE(parse_history("none")->all);
+  for (const char* wrong :
+       {"", "d", "0d", "-1d", "7", "7 d", "7days", "99999999999999999999d", "0B", "1.5GiB", "ever"}) {
+    EXPECT_EQ(parse_history(wrong).has_value(), std::string_view(wrong) == "7") << wrong;
+  }
+}
+
 }  // namespace
 }  // namespace jamsocket::config

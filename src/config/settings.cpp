@@ -81,7 +81,9 @@ bool is_compression(std::string_view text) { return text == "off" || text == "me
 bool is_durability(std::string_view text) {
   return text == "auto" || text == "none" || text == "async" || text == "local";
 }
-bool is_upgrade(std::string_view text) { return text == "keep" || text == "restart"; }
+bool is_upgrade(std::string_view text) {
+  return text == "keep" || text == "restart" || text == "replay" || text == "migrate";
+}
 bool is_log_format(std::string_view text) { return text == "auto" || text == "text" || text == "json"; }
 bool is_proxy_protocol(std::string_view text) { return text == "off" || text == "required"; }
 bool is_forwarded_header(std::string_view text) {
@@ -157,6 +159,19 @@ constexpr std::array kEntries{
     Entry{"server.data", "--data", "",
           "The folder where rooms are kept, made if it is missing; nothing is kept if not set",
           path<JAM_TEXT_FIELD(server.data_dir)>(PathKind::Path)},
+    Entry{
+        "server.history", "--history", "",
+        "How much of what happened to kept rooms is kept although their checkpoints cover it: rooms can be taken back "
+        "so far",
+        Text{.allowed = kHistories,
+             .is_allowed = [](std::string_view value) { return parse_history(value).has_value(); },
+             .field = JAM_TEXT_FIELD(server.history),
+             .numbers = Text::Numbers::Accepted}},
+    Entry{
+        "server.verify", "--verify", "",
+        "Whether kept rooms' events are run again beside the server and the memory that they lead to is compared; what "
+        "differs is logged",
+        text<JAM_TEXT_FIELD(server.verify)>("off or on", is_on_or_off)},
     Entry{"server.log_level", "--log-level", "LOG_LEVEL", "The least important lines to log",
           text<JAM_TEXT_FIELD(server.log_level)>("debug, info, warn, error or off", is_log_level)},
     Entry{"server.log_format", "--log-format", "",
@@ -190,14 +205,14 @@ constexpr std::array kEntries{
     Entry{"service.durability", "--durability", "",
           "When a room's changes are on disk: never, soon, or before anybody can see them; auto is local with a data "
           "folder",
-          text<JAM_TEXT_FIELD(server.durability)>("auto, none, async or local", is_durability)},
+          text<JAM_TEXT_FIELD(server.durability)>("auto, none, async or local", is_durability), Scope::Service},
     Entry{"service.upgrade", "", "",
-          "What becomes of kept rooms when the service's code has changed: they keep the code that made them, or "
-          "restart empty",
-          text<JAM_TEXT_FIELD(server.upgrade)>("keep or restart", is_upgrade)},
+          "What becomes of kept rooms when the service's code has changed: they keep the code that made them, restart "
+          "empty, have all their events run by the new code, or are saved by the old code and loaded by the new",
+          text<JAM_TEXT_FIELD(server.upgrade)>("keep, restart, replay or migrate", is_upgrade), Scope::Service},
     Entry{"service.sleep_after_seconds", "", "",
           "A kept room in which nothing happens for so long gives its memory back, with its clients connected",
-          seconds<JAM_FIELD(server.sleep_after)>(1, 365 * kDaySeconds)},
+          seconds<JAM_FIELD(server.sleep_after)>(1, 365 * kDaySeconds), Scope::Service},
     Entry{"service.client_headers", "", "", "The headers of the upgrade request that a service may see at connect",
           TextList{.allowed = "names of HTTP headers",
                    .is_allowed = is_header_name,
@@ -344,6 +359,32 @@ constexpr std::array kEntries{
           milliseconds<JAM_FIELD(server.limits.back_off_first)>(1, kHourMs)},
     Entry{"limits.back_off_most_ms", "", "", "The longest such while; not less than back_off_first_ms",
           milliseconds<JAM_FIELD(server.limits.back_off_most)>(1, 24 * kHourMs)},
+    Entry{"limits.checkpoint_events_max", "", "", "Events of a kept room since its last checkpoint; then it takes one",
+          count<JAM_FIELD(server.limits.checkpoint_events_max)>(1, 10'000'000), Scope::Service},
+    Entry{"limits.checkpoint_log_bytes_max", "", "",
+          "Bytes of events of a kept room since its last checkpoint; then it takes one",
+          bytes<JAM_FIELD(server.limits.checkpoint_log_bytes_max)>(kKiB, kGiB), Scope::Service},
+    Entry{"limits.checkpoint_cpu_ms_max", "", "",
+          "Processor time of a kept room's events since its last checkpoint; then it takes one",
+          milliseconds<JAM_FIELD(server.limits.checkpoint_cpu_max)>(1, kHourMs), Scope::Service},
+    Entry{"limits.checkpoint_backlog_bytes_max", "", "",
+          "Checkpoints that wait to be compressed; beyond, rooms go on without a further one",
+          bytes<JAM_FIELD(server.limits.checkpoint_backlog_bytes_max)>(kMiB, 64 * kGiB)},
+    Entry{"limits.room_in_flight_events_max", "", "",
+          "Events of a kept room that are not yet on disk; beyond, its further ones wait",
+          count<JAM_FIELD(server.limits.room_in_flight_events_max)>(1, 10'000'000), Scope::Service},
+    Entry{
+        "limits.room_in_flight_bytes_max", "", "",
+        "Bytes of a kept room's events, and of what they sent, that are not yet on disk; beyond, its further ones wait",
+        bytes<JAM_FIELD(server.limits.room_in_flight_bytes_max)>(kKiB, kGiB), Scope::Service},
+    Entry{"limits.disk_free_bytes_min", "", "",
+          "Free space of the data folder's disk; below, joins and clients of kept rooms that say something are closed "
+          "with 1013",
+          bytes<JAM_FIELD(server.limits.disk_free_bytes_min)>(kMiB, 1024 * kGiB)},
+    Entry{"limits.fault_files_max", "", "", "Files about undone events; beyond, the oldest make way",
+          count<JAM_FIELD(server.limits.fault_files_max)>(1, 100'000)},
+    Entry{"limits.fault_file_bytes_max", "", "", "A file about an undone event; beyond, it is not written",
+          bytes<JAM_FIELD(server.limits.fault_file_bytes_max)>(kKiB, kGiB)},
     Entry{"limits.room_memory_bytes_max", "", "", "A room's memory in a module; beyond, it cannot grow",
           pages<JAM_FIELD(module_limits.room_memory_bytes_max)>(64 * kKiB, 4 * kGiB), Scope::Service},
     Entry{"limits.room_stack_bytes_max", "", "", "A room's call stack in a module; beyond: the event fails",

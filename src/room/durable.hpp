@@ -14,7 +14,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -23,6 +22,7 @@
 
 #include "base/clock.hpp"
 #include "io/timer_heap.hpp"
+#include "room/gate.hpp"
 #include "room/rebuild.hpp"
 #include "room/records.hpp"
 #include "service/effects.hpp"
@@ -47,10 +47,11 @@ struct CheckpointPolicy {
   std::chrono::nanoseconds cpu = std::chrono::milliseconds{50};
 };
 
-/// What may wait at one room's gate; beyond, its events wait.
-struct GateLimits {
-  std::size_t events_max = 4'096;
-  std::size_t bytes_max = std::size_t{4} << 20U;
+/// When a room whose events had to be undone is set aside, and for how long.
+struct AsidePolicy {
+  std::uint32_t failures = 3;              ///< So many within a minute.
+  std::chrono::milliseconds first{1'000};  ///< Nobody gets in for so long; it doubles each time,
+  std::chrono::milliseconds most{60'000};  ///< up to this, until the room has done well for as long again.
 };
 
 /// What becomes of a name under which nothing is stored.
@@ -60,12 +61,6 @@ enum class WhenMissing : std::uint8_t {
   Create,  ///< It is to be stored, even before it has a client.
 };
 
-/// What becomes of a room whose service is of another version than the one that made it.
-enum class Upgrade : std::uint8_t {
-  Keep,     ///< It goes on with the code that made it.
-  Restart,  ///< It begins afresh, with the new code.
-};
-
 /// What became of a request to create a room.
 enum class Created : std::uint8_t { Yes, ExistsAlready, Failed };
 
@@ -73,15 +68,6 @@ class Durable final : public store::CommitTarget, public io::TimerTarget {
  public:
   enum class State : std::uint8_t { Loading, Ready, Asleep, Aside };
 
-  /// An event whose effects are not to be seen yet.
-  struct Gated {
-    enum class What : std::uint8_t { Applied, Undone, UndoneAndAside };
-    store::Ticket ticket = 0;
-    What what = What::Applied;
-    service::EventKind kind = service::EventKind::Timer;
-    ClientId client{};
-    service::Effects effects;
-  };
   /// Somebody who came while the room was looked up.
   struct Arrival {
     std::uint32_t number = 0;
@@ -97,11 +83,8 @@ class Durable final : public store::CommitTarget, public io::TimerTarget {
   // TimerTarget: the time aside is over.
   void on_timer() override;
 
-  [[nodiscard]] bool is_settled() const { return gate.empty() && last_ticket <= committed_ticket; }
+  [[nodiscard]] bool is_settled() const { return gate.is_empty() && last_ticket <= committed_ticket; }
   [[nodiscard]] bool may_end() const { return (state == State::Ready || state == State::Asleep) && is_settled(); }
-  [[nodiscard]] bool may_run(const GateLimits& limits) const {
-    return state == State::Ready && gate.size() < limits.events_max && gate_bytes < limits.bytes_max;
-  }
 
   Room& room;
   store::Journal& journal;
@@ -114,14 +97,14 @@ class Durable final : public store::CommitTarget, public io::TimerTarget {
   std::optional<std::int64_t> born_ms{};
   RoomSide side;
   std::unique_ptr<Rebuild> rebuild;
+  std::unique_ptr<Rebuild> wants_whole;  ///< Waits for the room from its start on, to be upgraded.
 
   WhenMissing when_missing = WhenMissing::Make;
   std::vector<Arrival> arrivals;
   std::uint32_t last_arrival = 0;
   std::move_only_function<void(Created)> on_created;  ///< Told once it is known, and on disk.
 
-  std::deque<Gated> gate;
-  std::size_t gate_bytes = 0;
+  Gate gate;
   store::Ticket last_ticket = 0;
   store::Ticket committed_ticket = 0;
 
@@ -134,6 +117,7 @@ class Durable final : public store::CommitTarget, public io::TimerTarget {
 
   std::vector<SteadyTime> failures;  ///< The latest few.
   std::uint32_t times_aside = 0;
+  SteadyTime came_from_aside{};
   io::TimerNode aside_timer{*this};
 };
 

@@ -347,6 +347,95 @@ TEST_F(DurableRoom, WhatWaitsAtTheGateIsBounded) {
   EXPECT_EQ(alice.take(), (Heard{"3", "4", "5"}));
 }
 
+TEST_F(DurableRoom, WhatIsOnItsWayToTheDiskIsBoundedWithAsyncToo) {
+  settings.durability = Durability::Async;
+  settings.gate.events_max = 2;
+  start();
+  for (int i = 0; i < 5; ++i) {
+    say(alice, "x");
+  }
+  shard->run();
+  EXPECT_EQ(alice.take(), (Heard{"1", "2"}));
+  EXPECT_EQ(shard->counter_set.get(Counter::RoomsWaitForDisk), 1U);
+  shard->settle();
+  EXPECT_EQ(alice.take(), (Heard{"3", "4", "5"}));
+}
+
+TEST_F(DurableRoom, LargeMessagesOnTheirWayToTheDiskAreBoundedByTheirBytes) {
+  settings.gate.bytes_max = 1000;
+  start();
+  for (int i = 0; i < 3; ++i) {
+    say(alice, "who" + std::string(600, ' '));
+  }
+  shard->run();
+  ASSERT_TRUE(shard->store.commit_one());
+  EXPECT_EQ(alice.take().size(), 2U);
+  shard->settle();
+  EXPECT_EQ(alice.take().size(), 1U);
+}
+
+TEST_F(DurableRoom, ATimerThatIsDueWhileTheDiskIsFullWaits) {
+  start();
+  say(alice, "timer");
+  shard->settle();
+  shard->store.full = true;
+  advance(Milliseconds{10'000});
+  shard->settle();
+  EXPECT_TRUE(alice.take().empty());
+  shard->store.full = false;
+  advance(Milliseconds{1'000});
+  shard->settle();
+  EXPECT_EQ(alice.take(), Heard{"tick 100"});
+}
+
+TEST_F(DurableRoom, AnEmptyRoomThatSleepsIsDroppedFromMemoryWhateverItsPolicy) {
+  settings.sleep_after = Milliseconds{1000};
+  settings.shutdown_policy.empty_for = std::nullopt;
+  start();
+  say(alice, "x");
+  room->leave(alice.id);
+  shard->settle();
+  advance(Milliseconds{1001});
+  shard->settle();
+  EXPECT_EQ(shard->ended, 1);
+  open();
+  join(bob);
+  shard->settle();
+  say(bob, "x");
+  shard->settle();
+  EXPECT_EQ(bob.take().back(), "2");
+}
+
+TEST_F(DurableRoom, TheTimeAsideDoublesAndStartsAgainOnceTheRoomDidWell) {
+  const auto fail_until_aside = [this] {
+    FakeClient clients[3];
+    for (FakeClient& client : clients) {
+      join(client);
+      shard->settle();
+      say(client, "throw");
+      shard->settle();
+    }
+    ASSERT_TRUE(room->refusal());
+  };
+  start();
+  fail_until_aside();
+  advance(Milliseconds{1'000});
+  shard->settle();
+  fail_until_aside();
+  advance(Milliseconds{1'999});
+  shard->settle();
+  EXPECT_TRUE(room->refusal());
+  advance(Milliseconds{1});
+  shard->settle();
+  EXPECT_FALSE(room->refusal());
+  advance(Milliseconds{60'001});
+  shard->settle();
+  fail_until_aside();
+  advance(Milliseconds{1'000});
+  shard->settle();
+  EXPECT_FALSE(room->refusal());
+}
+
 TEST_F(DurableRoom, AnIdleRoomSleepsWithItsClientsAndWakesWithTheNextEvent) {
   settings.sleep_after = Milliseconds{1000};
   start();

@@ -20,6 +20,8 @@ namespace {
 constexpr std::uint64_t kEventsWorthACheckpoint = 16;
 // Measuring a call costs more than a short one takes: one in so many stands for the others.
 constexpr std::uint64_t kTimedEvery = 64;
+// A timer that became due while the disk was full looks again after so long.
+constexpr std::chrono::seconds kFullDiskPause{1};
 
 }  // namespace
 
@@ -103,7 +105,7 @@ void Room::expect_clients() {
 
 bool Room::begin_call(ServiceCall& call) {
   JAM_CHECK(!in_call_);
-  if (ended_ || (durable_ && !durable_->may_run(settings_.gate))) {
+  if (ended_ || (durable_ && !may_run())) {
     return false;
   }
   if (running_ == nullptr || running_->exhausted()) {
@@ -136,6 +138,7 @@ bool Room::begin_call(ServiceCall& call) {
     call.start = {.room_id = id_, .seed = seed_, .time_ms = last_time_ms_, .monitor = &call};
     if (durable_) {
       call.start.time_ms = durable_->born_ms.value_or(last_time_ms_);
+      call.start.version = durable_->version;
       call.rebuild = std::move(durable_->rebuild);
     }
   }
@@ -186,6 +189,14 @@ Inbox& Room::waiting() {
 void Room::add_event(EventKind kind, ClientId client, std::string_view payload) {
   waiting().add(kind, client, payload);
   became_runnable();
+}
+
+void Room::service_timer_is_due() {
+  if (durable_ && durable_->journal.is_full()) [[unlikely]] {
+    host_.timers().schedule(service_timer_, host_.steady_now() + kFullDiskPause);
+    return;
+  }
+  add_event(EventKind::Timer, ClientId{}, {});
 }
 
 void Room::became_runnable() {
@@ -473,7 +484,8 @@ void Room::end_if_idle() {
 }
 
 void Room::end() {
-  if (durable_ && instance_ != nullptr && durable_->events_since >= kEventsWorthACheckpoint) {
+  if (durable_ && instance_ != nullptr && durable_->events_since >= kEventsWorthACheckpoint &&
+      !durable_->journal.is_behind()) {
     checkpoint();
   }
   host_.counters().add(Counter::RoomsEnded);

@@ -104,6 +104,7 @@ struct RoomSettings {
   std::chrono::milliseconds sleep_after{300'000};  ///< Without an event. Its clients notice nothing.
   CheckpointPolicy checkpoints;
   GateLimits gate;
+  AsidePolicy aside;
 };
 
 class Room {
@@ -188,7 +189,7 @@ class Room {
   class ServiceTimer final : public io::TimerTarget {
    public:
     explicit ServiceTimer(Room& room) : room_(room) {}
-    void on_timer() override { room_.add_event(service::EventKind::Timer, ClientId{}, {}); }
+    void on_timer() override { room_.service_timer_is_due(); }
 
    private:
     Room& room_;
@@ -204,6 +205,7 @@ class Room {
 
   Inbox& waiting();
   void add_event(service::EventKind kind, ClientId client, std::string_view payload);
+  void service_timer_is_due();
   void became_runnable();
   [[nodiscard]] bool has_events() const;
   std::vector<Member>::iterator find(ClientId client);
@@ -232,18 +234,23 @@ class Room {
   bool leave_inbox();
 
   // room_durable.cpp
+  [[nodiscard]] bool may_run();
   bool finish_durable(ServiceCall& call);
   [[nodiscard]] bool take_instance(ServiceCall& call);
+  void note_upgrade(Rebuild& rebuild);
+  void schedule_timer_of_side();
   void store_birth(std::int64_t time_ms);
-  void record(const service::Event& event, EventOutcome outcome, service::Effects& effects, Durable::Gated::What what);
+  void record(const service::Event& event, EventOutcome outcome, service::Effects& effects, Gated::What what);
   void undo(ServiceCall& call);
   [[nodiscard]] bool failed_too_often();
   void checkpoint_if_due();
   void checkpoint();
   void on_committed();
-  void release(Durable::Gated::What what, service::EventKind kind, ClientId client, const service::Effects& effects);
-  void release_undone(Durable::Gated::What what, service::EventKind kind, ClientId client);
+  void release(Gated::What what, service::EventKind kind, ClientId client, const service::Effects& effects);
+  void release_undone(Gated::What what, service::EventKind kind, ClientId client);
   void on_found(Result<std::optional<store::StoredRoom>> stored);
+  void cannot_be_read(std::string_view reason);
+  void come_back_from_other_code(std::unique_ptr<Rebuild> rebuild);
   void on_missing();
   void come_back(std::unique_ptr<Rebuild> rebuild);
   void let_arrivals_in();

@@ -19,10 +19,8 @@ using namespace std::chrono_literals;
 
 // Of so many calls one is measured (see Room::begin_call).
 constexpr std::int64_t kTimedEvery = 64;
-constexpr std::size_t kFailuresMax = 3;
 constexpr std::chrono::seconds kFailuresWithin{60};
-constexpr std::chrono::seconds kAsideAtFirst{1};
-constexpr std::chrono::seconds kAsideAtMost{60};
+constexpr std::chrono::seconds kUnsettledPause{1};
 
 }  // namespace
 
@@ -66,6 +64,18 @@ std::optional<std::string_view> Room::refusal() const {
   return std::nullopt;
 }
 
+bool Room::may_run() {
+  Durable& durable = *durable_;
+  if (durable.state != Durable::State::Ready) {
+    return false;
+  }
+  if (durable.gate.is_full(settings_.gate)) [[unlikely]] {
+    host_.counters().add(Counter::RoomsWaitForDisk);
+    return false;
+  }
+  return true;
+}
+
 bool Room::finish_durable(ServiceCall& call) {
   Durable& durable = *durable_;
   if (!take_instance(call)) {
@@ -79,7 +89,7 @@ bool Room::finish_durable(ServiceCall& call) {
   durable.side.note_timer(call.effects, call.event.time_ms);
   apply<Part::Inside>(call.effects);
   const EventOutcome outcome{.outcome = Outcome::Done, .refused = call.effects.refused()};
-  record(call.event, outcome, call.effects, Durable::Gated::What::Applied);
+  record(call.event, outcome, call.effects, Gated::What::Applied);
   stay_awake();
   durable.cpu_since += call.cpu_time * kTimedEvery;
   checkpoint_if_due();
@@ -91,6 +101,9 @@ bool Room::take_instance(ServiceCall& call) {
   Durable& durable = *durable_;
   const std::unique_ptr<Rebuild> rebuild = std::move(call.rebuild);
   const bool was_fresh = instance_ == nullptr && rebuild == nullptr;
+  if (call.created != nullptr && rebuild != nullptr && rebuild->upgrade != Upgrade::Keep) [[unlikely]] {
+    note_upgrade(*rebuild);
+  }
   if (call.created != nullptr) {
     instance_ = std::move(call.created);
     if (was_fresh) {
@@ -122,6 +135,37 @@ bool Room::take_instance(ServiceCall& call) {
   return false;
 }
 
+void Room::note_upgrade(Rebuild& rebuild) {
+  Durable& durable = *durable_;
+  if (!rebuild.upgraded) {
+    host_.logger().warn("room.not_upgraded", {{"service", service_.name()},
+                                              {"room", id_},
+                                              {"reason", rebuild.upgrade_fault.reason},
+                                              {"backtrace", rebuild.upgrade_fault.backtrace}});
+    return;
+  }
+  host_.logger().info("room.upgraded", {{"service", service_.name()}, {"room", id_}});
+  host_.counters().add(Counter::RoomsUpgraded);
+  durable.version = rebuild.version;
+  durable.events_since = 0;
+  // With the event that led here: what clients see of the new code is seen again after a crash.
+  durable.journal.open().replaced.push_back(std::move(*rebuild.upgraded));
+  durable.last_ticket = durable.journal.written(durable, durable.last_ticket);
+  if (durable.side.timer_ms != rebuild.side.timer_ms) {
+    durable.side.timer_ms = rebuild.side.timer_ms;
+    schedule_timer_of_side();
+  }
+}
+
+void Room::schedule_timer_of_side() {
+  if (durable_->side.timer_ms == 0) {
+    service_timer_.cancel();
+    return;
+  }
+  const Milliseconds left{std::max<std::int64_t>(durable_->side.timer_ms - host_.unix_ms(), 0)};
+  host_.timers().schedule(service_timer_, host_.steady_now() + left);
+}
+
 void Room::store_birth(std::int64_t time_ms) {
   Durable& durable = *durable_;
   durable.is_stored = true;
@@ -134,8 +178,7 @@ void Room::store_birth(std::int64_t time_ms) {
   durable.last_ticket = durable.journal.written(durable, durable.last_ticket);
 }
 
-void Room::record(const service::Event& event, EventOutcome outcome, service::Effects& effects,
-                  Durable::Gated::What what) {
+void Room::record(const service::Event& event, EventOutcome outcome, service::Effects& effects, Gated::What what) {
   Durable& durable = *durable_;
   const std::int64_t timer_ms = durable.side.timer_ms;
   durable.side.note(event, outcome);
@@ -144,21 +187,24 @@ void Room::record(const service::Event& event, EventOutcome outcome, service::Ef
   const std::size_t offset = batch.bytes.size();
   append(batch.bytes, event, outcome);
   batch.appended_from(offset, durable.key, event.number, timer_ms);
-  durable.last_ticket = durable.journal.written(durable, durable.last_ticket);
+  const std::size_t record_bytes = batch.bytes.size() - offset;
+  const bool is_async = settings_.durability == Durability::Async;
+  durable.last_ticket = durable.journal.written(durable, durable.last_ticket,
+                                                is_async ? store::Journal::Hurry::No : store::Journal::Hurry::Yes);
   ++durable.events_since;
-  durable.bytes_since += batch.bytes.size() - offset;
+  durable.bytes_since += record_bytes;
+  durable.gate.wrote(durable.last_ticket, record_bytes + (is_async ? 0 : effects.bytes()));
 
-  if (settings_.durability == Durability::Async) {
+  if (is_async) {
     release(what, event.kind, event.client, effects);
     effects.clear();
     return;
   }
-  Durable::Gated& gated = durable.gate.emplace_back(Durable::Gated{.ticket = durable.last_ticket,
-                                                                   .what = what,
-                                                                   .kind = event.kind,
-                                                                   .client = event.client,
-                                                                   .effects = effects.take()});
-  durable.gate_bytes += gated.effects.bytes();
+  durable.gate.hold({.ticket = durable.last_ticket,
+                     .what = what,
+                     .kind = event.kind,
+                     .client = event.client,
+                     .effects = effects.take()});
 }
 
 void Room::undo(ServiceCall& call) {
@@ -173,7 +219,7 @@ void Room::undo(ServiceCall& call) {
   durable.reloading = !aside;
   durable.undone = !aside;
   record(call.event, {.outcome = call.outcome, .refused = false}, call.effects,
-         aside ? Durable::Gated::What::UndoneAndAside : Durable::Gated::What::Undone);
+         aside ? Gated::What::UndoneAndAside : Gated::What::Undone);
   if (!aside) {
     durable.journal.find(durable, {.service = std::string(service_.name()), .id = id_});
   }
@@ -184,11 +230,14 @@ bool Room::failed_too_often() {
   const SteadyTime now = host_.steady_now();
   std::erase_if(failures, [now](SteadyTime at) { return now - at > kFailuresWithin; });
   failures.push_back(now);
-  return failures.size() >= kFailuresMax;
+  return failures.size() >= settings_.aside.failures;
 }
 
 void Room::checkpoint_if_due() {
   const CheckpointPolicy& policy = settings_.checkpoints;
+  if (durable_->journal.is_behind()) [[unlikely]] {
+    return;
+  }
   if (durable_->events_since >= policy.events || durable_->bytes_since >= policy.log_bytes ||
       durable_->cpu_since >= policy.cpu) {
     checkpoint();
@@ -216,10 +265,9 @@ void Room::checkpoint() {
 
 void Room::on_committed() {
   Durable& durable = *durable_;
-  while (!durable.gate.empty() && durable.gate.front().ticket <= durable.committed_ticket) {
-    const Durable::Gated gated = std::move(durable.gate.front());
-    durable.gate.pop_front();
-    durable.gate_bytes -= gated.effects.bytes();
+  durable.gate.kept(durable.committed_ticket);
+  while (durable.gate.may_release(durable.committed_ticket)) {
+    const Gated gated = durable.gate.take();
     release(gated.what, gated.kind, gated.client, gated.effects);
   }
   if (durable.on_created && durable.state == Durable::State::Ready && durable.is_settled()) {
@@ -233,8 +281,8 @@ void Room::on_committed() {
 }
 
 // What an event did is on disk: those whom it concerns may see it.
-void Room::release(Durable::Gated::What what, EventKind kind, ClientId client, const service::Effects& effects) {
-  if (what != Durable::Gated::What::Applied) {
+void Room::release(Gated::What what, EventKind kind, ClientId client, const service::Effects& effects) {
+  if (what != Gated::What::Applied) {
     release_undone(what, kind, client);
     return;
   }
@@ -251,7 +299,7 @@ void Room::release(Durable::Gated::What what, EventKind kind, ClientId client, c
   apply<Part::Outside>(effects);
 }
 
-void Room::release_undone(Durable::Gated::What what, EventKind kind, ClientId client) {
+void Room::release_undone(Gated::What what, EventKind kind, ClientId client) {
   if (const auto gone = forget(client)) {
     gone->link->room_failed();
     // Whom the service never let in it need not see off.
@@ -259,7 +307,7 @@ void Room::release_undone(Durable::Gated::What what, EventKind kind, ClientId cl
       add_event(EventKind::Disconnect, client, {});
     }
   }
-  if (what == Durable::Gated::What::UndoneAndAside) {
+  if (what == Gated::What::UndoneAndAside) {
     set_aside("too many of its events had to be undone");
   }
 }
@@ -267,32 +315,58 @@ void Room::release_undone(Durable::Gated::What what, EventKind kind, ClientId cl
 void Room::on_found(Result<std::optional<store::StoredRoom>> stored) {
   Durable& durable = *durable_;
   JAM_CHECK(durable.state == Durable::State::Loading);
-  std::optional<Error> wrong;
   if (!stored) {
-    wrong = stored.error();
-  } else if (!stored->has_value()) {
+    cannot_be_read(stored.error().message);
+    return;
+  }
+  if (!stored->has_value()) {
     on_missing();
     return;
-  } else {
-    if (std::exchange(durable.undone, false)) {
-      durable.journal.keep_fault(**stored);
-    }
-    auto rebuild = Rebuild::from(std::move(**stored));
-    if (!rebuild) {
-      wrong = rebuild.error();
-    } else if ((*rebuild)->version != service_.version() && settings_.upgrade == Upgrade::Restart) {
-      begin_afresh((*rebuild)->stored.key);
-      return;
-    } else if (!service_.has_version((*rebuild)->version)) {
-      wrong = Error{ErrorCode::Unsupported, "another version of the service made it, which is not kept"};
-    } else {
-      come_back(std::move(*rebuild));
-      return;
-    }
   }
-  host_.logger().error("room.unreadable", {{"service", service_.name()}, {"room", id_}, {"reason", wrong->message}});
+  if (durable.wants_whole) {
+    std::unique_ptr<Rebuild> rebuild = std::move(durable.wants_whole);
+    rebuild->whole = std::move(**stored);
+    come_back(std::move(rebuild));
+    return;
+  }
+  if (std::exchange(durable.undone, false)) {
+    durable.journal.keep_fault(**stored);
+  }
+  auto rebuild = Rebuild::from(std::move(**stored));
+  if (!rebuild) {
+    cannot_be_read(rebuild.error().message);
+  } else if ((*rebuild)->version == service_.version()) {
+    come_back(std::move(*rebuild));
+  } else {
+    come_back_from_other_code(std::move(*rebuild));
+  }
+}
+
+void Room::cannot_be_read(std::string_view reason) {
+  host_.logger().error("room.unreadable", {{"service", service_.name()}, {"room", id_}, {"reason", reason}});
   host_.counters().add(Counter::RoomsUnreadable);
   set_aside("what is stored of the room cannot be read");
+}
+
+void Room::come_back_from_other_code(std::unique_ptr<Rebuild> rebuild) {
+  Durable& durable = *durable_;
+  if (settings_.upgrade == Upgrade::Restart) {
+    begin_afresh(rebuild->stored.key);
+    return;
+  }
+  rebuild->may_keep = service_.has_version(rebuild->version);
+  // A room that only slept, or was undone, goes on as it was.
+  rebuild->upgrade = durable.reloading ? Upgrade::Keep : settings_.upgrade;
+  if (rebuild->upgrade == Upgrade::Replay) {
+    durable.wants_whole = std::move(rebuild);
+    durable.journal.find(durable, {.service = std::string(service_.name()), .id = id_}, store::Extent::Whole);
+    return;
+  }
+  if (!rebuild->may_keep) {
+    cannot_be_read("another version of the service made it, which is not kept");
+    return;
+  }
+  come_back(std::move(rebuild));
 }
 
 void Room::on_missing() {
@@ -311,6 +385,7 @@ void Room::on_missing() {
     durable.side.last_time_ms = last_time_ms_;
     store_birth(last_time_ms_);
     expect_clients();
+    stay_awake();
   }
   let_arrivals_in();
 }
@@ -338,20 +413,20 @@ void Room::come_back(std::unique_ptr<Rebuild> rebuild) {
   last_client_ = durable.side.last_client;
   last_time_ms_ = durable.side.last_time_ms;
   had_client_ = true;
-  if (last_event_ > 0 || rebuild->stored.checkpoint) {
+  // The new code may have another timer.
+  const bool is_due =
+      durable.side.timer_ms != 0 && durable.side.timer_ms <= host_.unix_ms() && rebuild->upgrade == Upgrade::Keep;
+  if (last_event_ > 0 || rebuild->stored.checkpoint || rebuild->upgrade != Upgrade::Keep) {
     durable.rebuild = std::move(rebuild);
   }
   // Nobody is connected who was so before: the service hears that first.
   for (const std::uint32_t client : durable.side.present) {
     add_event(EventKind::Disconnect, ClientId{client}, {});
   }
-  if (durable.side.timer_ms != 0) {
-    const Milliseconds left{durable.side.timer_ms - host_.unix_ms()};
-    if (left > Milliseconds{0}) {
-      host_.timers().schedule(service_timer_, host_.steady_now() + left);
-    } else {
-      add_event(EventKind::Timer, ClientId{}, {});  // At once: a room that ends when it is empty would end before it.
-    }
+  if (is_due) {
+    add_event(EventKind::Timer, ClientId{}, {});  // At once: a room that ends when it is empty would end before it.
+  } else {
+    schedule_timer_of_side();
   }
   if (durable.on_created) {
     std::exchange(durable.on_created, nullptr)(Created::ExistsAlready);
@@ -384,12 +459,15 @@ void Room::set_aside(std::string_view reason) {
   host_.counters().add(Counter::RoomsFailed);
   durable.state = Durable::State::Aside;
   durable.reloading = false;
-  const auto pause = std::min(kAsideAtMost, kAsideAtFirst * (1U << std::min(durable.times_aside, 6U)));
+  if (host_.steady_now() - durable.came_from_aside > settings_.aside.most) {
+    durable.times_aside = 0;
+  }
+  const auto pause = std::min(settings_.aside.most, settings_.aside.first * (1U << std::min(durable.times_aside, 16U)));
   ++durable.times_aside;
   host_.logger().error("room.set_aside", {{"service", service_.name()},
                                           {"room", id_},
                                           {"reason", reason},
-                                          {"seconds", pause.count()},
+                                          {"milliseconds", pause.count()},
                                           {"clients", members_.size()}});
   host_.timers().schedule(durable.aside_timer, host_.steady_now() + pause);
   instance_.reset();
@@ -437,12 +515,13 @@ void Room::stay_awake() {
 
 void Room::fall_asleep() {
   Durable& durable = *durable_;
-  const bool has_nothing = instance_ == nullptr && durable.rebuild == nullptr;
+  const bool has_nothing = instance_ == nullptr && durable.rebuild == nullptr && !members_.empty();
   if (ended_ || durable.state != Durable::State::Ready || has_nothing) {
     return;  // With its next event it stays awake again.
   }
   const SteadyTime due = durable.last_active + settings_.sleep_after;
-  if (due > host_.steady_now() || in_call_ || has_events() || !durable.is_settled()) {
+  const bool must_wait = in_call_ || has_events() || !durable.is_settled() || durable.journal.is_behind();
+  if (due > host_.steady_now() || must_wait) {
     host_.timers().schedule(durable.sleep_timer.node(), std::max(due, host_.steady_now() + Milliseconds{100}));
     return;
   }
@@ -453,14 +532,19 @@ void Room::fall_asleep() {
   instance_.reset();
   durable.rebuild.reset();
   durable.state = Durable::State::Asleep;
+  durable.gate.release_memory();
+  if (members_.empty()) {
+    end();  // What is on disk is all of it.
+  }
 }
 
 void Room::come_from_aside() {
   if (!durable_->is_settled()) {
-    host_.timers().schedule(durable_->aside_timer, host_.steady_now() + kAsideAtFirst);
+    host_.timers().schedule(durable_->aside_timer, host_.steady_now() + kUnsettledPause);
     return;
   }
   durable_->failures.clear();
+  durable_->came_from_aside = host_.steady_now();
   load(settings_.after_failure == RoomSettings::AfterFailure::End ? WhenMissing::Make : WhenMissing::Refuse);
 }
 

@@ -8,7 +8,7 @@ namespace jamsocket::room {
 
 void ServiceCall::run() {
   if (instance == nullptr) {
-    auto made = rebuild ? room::run(*rebuild, *service, start_effects, this) : service->create(start, start_effects);
+    auto made = rebuild ? bring_back(*rebuild, *service, start_effects, this) : service->create(start, start_effects);
     if (!made) {
       outcome = made.error().outcome;
       fault = std::move(made).error();

@@ -66,8 +66,8 @@ class DatabaseStore final : public store::Store {
     std::ranges::move(std::exchange(batch.checkpoints, {}), std::back_inserter(raw_));
     jobs_.emplace_back(Submitted{std::move(batch), std::move(done)});
   }
-  void find(store::RoomName name, Found found) override {
-    jobs_.emplace_back(Asked{std::move(name), std::move(found)});
+  void find(store::RoomName name, store::Extent extent, Found found) override {
+    jobs_.emplace_back(Asked{std::move(name), extent, std::move(found)});
   }
   void keep_fault(store::StoredRoom) override {}
   [[nodiscard]] std::vector<store::SleepingRoom> sleeping() const override {
@@ -83,7 +83,8 @@ class DatabaseStore final : public store::Store {
     if (!jobs_.empty() && std::holds_alternative<Asked>(jobs_.front())) {
       Asked asked = std::move(std::get<Asked>(jobs_.front()));
       jobs_.pop_front();
-      asked.found(damaged == asked.name ? fail(ErrorCode::Malformed, "it is damaged") : database_->read(asked.name));
+      asked.found(damaged == asked.name ? fail(ErrorCode::Malformed, "it is damaged")
+                                        : database_->read(asked.name, asked.extent));
       return true;
     }
     return commit();
@@ -100,6 +101,7 @@ class DatabaseStore final : public store::Store {
   };
   struct Asked {
     store::RoomName name;
+    store::Extent extent;
     Found found;
   };
 

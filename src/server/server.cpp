@@ -113,10 +113,10 @@ class RunningServer final : public Server, private AdminTarget {
   }
 
   Result<void> open_store() {
-    if (settings_.durability == room::Durability::None) {
+    if (settings_.data_dir.empty()) {
       return {};
     }
-    store_ = JAM_TRY(store::SqliteStore::open(settings_.data_dir, {}, surroundings_.logger, end_process));
+    store_ = JAM_TRY(store::SqliteStore::open(settings_.data_dir, settings_.store, surroundings_.logger, end_process));
     shared_.store = store_.get();
     for (const auto& [name, hosted] : services_.owned()->all()) {
       keep_code(*hosted);
@@ -148,7 +148,7 @@ class RunningServer final : public Server, private AdminTarget {
   // Rooms go on with the code that made them: it is kept beside them. Before the service is offered.
   void keep_code(HostedService& hosted) {
     if (store_ == nullptr || hosted.settings.room.durability == room::Durability::None ||
-        hosted.settings.room.upgrade != room::Upgrade::Keep) {
+        hosted.settings.room.upgrade == room::Upgrade::Restart) {
       return;
     }
     service::Service& service = *hosted.service;

@@ -72,6 +72,36 @@ Result<room::Durability> durability(const ServerOptions& options) {
   return options.durability == "async" ? room::Durability::Async : room::Durability::Local;
 }
 
+Result<room::Upgrade> upgrade(const ServerOptions& options) {
+  constexpr std::pair<std::string_view, room::Upgrade> kNames[] = {{"keep", room::Upgrade::Keep},
+                                                                   {"restart", room::Upgrade::Restart},
+                                                                   {"replay", room::Upgrade::Replay},
+                                                                   {"migrate", room::Upgrade::Migrate}};
+  for (const auto& [name, value] : kNames) {
+    if (name == options.upgrade) {
+      return value;
+    }
+  }
+  return fail(ErrorCode::InvalidArgument, fmt::format("upgrade '{}' is not one of keep, restart, replay, migrate",
+                                                      escape_for_log(options.upgrade, 40)));
+}
+
+Result<store::SqliteStoreOptions> store_options(const ServerOptions& server) {
+  const ServerLimits& limits = server.limits;
+  store::SqliteStoreOptions options;
+  const auto history = config::parse_history(server.history);
+  if (!history) {
+    return fail(ErrorCode::InvalidArgument,
+                fmt::format("history '{}' is not {}", escape_for_log(server.history, 40), config::kHistories));
+  }
+  options.database.history = {.age_max = history->age_max, .bytes_max = history->bytes_max, .all = history->all};
+  options.free_bytes_min = limits.disk_free_bytes_min;
+  options.checkpoint_backlog_bytes_max = limits.checkpoint_backlog_bytes_max;
+  options.fault_files_max = limits.fault_files_max;
+  options.fault_file_bytes_max = limits.fault_file_bytes_max;
+  return options;
+}
+
 Result<session::SessionSettings> session_settings(const ServerOptions& options) {
   using namespace std::chrono_literals;
   const ServerLimits& limits = options.limits;
@@ -237,11 +267,15 @@ Result<ServiceSettings> ServiceSettings::from(const ServerOptions& options) {
   settings.room.durability = JAM_TRY(durability(options));
   JAM_TRY_VOID(check_range("sleep_after", options.sleep_after, Milliseconds{1}, std::chrono::hours{24 * 365}));
   settings.room.sleep_after = options.sleep_after;
-  if (options.upgrade != "keep" && options.upgrade != "restart") {
-    return fail(ErrorCode::InvalidArgument,
-                fmt::format("upgrade '{}' is not one of keep, restart", escape_for_log(options.upgrade, 40)));
-  }
-  settings.room.upgrade = options.upgrade == "keep" ? room::Upgrade::Keep : room::Upgrade::Restart;
+  settings.room.checkpoints = {.events = options.limits.checkpoint_events_max,
+                               .log_bytes = options.limits.checkpoint_log_bytes_max,
+                               .cpu = options.limits.checkpoint_cpu_max};
+  settings.room.gate = {.events_max = options.limits.room_in_flight_events_max,
+                        .bytes_max = options.limits.room_in_flight_bytes_max};
+  settings.room.aside = {.failures = std::max(options.limits.failures_before_back_off, 1U),
+                         .first = options.limits.back_off_first,
+                         .most = options.limits.back_off_most};
+  settings.room.upgrade = JAM_TRY(upgrade(options));
   settings.rooms_max = options.limits.rooms_per_service_max;
   settings.subprotocols = options.subprotocols;
   settings.origins = JAM_TRY(auth::OriginRules::parse(options.origins));
@@ -273,8 +307,13 @@ Result<Settings> Settings::from(const ServerOptions& options) {
   settings.shards =
       options.shards != 0 ? options.shards : std::clamp(std::thread::hardware_concurrency(), 1U, kShardsMax);
   settings.hosts = JAM_TRY(auth::HostRules::parse(options.hosts));
-  settings.durability = JAM_TRY(server::durability(options));
   settings.data_dir = options.data_dir;
+  settings.store = JAM_TRY(store_options(options));
+  if (options.verify != "on" && options.verify != "off") {
+    return fail(ErrorCode::InvalidArgument,
+                fmt::format("verify '{}' is not one of off, on", escape_for_log(options.verify, 40)));
+  }
+  settings.verify = options.verify == "on";
   settings.session = JAM_TRY(session_settings(options));
   JAM_TRY_VOID(check_range("drain_timeout", options.drain_timeout, 0ms, 24h));
   settings.drain_timeout = options.drain_timeout;

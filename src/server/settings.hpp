@@ -24,6 +24,7 @@
 #include "room/room.hpp"
 #include "service/effects.hpp"
 #include "session/client_session.hpp"
+#include "store/sqlite_store.hpp"
 
 namespace jamsocket::server {
 
@@ -99,8 +100,9 @@ struct Settings {
   Milliseconds overlong_call{50};
   BackOff back_off;
   Milliseconds drain_timeout{30'000};
-  room::Durability durability = room::Durability::None;
   std::string data_dir;  ///< Empty: nothing is kept.
+  store::SqliteStoreOptions store;
+  bool verify = false;  ///< Kept rooms are replayed beside the server, and compared.
   std::string static_dir;
   std::string client_dir;
   ws::DeflateOptions deflate;

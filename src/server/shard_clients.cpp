@@ -160,7 +160,8 @@ void Shard::join_in(const RoomName& name, const HostedServicePtr& service, sessi
     limit_hit(Counter::LimitClientsPerRoom, {});
     session.reject(503, kRoomFull);
   } else if (const auto refusal = room->refusal()) {
-    session.reject(503, *refusal);
+    counters_.add(Counter::ClientsTurnedAway);
+    session.turn_away(ws::close_code::kTryLater, *refusal);
   } else {
     session.join(*room, std::move(info));
   }
@@ -203,6 +204,10 @@ void Shard::make_room(const RoomName& name, const IpAddress& maker, Reply reply)
   }
   if (const Milliseconds rest = rest_of(name); rest > 0ms) {
     reply(http::text_response(503, room_rests(rest)));
+    return;
+  }
+  if (is_durable && journal_->is_full()) {
+    reply(http::text_response(503, kDiskFull));
     return;
   }
   if (room == nullptr) {
@@ -263,8 +268,7 @@ void Shard::generate_room_for(std::uint64_t connection, GenerateRoom wanted, uns
 
 void Shard::flush_journal() {
   // What nobody waits for may wait for more of it to come.
-  const bool is_async = shared_.settings.durability == room::Durability::Async;
-  if (!is_async || journal_->open_bytes() >= kJournalBytes || phase_ != Phase::Running) {
+  if (journal_->is_urgent() || journal_->open_bytes() >= kJournalBytes || phase_ != Phase::Running) {
     journal_->flush();
   } else if (journal_->has_open() && !journal_timer_.node().is_scheduled()) {
     timers_.schedule(journal_timer_.node(), now_ + kJournalPause);

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <expected>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -50,6 +51,11 @@ class ServiceInstance {
   /// service has no obstacles.
   /// @return Done, or why not; the instance goes on either way.
   [[nodiscard]] virtual Outcome capture(std::string& /*state*/) const { return Outcome::Trap; }
+  /// What the code itself says of the room, for newer code to take in by `Service::migrate`. `start` as it was then,
+  /// but for its monitor. Not to be called after it failed.
+  [[nodiscard]] virtual std::expected<std::string, Fault> save(const RoomStart& /*start*/) {
+    return std::unexpected(Fault{Outcome::Trap, "the service does not say how its rooms are saved", {}});
+  }
 };
 
 class Service {
@@ -66,6 +72,14 @@ class Service {
                                                                                        std::string_view /*state*/) {
     return std::unexpected(Fault{Outcome::Trap, "the service cannot put a room back", {}});
   }
+  /// A room of older code by the newest: begun afresh, and handed what `ServiceInstance::save` of the older code
+  /// said. Nothing that it asks for meanwhile takes effect.
+  [[nodiscard]] virtual std::expected<std::unique_ptr<ServiceInstance>, Fault> migrate(const RoomStart& /*start*/,
+                                                                                       std::string_view /*saved*/) {
+    return std::unexpected(Fault{Outcome::Trap, "the service takes no rooms of older code in", {}});
+  }
+  /// Whether rooms of that code can be handed to the newest one.
+  [[nodiscard]] virtual bool can_migrate(std::string_view /*from*/) const { return false; }
   /// Why its rooms cannot be captured and restored, a sentence each; none: they can.
   [[nodiscard]] virtual std::vector<std::string> obstacles_to_capture() const {
     return {"it does not say how its rooms are saved"};

@@ -104,7 +104,7 @@ void ClientSession::room_unknown() {
 void ClientSession::unavailable(std::string_view reason) {
   room_ = nullptr;
   if (state_ == State::Joining) {
-    reject(503, reason);
+    turn_away(close_code::kTryLater, reason);
   } else if (state_ == State::Open) {
     start_close(close_code::kTryLater, reason);
   } else if (state_ == State::Leaving) {

@@ -21,25 +21,27 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/result.hpp"
+#include "store/history.hpp"
 #include "store/lock_file.hpp"
 #include "store/log_row.hpp"
 #include "store/packing.hpp"
 #include "store/page_checks.hpp"
+#include "store/schema.hpp"
 #include "store/sqlite.hpp"
 #include "store/types.hpp"
 #include "store/write_ahead.hpp"
 
 namespace jamsocket::store {
 
-/// The number in the file that says how to read it.
-inline constexpr std::int64_t kFormatVersion = 1;
-
 struct DatabaseOptions {
   std::string vfs{};                                        ///< SQLite's name of one; empty: the default.
   std::size_t row_bytes = std::size_t{16} << 10U;           ///< A row of the log is closed at this size.
   std::uint64_t log_bytes_max = std::uint64_t{256} << 20U;  ///< Beyond, the log's oldest rows are worked up.
   std::size_t wal_bytes_ahead = std::size_t{1} << 20U;      ///< By which the write-ahead log grows.
+  HistoryLimits history{};
+  History::UnixMs unix_ms = [] { return SystemClock().unix_ms(); };
   int wal_pages = 4000;  ///< So many in the write-ahead log lead to its being worked in.
 };
 
@@ -59,7 +61,12 @@ class Database {
   /// Everything in `batches` but their checkpoints, and `checkpoints`, or nothing: one transaction.
   [[nodiscard]] Result<void> commit(std::span<const Batch> batches, std::span<const PackedCheckpoint> checkpoints = {});
   /// @error Malformed  what is stored of it is damaged.
-  [[nodiscard]] Result<std::optional<StoredRoom>> read(const RoomName& name);
+  [[nodiscard]] Result<std::optional<StoredRoom>> read(const RoomName& name, Extent extent = Extent::Needed);
+  /// The room as it was after event `to`.
+  /// @error InvalidArgument  it cannot go back to that event; the message says to which it can.
+  [[nodiscard]] Result<std::optional<StoredRoom>> read_back(const RoomName& name, std::uint64_t to);
+  /// To which events `read_back` can go.
+  [[nodiscard]] Result<std::optional<Reach>> reach(const RoomName& name);
   /// Rooms in the order of service and id, behind `after`.
   [[nodiscard]] Result<std::vector<RoomSummary>> list(const std::optional<RoomName>& after, std::size_t count_max);
   [[nodiscard]] Result<std::vector<SleepingRoom>> sleeping();
@@ -97,7 +104,8 @@ class Database {
     std::uint32_t bytes = 0;
   };
   struct Statements {
-    Statement create, remove, remove_checkpoint, append, checkpoint, drop_row, set_timer, set_next_key;
+    Statement create, remove, remove_checkpoint, append, checkpoint, replace_checkpoint, drop_row, set_timer,
+        set_next_key;
     Statement find, find_checkpoint, row_body, covered;
   };
 
@@ -115,13 +123,16 @@ class Database {
   [[nodiscard]] Result<void> write_created(const Batch& batch);
   [[nodiscard]] Result<void> write_row(const RowWriter& row);
   [[nodiscard]] Result<void> write_records(std::span<const Batch> batches);
-  [[nodiscard]] Result<void> write_checkpoint(const PackedCheckpoint& packed);
+  [[nodiscard]] Result<void> write_checkpoint(const PackedCheckpoint& packed, Statement& statement);
   [[nodiscard]] Result<void> write_removed(RoomKey key);
   [[nodiscard]] Result<void> drop_dead_rows();
+  void make_history();
+  [[nodiscard]] Result<void> keep_history_up();
   [[nodiscard]] Result<void> work_up_oldest_rows();
   void cover(RoomKey key, std::uint64_t number);
   void release(std::uint64_t sequence);
 
+  [[nodiscard]] static std::uint32_t birth_checksum(const RoomName& name, std::string_view birth);
   [[nodiscard]] Result<std::vector<Record>> read_tail(RoomKey key, std::uint64_t after);
 
   std::filesystem::path directory_;
@@ -130,6 +141,7 @@ class Database {
   std::unique_ptr<PageChecks> page_checks_;
   Connection connection_;
   WriteAhead write_ahead_;
+  History history_;
   Statements sql_;
   std::unordered_map<RoomKey, Tail> tails_;
   std::map<std::uint64_t, RowUse> rows_;
@@ -137,6 +149,7 @@ class Database {
   std::uint64_t next_sequence_ = 1;
   std::uint64_t next_key_ = 1;
   std::uint64_t log_bytes_ = 0;
+  std::uint64_t held_back_bytes_ = 0;  ///< In rows that nobody needs, behind one that somebody does.
   std::uint64_t work_up_at_ = 0;
 };
 

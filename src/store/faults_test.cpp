@@ -79,7 +79,7 @@ class Work {
       done.wait();
     }
     std::latch found(1);
-    store.find(name("a"), [&found](const Result<std::optional<StoredRoom>>&) { found.count_down(); });
+    store.find(name("a"), Extent::Needed, [&found](const Result<std::optional<StoredRoom>>&) { found.count_down(); });
     found.wait();
     store.stop();
   }

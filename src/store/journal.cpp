@@ -12,17 +12,20 @@ constexpr std::size_t kSpentBytesMax = std::size_t{4} << 20U;
 
 }  // namespace
 
-Ticket Journal::written(CommitTarget& target, Ticket last) {
+Ticket Journal::written(CommitTarget& target, Ticket last, Hurry hurry) {
+  if (hurry == Hurry::Yes) {
+    hurry_ = Hurry::Yes;
+  }
   if (last != open_ticket_) {
     targets_.push_back(&target);
   }
   return open_ticket_;
 }
 
-void Journal::find(CommitTarget& target, RoomName name) {
+void Journal::find(CommitTarget& target, RoomName name, Extent extent) {
   flush();
   ++asked_;
-  store_.find(std::move(name), [this, &target](Result<std::optional<StoredRoom>> room) {
+  store_.find(std::move(name), extent, [this, &target](Result<std::optional<StoredRoom>> room) {
     post_([this, &target, room = std::move(room)]() mutable {
       --asked_;
       target.found(std::move(room));
@@ -36,6 +39,7 @@ void Journal::flush() {
   }
   in_flight_.push_back(std::exchange(targets_, {}));
   ++open_ticket_;
+  hurry_ = Hurry::No;
   Batch next;
   if (!spent_.empty()) {
     next = std::move(spent_.back());

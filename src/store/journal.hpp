@@ -43,11 +43,13 @@ class Journal {
   [[nodiscard]] RoomKey new_key() { return store_.new_key(); }
   /// What the next flush hands over; to be added to, and followed by `written`.
   [[nodiscard]] Batch& open() { return open_; }
+  /// Whether somebody waits for what was added.
+  enum class Hurry : std::uint8_t { No, Yes };
   /// `target` added to the open batch, for the first time since its last ticket was committed if that is
   /// another one. @return the batch's ticket.
-  Ticket written(CommitTarget& target, Ticket last);
+  Ticket written(CommitTarget& target, Ticket last, Hurry hurry = Hurry::Yes);
   /// `target` hears what is stored, what it wrote before included.
-  void find(CommitTarget& target, RoomName name);
+  void find(CommitTarget& target, RoomName name, Extent extent = Extent::Needed);
 
   void keep_fault(StoredRoom room) { store_.keep_fault(std::move(room)); }
 
@@ -56,9 +58,12 @@ class Journal {
   /// Bytes of records in the open batch.
   [[nodiscard]] std::size_t open_bytes() const { return open_.bytes.size(); }
   [[nodiscard]] bool has_open() const { return !open_.empty(); }
+  /// Whether somebody waits for what is in the open batch.
+  [[nodiscard]] bool is_urgent() const { return hurry_ == Hurry::Yes; }
   /// Whether nothing is open, in flight or asked for.
   [[nodiscard]] bool is_idle() const { return in_flight_.empty() && open_.empty() && asked_ == 0; }
   [[nodiscard]] bool is_full() const { return store_.is_full(); }
+  [[nodiscard]] bool is_behind() const { return store_.is_behind(); }
 
  private:
   void committed_next(Batch spent);
@@ -68,6 +73,7 @@ class Journal {
   Batch open_;
   std::vector<Batch> spent_;  ///< A few, for their buffers.
   Ticket open_ticket_ = 1;
+  Hurry hurry_ = Hurry::No;
   std::vector<CommitTarget*> targets_;
   std::deque<std::vector<CommitTarget*>> in_flight_;  ///< The first is of the ticket `open_ticket_ - size`.
   std::size_t asked_ = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.hpp"
+#include "store/packing.hpp"
 
 namespace jamsocket::store {
 
@@ -19,7 +20,7 @@ bool MemoryStore::commit_one() {
     }
   } else {
     auto& asked = std::get<Asked>(job);
-    asked.found(read(asked.name));
+    asked.found(read(asked.name, asked.extent));
   }
   return true;
 }
@@ -80,10 +81,14 @@ void MemoryStore::keep(const Batch& batch) {
       keep(each);
     }
   }
+  for (const PackedCheckpoint& packed : batch.replaced) {
+    replace(packed);
+  }
 }
 
 void MemoryStore::keep(const Batch::Checkpointed& checkpoint) {
-  if (MemoryDisk::Room* const room = room_of(checkpoint.key); room != nullptr) {
+  MemoryDisk::Room* const room = room_of(checkpoint.key);
+  if (room != nullptr && (!room->stored.checkpoint || room->stored.checkpoint->number < checkpoint.checkpoint.number)) {
     room->stored.checkpoint = checkpoint.checkpoint;
   }
 }
@@ -97,7 +102,15 @@ bool MemoryStore::keep_checkpoint() {
   return true;
 }
 
-Result<std::optional<StoredRoom>> MemoryStore::read(const RoomName& name) const {
+void MemoryStore::replace(const PackedCheckpoint& packed) {
+  if (MemoryDisk::Room* const room = room_of(packed.key); room != nullptr) {
+    auto checkpoint = unpack(packed);
+    JAM_CHECK(checkpoint);
+    room->stored.checkpoint = std::move(*checkpoint);
+  }
+}
+
+Result<std::optional<StoredRoom>> MemoryStore::read(const RoomName& name, Extent extent) const {
   if (disk_->damaged.contains({name.service, name.id})) {
     return fail(ErrorCode::Malformed, "its checkpoint is damaged");
   }
@@ -106,6 +119,9 @@ Result<std::optional<StoredRoom>> MemoryStore::read(const RoomName& name) const 
     return std::nullopt;
   }
   StoredRoom room = found->second.stored;
+  if (extent == Extent::Whole) {
+    room.checkpoint.reset();  // This disk forgets nothing.
+  }
   const std::uint64_t covered = room.checkpoint ? room.checkpoint->number : 0;
   for (const auto& [number, record] : found->second.log) {
     if (number > covered) {

@@ -38,7 +38,9 @@ class MemoryStore final : public Store {
 
   [[nodiscard]] RoomKey new_key() override { return RoomKey{disk_->next_key++}; }
   void submit(Batch batch, Done done) override { jobs_.emplace_back(Submitted{std::move(batch), std::move(done)}); }
-  void find(RoomName name, Found found) override { jobs_.emplace_back(Asked{std::move(name), std::move(found)}); }
+  void find(RoomName name, Extent extent, Found found) override {
+    jobs_.emplace_back(Asked{std::move(name), extent, std::move(found)});
+  }
   void keep_fault(StoredRoom room) override { faults.push_back(std::move(room)); }
   [[nodiscard]] std::vector<SleepingRoom> sleeping() const override;
   [[nodiscard]] bool is_full() const override { return full; }
@@ -62,12 +64,14 @@ class MemoryStore final : public Store {
   };
   struct Asked {
     RoomName name;
+    Extent extent;
     Found found;
   };
   void keep(const Batch& batch);
   void keep(const Batch::Checkpointed& checkpoint);
+  void replace(const PackedCheckpoint& packed);
   [[nodiscard]] MemoryDisk::Room* room_of(RoomKey key);
-  [[nodiscard]] Result<std::optional<StoredRoom>> read(const RoomName& name) const;
+  [[nodiscard]] Result<std::optional<StoredRoom>> read(const RoomName& name, Extent extent) const;
 
   std::shared_ptr<MemoryDisk> disk_;
   std::deque<std::variant<Submitted, Asked>> jobs_;

@@ -12,13 +12,6 @@
 
 namespace jamsocket::store {
 
-/// A compressed checkpoint: `bytes` of `checkpoint` is one zstd frame, behind a CRC-32 of the room's key,
-/// the number, the timer and the frame.
-struct PackedCheckpoint {
-  RoomKey key{};
-  Checkpoint checkpoint;
-};
-
 [[nodiscard]] PackedCheckpoint pack(const Batch::Checkpointed& raw);
 /// @error Malformed  it is damaged, or another room's.
 [[nodiscard]] Result<Checkpoint> unpack(const PackedCheckpoint& packed);

@@ -18,8 +18,20 @@
 namespace jamsocket::store {
 namespace {
 
-// Asking for the free space is a system call; between two looks a few commits cannot fill the reserve.
+// Asking for the free space is a system call: not at each commit, but long before the reserve could be used up. A
+// byte is written twice, to the write-ahead log first.
 constexpr std::uint32_t kCommitsPerLook = 64;
+constexpr std::uint64_t kLooksPerReserve = 16;
+// While the disk is full nothing is written that would lead to a look.
+constexpr std::chrono::milliseconds kFullDiskPause{250};
+
+std::size_t bytes_of(const std::vector<Batch::Checkpointed>& checkpoints) {
+  std::size_t bytes = 0;
+  for (const Batch::Checkpointed& each : checkpoints) {
+    bytes += each.checkpoint.bytes.size();
+  }
+  return bytes;
+}
 
 // What concerns some rooms does not keep the others from starting: those wake when somebody comes, or are set aside.
 template <typename T>
@@ -51,6 +63,14 @@ std::string_view forgetful_file_system(const std::filesystem::path& directory) {
     default:
       return "";
   }
+}
+
+std::optional<std::uint64_t> free_bytes_of(const std::filesystem::path& directory) {
+  struct statvfs space{};
+  if (::statvfs(directory.c_str(), &space) != 0) {
+    return std::nullopt;
+  }
+  return std::uint64_t{space.f_bavail} * space.f_frsize;
 }
 
 Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::filesystem::path& directory,
@@ -86,6 +106,7 @@ SqliteStore::~SqliteStore() { stop(); }
 
 void SqliteStore::submit(Batch batch, Done done) {
   if (!batch.checkpoints.empty()) {
+    raw_bytes_.fetch_add(bytes_of(batch.checkpoints), std::memory_order_relaxed);
     const std::scoped_lock lock(mutex_);
     raw_.push_back(std::exchange(batch.checkpoints, {}));
     changed_.notify_all();
@@ -93,8 +114,10 @@ void SqliteStore::submit(Batch batch, Done done) {
   push(Submitted{.batch = std::move(batch), .done = std::move(done)});
 }
 
-void SqliteStore::find(RoomName name, Found found) {
-  run([name = std::move(name), found = std::move(found)](Database& database) mutable { found(database.read(name)); });
+void SqliteStore::find(RoomName name, Extent extent, Found found) {
+  run([name = std::move(name), extent, found = std::move(found)](Database& database) mutable {
+    found(database.read(name, extent));
+  });
 }
 
 void SqliteStore::keep_fault(StoredRoom room) {
@@ -156,18 +179,22 @@ void SqliteStore::stop() {
 }
 
 void SqliteStore::write_all() {
-  for (;;) {
-    std::deque<Job> jobs;
-    {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return !jobs_.empty() || (stopping_ && raw_.empty() && !packing_); });
-      if (jobs_.empty()) {
-        return;
-      }
-      jobs.swap(jobs_);
-    }
+  for (std::deque<Job> jobs = wait_for_jobs(); !jobs.empty(); jobs = wait_for_jobs()) {
     carry_out(std::move(jobs));
   }
+}
+
+// @return none: the store stops.
+std::deque<SqliteStore::Job> SqliteStore::wait_for_jobs() {
+  const auto has_news = [this] { return !jobs_.empty() || (stopping_ && raw_.empty() && !packing_); };
+  std::unique_lock lock(mutex_);
+  while (is_full() && !changed_.wait_for(lock, kFullDiskPause, has_news)) {
+    lock.unlock();  // A disk in trouble may take its time to answer.
+    look_at_free_space();
+    lock.lock();
+  }
+  changed_.wait(lock, has_news);
+  return std::exchange(jobs_, {});
 }
 
 void SqliteStore::carry_out(std::deque<Job> jobs) {
@@ -198,9 +225,7 @@ void SqliteStore::commit(std::vector<Batch>& batches, Packed& checkpoints, std::
       broken_(done.error());
       std::abort();  // Nobody may hear of what was not kept.
     }
-    if (commits_until_look_-- == 0) {
-      look_at_free_space();
-    }
+    count_written(batches, checkpoints);
   }
   for (std::size_t i = 0; i < waiting.size(); ++i) {
     if (waiting[i]) {
@@ -229,6 +254,7 @@ void SqliteStore::pack_all() {
     for (const Batch::Checkpointed& each : raw) {
       packed.push_back(pack(each));
     }
+    raw_bytes_.fetch_sub(bytes_of(raw), std::memory_order_relaxed);
     const std::scoped_lock lock(mutex_);
     jobs_.push_back(std::move(packed));
     packing_ = false;
@@ -236,17 +262,31 @@ void SqliteStore::pack_all() {
   }
 }
 
+void SqliteStore::count_written(const std::vector<Batch>& batches, const Packed& checkpoints) {
+  std::uint64_t written = 0;
+  for (const Batch& batch : batches) {
+    written += batch.bytes.size();
+  }
+  for (const PackedCheckpoint& packed : checkpoints) {
+    written += packed.checkpoint.bytes.size();
+  }
+  bytes_until_look_ -= std::min(written, bytes_until_look_);
+  if (commits_until_look_-- == 0 || bytes_until_look_ == 0) {
+    look_at_free_space();
+  }
+}
+
 void SqliteStore::look_at_free_space() {
   commits_until_look_ = kCommitsPerLook;
-  struct statvfs space{};
-  if (::statvfs(database_->directory().c_str(), &space) != 0) {
+  bytes_until_look_ = options_.free_bytes_min / kLooksPerReserve;
+  const auto free_bytes = options_.free_bytes(database_->directory());
+  if (!free_bytes) {
     return;
   }
-  const std::uint64_t free_bytes = std::uint64_t{space.f_bavail} * space.f_frsize;
-  const bool full = free_bytes < options_.free_bytes_min;
+  const bool full = *free_bytes < options_.free_bytes_min;
   if (full != full_.exchange(full)) {
     logger_.warn(full ? "store.disk_full" : "store.disk_has_space",
-                 {{"free_bytes", free_bytes}, {"needed_bytes", options_.free_bytes_min}});
+                 {{"free_bytes", *free_bytes}, {"needed_bytes", options_.free_bytes_min}});
   }
 }
 

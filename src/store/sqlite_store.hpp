@@ -16,6 +16,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <variant>
@@ -27,9 +28,14 @@
 
 namespace jamsocket::store {
 
+/// What the directory's file system has left for this process; nothing: it does not say.
+[[nodiscard]] std::optional<std::uint64_t> free_bytes_of(const std::filesystem::path& directory);
+
 struct SqliteStoreOptions {
   DatabaseOptions database{};
+  std::function<std::optional<std::uint64_t>(const std::filesystem::path&)> free_bytes = free_bytes_of;
   std::uint64_t free_bytes_min = std::uint64_t{64} << 20U;  ///< With less left on the disk, the store is full.
+  std::size_t checkpoint_backlog_bytes_max = std::size_t{64} << 20U;  ///< Not yet compressed; beyond: `is_behind`.
   std::size_t fault_files_max = 32;
   std::size_t fault_file_bytes_max = std::size_t{4} << 20U;  ///< A larger one is not written.
 };
@@ -52,11 +58,14 @@ class SqliteStore final : public Store {
 
   [[nodiscard]] RoomKey new_key() override { return RoomKey{next_key_.fetch_add(1)}; }
   void submit(Batch batch, Done done) override;
-  void find(RoomName name, Found found) override;
+  void find(RoomName name, Extent extent, Found found) override;
   /// Into DIR/faults; the oldest files make way.
   void keep_fault(StoredRoom room) override;
   [[nodiscard]] std::vector<SleepingRoom> sleeping() const override { return sleeping_; }
   [[nodiscard]] bool is_full() const override { return full_.load(std::memory_order_relaxed); }
+  [[nodiscard]] bool is_behind() const override {
+    return raw_bytes_.load(std::memory_order_relaxed) >= options_.checkpoint_backlog_bytes_max;
+  }
 
   /// The code of every version of services that rooms were made by.
   [[nodiscard]] const std::vector<std::string>& modules() const { return modules_; }
@@ -80,6 +89,8 @@ class SqliteStore final : public Store {
   void carry_out(std::deque<Job> jobs);
   void commit(std::vector<Batch>& batches, Packed& checkpoints, std::vector<Done>& waiting);
   void pack_all();
+  [[nodiscard]] std::deque<Job> wait_for_jobs();
+  void count_written(const std::vector<Batch>& batches, const Packed& checkpoints);
   void look_at_free_space();
   void write_fault(const std::filesystem::path& directory, const StoredRoom& room);
 
@@ -91,7 +102,9 @@ class SqliteStore final : public Store {
   std::vector<std::string> modules_;
   std::atomic<std::uint64_t> next_key_;
   std::atomic<bool> full_{false};
+  std::atomic<std::size_t> raw_bytes_{0};  ///< Of checkpoints that wait to be compressed.
   std::uint32_t commits_until_look_ = 0;
+  std::uint64_t bytes_until_look_ = 0;
 
   // One lock a turn and shard; never held while anything is written.
   std::mutex mutex_;

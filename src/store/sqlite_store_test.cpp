@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <latch>
+#include <thread>
 
 #include "store/testing.hpp"
 
@@ -27,7 +29,7 @@ class SqliteStoreTest : public ::testing::Test {
   StoredRoom room(std::string_view id) {
     StoredRoom result;
     std::latch done(1);
-    store->find(name(id), [&](Result<std::optional<StoredRoom>> found) {
+    store->find(name(id), Extent::Needed, [&](Result<std::optional<StoredRoom>> found) {
       EXPECT_TRUE(found) << found.error().message;
       EXPECT_TRUE(found->has_value());
       result = found->value_or(StoredRoom{});
@@ -79,6 +81,49 @@ TEST_F(SqliteStoreTest, SaysWhenTheDiskIsNearlyFull) {
   options.free_bytes_min = ~std::uint64_t{0};
   open(options);
   EXPECT_TRUE(store->is_full());
+}
+
+// Goal: a full disk that nobody may write to is seen to have space again. Method: nothing but the store's own looking.
+TEST_F(SqliteStoreTest, SeesThatAFullDiskHasSpaceAgainWithoutAnybodyWriting) {
+  std::atomic<std::uint64_t> free_bytes{0};
+  SqliteStoreOptions options;
+  options.free_bytes = [&free_bytes](const std::filesystem::path&) { return std::optional(free_bytes.load()); };
+  open(options);
+  EXPECT_TRUE(store->is_full());
+  free_bytes = options.free_bytes_min;
+  while (store->is_full()) {  // The test's own deadline ends it.
+    std::this_thread::yield();
+  }
+  store.reset();  // Before what it looks at.
+}
+
+TEST_F(SqliteStoreTest, LooksAtTheDiskBeforeLargeRecordsUseTheReserveUp) {
+  std::atomic<std::uint64_t> free_bytes{std::uint64_t{1} << 30U};
+  SqliteStoreOptions options;
+  options.free_bytes_min = std::uint64_t{1} << 20U;
+  options.free_bytes = [&free_bytes](const std::filesystem::path&) { return std::optional(free_bytes.load()); };
+  open(options);
+  store->submit(created(1, "a"), {});
+  free_bytes = options.free_bytes_min - 1;
+  Batch large;
+  large.append(RoomKey{1}, 1, 0, std::string(options.free_bytes_min / 8, 'x'));
+  store->submit(std::move(large), {});
+  EXPECT_EQ(room("a").tail.size(), 1U);
+  EXPECT_TRUE(store->is_full());
+  store.reset();  // Before what it looks at.
+}
+
+TEST_F(SqliteStoreTest, SaysWhenCheckpointsComeFasterThanTheyAreCompressed) {
+  SqliteStoreOptions options;
+  options.checkpoint_backlog_bytes_max = 1;
+  open(options);
+  store->submit(created(1, "a"), {});
+  EXPECT_FALSE(store->is_behind());
+  Batch batch;
+  batch.checkpoints.push_back({.key = RoomKey{1}, .checkpoint = {.number = 0, .timer_ms = 0, .bytes = "state"}});
+  store->submit(std::move(batch), {});
+  store->stop();
+  EXPECT_FALSE(store->is_behind());
 }
 
 TEST_F(SqliteStoreTest, WhatCannotBeKeptIsTold) {

@@ -29,15 +29,18 @@ class Store {
   /// `done` is called once everything in `batch` but its checkpoints will survive a loss of power. The
   /// checkpoints follow when they have been compressed. What cannot be written ends the process.
   virtual void submit(Batch batch, Done done) = 0;
-  /// The room, nothing if there is none.
+  /// The room, nothing if there is none. Where `Whole` is asked for and every event since the room's start is kept:
+  /// all of them, and no checkpoint.
   /// @error Malformed  what is stored of it is damaged.
-  virtual void find(RoomName name, Found found) = 0;
+  virtual void find(RoomName name, Extent extent, Found found) = 0;
   /// Writes a room whose last event had to be undone to a file of its own, for whoever looks into it.
   virtual void keep_fault(StoredRoom room) = 0;
   /// The rooms whose timer is set, as of the start.
   [[nodiscard]] virtual std::vector<SleepingRoom> sleeping() const = 0;
   /// Whether the disk has so little space left that no room should be told anything new.
   [[nodiscard]] virtual bool is_full() const = 0;
+  /// Whether so many checkpoints wait to be compressed that a further one should come later.
+  [[nodiscard]] virtual bool is_behind() const { return false; }
 };
 
 }  // namespace jamsocket::store

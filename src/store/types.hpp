@@ -36,6 +36,13 @@ struct Checkpoint {
   friend bool operator==(const Checkpoint&, const Checkpoint&) = default;
 };
 
+/// A compressed checkpoint: `bytes` of `checkpoint` is one zstd frame, behind a CRC-32 of the room's key,
+/// the number, the timer and the frame.
+struct PackedCheckpoint {
+  RoomKey key{};
+  Checkpoint checkpoint;
+};
+
 /// All that is needed to bring a room back.
 struct StoredRoom {
   RoomKey key{};
@@ -43,6 +50,12 @@ struct StoredRoom {
   std::string birth;  ///< What it started from.
   std::optional<Checkpoint> checkpoint;
   std::vector<Record> tail;  ///< Behind the checkpoint, by rising number.
+};
+
+/// How much of a room is wanted.
+enum class Extent : std::uint8_t {
+  Needed,  ///< Its checkpoint and the events behind it: what brings it back.
+  Whole,   ///< Its events from the first one on, where all are kept; else what is needed.
 };
 
 struct RoomSummary {
@@ -83,10 +96,12 @@ struct Batch {
   std::vector<Appended> appended;
   std::string bytes;
   std::vector<Checkpointed> checkpoints;
+  /// Committed with the rest, in place of another one of the same event: the room is another code's from there on.
+  std::vector<PackedCheckpoint> replaced;
   std::vector<RoomKey> removed;
 
   [[nodiscard]] bool empty() const {
-    return created.empty() && appended.empty() && checkpoints.empty() && removed.empty();
+    return created.empty() && appended.empty() && checkpoints.empty() && replaced.empty() && removed.empty();
   }
   /// Forgets all; keeps the buffers.
   void clear() {
@@ -94,6 +109,7 @@ struct Batch {
     appended.clear();
     bytes.clear();
     checkpoints.clear();
+    replaced.clear();
     removed.clear();
   }
   void append(RoomKey key, std::uint64_t number, std::int64_t timer_ms, std::string_view record) {

@@ -69,6 +69,15 @@ class Guest {
     return static_cast<std::uint32_t>(values[0].i32);
   }
 
+  /// The same for a function that returns an i64.
+  [[nodiscard]] std::optional<std::uint64_t> call_for_u64(const wasmtime_func_t& function) {
+    wasmtime_val_raw_t value{};
+    if (!run(function, &value, 1)) [[unlikely]] {
+      return std::nullopt;
+    }
+    return static_cast<std::uint64_t>(value.i64);
+  }
+
   /// Copies `head`, and `body` behind it, into memory that the guest's allocator gives; nothing at all is
   /// at 0 and not allocated. @return the address, or nothing: it failed.
   [[nodiscard]] std::optional<std::uint32_t> copy_in(const wasmtime_func_t& allocate, std::string_view head,

@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::size_t kLargeModuleBytes = std::size_t{1} << 20U;
 
-enum class Need : std::uint8_t { Required, Optional };
+/// IfItFits: a function of that name and another type is the module's own affair.
+enum class Need : std::uint8_t { Required, Optional, IfItFits };
 
 /// An export that the host knows: a function with this type, or a constant when `parameters` is "*".
 struct KnownExport {
@@ -40,6 +41,8 @@ constexpr KnownExport kJamsocketExports[] = {
     {"timer", "", "", Need::Optional},
     {"_initialize", "", "", Need::Optional},
     {"JAMSOCKET_ARGUMENTS", kConstant, "", Need::Optional},
+    {"save", "", "I", Need::IfItFits},
+    {"load", "ii", "", Need::IfItFits},
 };
 
 constexpr KnownExport kStateroomExports[] = {
@@ -103,6 +106,7 @@ class Inspector {
           "needs JAMSOCKET_WASM(Type) and --export of the two constants)");
     }
     check_memory();
+    check_for_migration();
     advise();
   }
 
@@ -140,9 +144,31 @@ class Inspector {
   void list_exports() {
     const auto known = facts_.abi ? exports_of(*facts_.abi) : std::span<const KnownExport>{};
     for (const Export& entry : layout_.exports) {
-      const bool used = entry.name == "memory" ||
-                        std::ranges::find(known, std::string_view(entry.name), &KnownExport::name) != known.end();
+      const auto found = std::ranges::find(known, std::string_view(entry.name), &KnownExport::name);
+      const bool used = entry.name == "memory" || (found != known.end() && is_used(*found, entry));
       facts_.exports.push_back({.name = entry.name, .type = describe_export(layout_, entry), .used = used});
+    }
+  }
+
+  [[nodiscard]] bool is_used(const KnownExport& known, const Export& entry) const {
+    return known.need != Need::IfItFits ||
+           (entry.kind == ExternKind::Function &&
+            *layout_.function_type(entry.index) == type_from(known.parameters, known.results));
+  }
+
+  void check_for_migration() {
+    for (const KnownExport& known : kJamsocketExports) {
+      const Export* const entry = layout_.find_export(known.name);
+      if (known.need != Need::IfItFits || entry == nullptr || facts_.abi != Abi::Jamsocket) {
+        continue;
+      }
+      if (is_used(known, *entry)) {
+        (known.name == "save" ? facts_.can_save : facts_.can_load) = true;
+      } else {
+        facts_.advice.push_back(
+            fmt::format("its export {} is not called: that of a room that goes to another build has the type {}",
+                        known.name, to_string(type_from(known.parameters, known.results))));
+      }
     }
   }
 
@@ -153,6 +179,9 @@ class Inspector {
         if (expected.need == Need::Required) {
           problem(fmt::format("the module does not export {}", expected.name));
         }
+        continue;
+      }
+      if (expected.need == Need::IfItFits) {
         continue;
       }
       const bool is_constant = expected.parameters == kConstant;

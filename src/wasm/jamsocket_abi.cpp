@@ -1,5 +1,7 @@
 #include "wasm/jamsocket_abi.hpp"
 
+#include <fmt/format.h>
+
 #include <cstring>
 
 #include "base/check.hpp"
@@ -30,6 +32,37 @@ class JamsocketInstance final : public service::ServiceInstance {
     const bool done = deliver(guest_->function("initialize").value(), start.room_id);
     guest_->end_event();
     return done;
+  }
+
+  [[nodiscard]] bool load(const service::RoomStart& start, std::string_view saved) {
+    service::Effects nobody_hears;
+    guest_->begin_start(start, nobody_hears);
+    const bool done = deliver(guest_->function("load").value(), saved);
+    guest_->end_event();
+    return done;
+  }
+
+  [[nodiscard]] std::expected<std::string, service::Fault> save(const service::RoomStart& start) override {
+    const auto function = guest_->function("save");
+    if (!function) {
+      return std::unexpected(service::Fault{Outcome::Trap, "the module does not export save", {}});
+    }
+    service::Effects nobody_hears;
+    guest_->begin_start(start, nobody_hears);
+    const auto range = guest_->call_for_u64(*function);
+    guest_->end_event();
+    if (!range) {
+      return std::unexpected(guest_->fault());
+    }
+    const auto pointer = static_cast<std::uint32_t>(*range >> 32U);
+    const auto length = static_cast<std::uint32_t>(*range);
+    const std::byte* const bytes = guest_->memory().range(pointer, length);
+    if (bytes == nullptr) {
+      guest_->fail(Outcome::BadCall, fmt::format("save answered {} bytes at {}: not in its memory of {} bytes", length,
+                                                 pointer, guest_->memory().size_bytes()));
+      return std::unexpected(guest_->fault());
+    }
+    return std::string(reinterpret_cast<const char*>(bytes), length);
   }
 
   Outcome handle(const Event& event, service::Effects& effects) override {
@@ -96,6 +129,16 @@ std::expected<std::unique_ptr<service::ServiceInstance>, service::Fault> start_j
     std::unique_ptr<Guest> guest, const service::RoomStart& start, service::Effects& effects) {
   auto instance = std::make_unique<JamsocketInstance>(std::move(guest));
   if (!instance->initialize(start, effects)) {
+    return std::unexpected(instance->fault());
+  }
+  return instance;
+}
+
+std::expected<std::unique_ptr<service::ServiceInstance>, service::Fault> migrate_jamsocket_room(
+    std::unique_ptr<Guest> guest, const service::RoomStart& start, std::string_view saved) {
+  auto instance = std::make_unique<JamsocketInstance>(std::move(guest));
+  service::Effects nobody_hears;
+  if (!instance->initialize(start, nobody_hears) || !instance->load(start, saved)) {
     return std::unexpected(instance->fault());
   }
   return instance;

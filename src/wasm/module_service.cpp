@@ -46,6 +46,17 @@ class ModuleService final : public service::Service {
     return bytes;
   }
 
+  [[nodiscard]] std::expected<std::unique_ptr<service::ServiceInstance>, service::Fault> migrate(
+      const service::RoomStart& start, std::string_view saved) override {
+    JAM_CHECK(module_->facts().can_load);
+    service::Effects nobody_hears;
+    auto guest = JAM_TRY(Guest::instantiate(module_, limits_, start, nobody_hears));
+    return migrate_jamsocket_room(std::move(guest), start, saved);
+  }
+  [[nodiscard]] bool can_migrate(std::string_view from) const override {
+    return module_->facts().can_load && has_version(from) && module_of(from)->facts().can_save;
+  }
+
   [[nodiscard]] std::vector<std::string> obstacles_to_capture() const override {
     return module_->facts().obstacles_to_capture;
   }

@@ -206,7 +206,7 @@ def test_09_a_loop_without_end_is_ended():
             server.process.terminate()
             assert hog.frame().close_code in (1011, 1012)  # Ended by its budget, or told to go.
             server.wait(10)
-            assert time.monotonic() - begin < 5 * PATIENCE
+            assert time.monotonic() - begin < 8 * PATIENCE  # The budget of wall time is 5 s: a busy machine leaves the call that long.
 
 
 @pytest.mark.parametrize("data, code", [
