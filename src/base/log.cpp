@@ -1,5 +1,6 @@
 #include "base/log.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <limits.h>
 #include <poll.h>
@@ -67,7 +68,14 @@ class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
  public:
   /// @param pool  whose thread writes; it counts what its queue has lost.
   DescriptorSink(int descriptor, LogFormat format, spdlog::details::thread_pool& pool)
-      : descriptor_(descriptor), format_(format), pool_(pool) {}
+      : own_(reopen_terminal(descriptor)), descriptor_(own_ >= 0 ? own_ : descriptor), format_(format), pool_(pool) {}
+  ~DescriptorSink() override {
+    if (own_ >= 0) {
+      ::close(own_);
+    }
+  }
+  DescriptorSink(const DescriptorSink&) = delete;
+  DescriptorSink& operator=(const DescriptorSink&) = delete;
 
   /// From here on it waits no longer than that.
   void end_within(std::chrono::nanoseconds time) {
@@ -96,6 +104,12 @@ class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
   void flush_() override {}
 
  private:
+  // A terminal may say that it can be written to and take only the half: opened anew, it need not block for the rest.
+  static int reopen_terminal(int descriptor) {
+    const std::string path = fmt::format("/proc/self/fd/{}", descriptor);
+    return ::isatty(descriptor) == 1 ? ::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
+  }
+
   void put(const spdlog::details::log_msg& message) {
     spdlog::memory_buf_t formatted;
     formatter_->format(message, formatted);
@@ -138,6 +152,7 @@ class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
     }
   }
 
+  int own_;  ///< -1: none.
   int descriptor_;
   LogFormat format_;
   spdlog::details::thread_pool& pool_;

@@ -148,9 +148,10 @@ def dropped(port):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_pipe_that_nobody_reads_blocks_nobody(kind):
-    """L-03: a pipe that is full."""
-    read_end, write_end = os.pipe()
+@pytest.mark.parametrize("made_by", [os.pipe, pty.openpty], ids=["pipe", "terminal"])
+def test_what_nobody_reads_blocks_nobody(kind, made_by):
+    """L-03: a pipe that is full, a terminal that stands still."""
+    read_end, write_end = made_by()
     admin = free_port()
     try:
         with Server(kind, "probe", {"limits.log_lines_per_second_max": 1_000_000, "admin.port": admin}, log_to=write_end) as server:
