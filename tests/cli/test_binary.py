@@ -57,10 +57,11 @@ class Unit(unittest.TestCase):
     def test_systemd_finds_no_mistake(self):
         if not shutil.which("systemd-analyze"):
             self.skipTest("there is no systemd-analyze")
-        unit = pathlib.Path(__file__).parents[2] / "packaging" / "jamsocket.service"
-        ended = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True)
-        complaints = [line for line in ended.stderr.splitlines() if "jamsocket.service" in line and "is not executable" not in line]
-        self.assertEqual(complaints, [])
+        for name in ("jamsocket.service", "jamsocket.socket"):
+            unit = pathlib.Path(__file__).parents[2] / "packaging" / name
+            ended = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True)
+            complaints = [line for line in ended.stderr.splitlines() if "jamsocket." in line and "is not executable" not in line]
+            self.assertEqual(complaints, [], name)
 
 
 if __name__ == "__main__":
