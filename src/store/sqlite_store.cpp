@@ -107,9 +107,11 @@ SqliteStore::~SqliteStore() { stop(); }
 void SqliteStore::submit(Batch batch, Done done) {
   if (!batch.checkpoints.empty()) {
     raw_bytes_.fetch_add(bytes_of(batch.checkpoints), std::memory_order_relaxed);
-    const std::scoped_lock lock(mutex_);
-    raw_.push_back(std::exchange(batch.checkpoints, {}));
-    changed_.notify_all();
+    {
+      const std::scoped_lock lock(mutex_);
+      raw_.push_back(std::exchange(batch.checkpoints, {}));
+    }
+    packer_wakes_.notify_one();
   }
   push(Submitted{.batch = std::move(batch), .done = std::move(done)});
 }
@@ -158,18 +160,21 @@ void SqliteStore::write_fault(const std::filesystem::path& directory, const Stor
 void SqliteStore::run(Work work) { push(std::move(work)); }
 
 void SqliteStore::push(Job job) {
-  const std::scoped_lock lock(mutex_);
-  JAM_CHECK(!stopping_ || std::holds_alternative<Packed>(job));
-  jobs_.push_back(std::move(job));
-  changed_.notify_all();
+  {
+    const std::scoped_lock lock(mutex_);
+    JAM_CHECK(!stopping_ || std::holds_alternative<Packed>(job));
+    jobs_.push_back(std::move(job));
+  }
+  changed_.notify_one();  // Without the lock: it would wake to wait for that.
 }
 
 void SqliteStore::stop() {
   {
     const std::scoped_lock lock(mutex_);
     stopping_ = true;
-    changed_.notify_all();
   }
+  packer_wakes_.notify_one();
+  changed_.notify_one();
   if (packer_.joinable()) {
     packer_.join();
   }
@@ -242,7 +247,7 @@ void SqliteStore::pack_all() {
     std::vector<Batch::Checkpointed> raw;
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return !raw_.empty() || stopping_; });
+      packer_wakes_.wait(lock, [this] { return !raw_.empty() || stopping_; });
       if (raw_.empty()) {
         return;
       }
@@ -255,10 +260,12 @@ void SqliteStore::pack_all() {
       packed.push_back(pack(each));
     }
     raw_bytes_.fetch_sub(bytes_of(raw), std::memory_order_relaxed);
-    const std::scoped_lock lock(mutex_);
-    jobs_.push_back(std::move(packed));
-    packing_ = false;
-    changed_.notify_all();
+    {
+      const std::scoped_lock lock(mutex_);
+      jobs_.push_back(std::move(packed));
+      packing_ = false;
+    }
+    changed_.notify_one();
   }
 }
 

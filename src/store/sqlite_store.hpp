@@ -108,7 +108,8 @@ class SqliteStore final : public Store {
 
   // One lock a turn and shard; never held while anything is written.
   std::mutex mutex_;
-  std::condition_variable changed_;
+  std::condition_variable changed_;       ///< The writer waits for it.
+  std::condition_variable packer_wakes_;  ///< Its own: no commit wakes the packer.
   std::deque<Job> jobs_;
   std::deque<std::vector<Batch::Checkpointed>> raw_;
   bool packing_ = false;
