@@ -329,6 +329,92 @@ TEST_F(RoomTest, AnEmptyRoomEndsWhenItsTimeIsUpAndNotBefore) {
   EXPECT_EQ(host.ended, 1);
 }
 
+// Goal: what happens to a room while a call is under way is handled when it has ended. Method: a call is begun and
+// finished by hand.
+class RoomInACall : public RoomTest {
+ protected:
+  void begin() {
+    make("r");
+    client = join(alice);
+    alice.heard.clear();
+    room->message(EventKind::Text, client, "hello");
+    host.queue.clear();
+    ASSERT_TRUE(room->begin_call(host.call));
+  }
+  void finish() {
+    host.call.run();
+    if (room->finish_call(host.call)) {
+      host.queue.push_back(room.get());
+    }
+    host.run();
+  }
+  ClientId client{};
+};
+
+TEST_F(RoomInACall, ItsLastClientLeavesAndItEndsAfterwards) {
+  settings.shutdown_policy = *ShutdownPolicy::parse("immediate");
+  begin();
+  room->leave(client);
+  host.advance(std::chrono::seconds{60});
+  EXPECT_EQ(host.ended, 0);
+  finish();
+  EXPECT_TRUE(alice.heard.empty()) << "nobody was there to hear it";
+  EXPECT_EQ(host.ended, 1);
+}
+
+TEST_F(RoomInACall, ItsShutdownIsDueAndWaits) {
+  settings.shutdown_policy = *ShutdownPolicy::parse("10sec");
+  make("r");
+  client = join(alice);
+  say(client, "timer");  // Due in 500 ms.
+  room->leave(client);
+  host.run();
+  host.clock.advance(Milliseconds{500});
+  host.timer_heap.run_due(host.clock.steady());
+  host.queue.clear();
+  ASSERT_TRUE(room->begin_call(host.call)) << "an event of a room without clients";
+  host.clock.advance(std::chrono::seconds{60});
+  host.timer_heap.run_due(host.clock.steady());
+  EXPECT_EQ(host.ended, 0);
+  finish();
+  host.advance(std::chrono::seconds{10});
+  EXPECT_EQ(host.ended, 1);
+}
+
+TEST_F(RoomInACall, AnOperatorClosesIt) {
+  begin();
+  room->close(4001, "go");
+  EXPECT_EQ(alice.heard, Heard{"<closed 4001 go>"}) << "at once, not when the call ends";
+  EXPECT_EQ(host.ended, 0);
+  finish();
+  EXPECT_EQ(host.ended, 1);
+  EXPECT_EQ(host.counter_set.get(Counter::EventsHandled), 3U) << "the service heard of the leaving";
+}
+
+TEST_F(RoomInACall, WhoComesMeanwhileIsLetInAfterwards) {
+  begin();
+  (void)room->join(bob, std::make_unique<service::ConnectInfo>());
+  room->message(EventKind::Text, client, "second");
+  EXPECT_TRUE(host.queue.empty()) << "it is in a call";
+  EXPECT_TRUE(bob.heard.empty());
+  finish();
+  EXPECT_EQ(alice.heard, (Heard{"hello", "joined", "second"}));
+  // A member from the start, but what came before it was let in goes past it: as a session does, see push.
+  EXPECT_EQ(bob.heard.back(), "second");
+}
+
+TEST_F(RoomInACall, ItFailsAfterEverybodyLeft) {
+  make("r");
+  client = join(alice);
+  room->message(EventKind::Text, client, "throw");
+  host.queue.clear();
+  ASSERT_TRUE(room->begin_call(host.call));
+  room->leave(client);
+  finish();
+  EXPECT_EQ(host.failed, 1);
+  EXPECT_EQ(host.ended, 1);
+}
+
 TEST_F(RoomTest, ImmediateMeansWhenTheLastOneLeft) {
   settings.shutdown_policy = *ShutdownPolicy::parse("immediate");
   make("r");

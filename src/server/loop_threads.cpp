@@ -83,13 +83,15 @@ void LoopThreads::join() {
 }
 
 bool LoopThreads::spawn(Work main) {
-  join_finished();
   const std::scoped_lock lock(mutex_);
   const auto place = threads_.emplace(threads_.end());
   try {
     *place = std::thread([this, place, main = std::move(main)]() mutable {
       main();
       main = nullptr;
+      // Whoever ends waits for those that ended before. Not whoever starts a thread: that may be a loop, and at the
+      // lowest priority the last instructions of a thread can take long.
+      join_finished();
       const std::scoped_lock end_lock(mutex_);
       finished_.push_back(place);
       ended_.notify_all();

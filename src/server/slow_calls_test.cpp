@@ -79,6 +79,7 @@ class SlowCalls : public testing::Test {
     options.port = 0;
     options.shards = 1;
     options.shutdown_policy = "immediate";
+    options.admin_port = "0";
     auto made = Server::create(options, std::make_unique<WaitingService>(gate_), {.logger = log_, .clock = clock_});
     ASSERT_TRUE(made.has_value());
     server_ = std::move(*made);
@@ -96,6 +97,20 @@ class SlowCalls : public testing::Test {
       std::this_thread::yield();
     }
     ASSERT_EQ(count, wanted);
+  }
+
+  std::string ask_admin(const std::string& line) const {
+    TestClient client(server_->admin_port());
+    client.send(line + " HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+    return client.read_to_end();
+  }
+  // Until the room has ended.
+  void await_end_of(const std::string& room) {
+    const SteadyTime deadline = clock_.steady() + std::chrono::seconds{20};
+    while (!ask_admin("GET /admin/rooms/" + room).starts_with("HTTP/1.1 404 ") && clock_.steady() < deadline) {
+      std::this_thread::yield();
+    }
+    ASSERT_TRUE(ask_admin("GET /admin/rooms/" + room).starts_with("HTTP/1.1 404 ")) << "it is still there";
   }
 
   Gate gate_;
@@ -164,6 +179,60 @@ TEST_F(SlowCalls, AClientMayLeaveWhileItsCallIsOut) {
   gate_.open = true;
   EXPECT_NE(other->read_until("\x81\x04wait").find("\x81\x04wait"), std::string::npos);
   EXPECT_TRUE(newcomer->read_until("\r\n\r\n").starts_with("HTTP/1.1 101 "));
+}
+
+TEST_F(SlowCalls, AnOperatorMayCloseTheRoomWhileItsCallIsOut) {
+  const auto slow = join("slow");
+  slow->send(TestClient::text("wait"));
+  await(gate_.waiting, 1);
+  EXPECT_NE(ask_admin("DELETE /admin/rooms/slow?code=4001").find("{\"closed\":true}"), std::string::npos);
+  EXPECT_NE(slow->read_until("\x88\x02\x0f\xa1").find("\x88\x02\x0f\xa1"), std::string::npos);
+  EXPECT_EQ(gate_.waiting, 1) << "the call goes on to its end";
+  EXPECT_NE(ask_admin("GET /admin/rooms/slow").find("\"client_count\":0"), std::string::npos);
+  gate_.open = true;
+  await_end_of("slow");
+  const auto again = join("slow");
+  again->send(TestClient::text("fresh"));
+  EXPECT_NE(again->read_until("fresh").find("fresh"), std::string::npos);
+}
+
+TEST_F(SlowCalls, TheServiceMayBeRemovedWhileItsCallIsOut) {
+  const auto slow = join("slow");
+  slow->send(TestClient::text("wait"));
+  await(gate_.waiting, 1);
+  ASSERT_TRUE(server_->remove_service("").has_value());
+  const std::string removed = "\x03\xf4";
+  EXPECT_NE(slow->read_until(removed).find(removed), std::string::npos) << "1012";
+  TestClient late(server_->port());
+  late.upgrade("/ws/slow");
+  EXPECT_TRUE(late.read_until("\r\n\r\n").starts_with("HTTP/1.1 404 "));
+  EXPECT_EQ(gate_.waiting, 1) << "the service outlives its rooms";
+  gate_.open = true;
+  await_end_of("slow");
+}
+
+TEST_F(SlowCalls, TheLastClientMayLeaveAndTheRoomEndsWithTheCall) {
+  auto slow = join("slow");
+  slow->send(TestClient::text("wait"));
+  await(gate_.waiting, 1);
+  slow.reset();
+  server_->clock_moved();
+  EXPECT_NE(ask_admin("GET /admin/rooms").find("\"id\":\"slow\""), std::string::npos) << "its call is out";
+  gate_.open = true;
+  await_end_of("slow");
+}
+
+TEST_F(SlowCalls, ADrainThatTakesTooLongEndsWhatIsOut) {
+  const auto slow = join("slow");
+  slow->send(TestClient::text("wait"));
+  await(gate_.waiting, 1);
+  std::thread stopping([this] { server_->stop(); });
+  const std::string closing = "the server is stopping";
+  EXPECT_NE(slow->read_until(closing).find(closing), std::string::npos);
+  server_->stop();  // As a second signal does.
+  stopping.join();
+  EXPECT_EQ(gate_.waiting, 0);
+  EXPECT_EQ(gate_.ended, 1);
 }
 
 TEST_F(SlowCalls, StoppingAtOnceEndsWhatIsOut) {
