@@ -29,7 +29,8 @@
 #if defined(__SANITIZE_ADDRESS__) || defined(JAM_ADDRESS_SANITIZER)
 extern "C" const char* __asan_default_options();
 extern "C" const char* __asan_default_options() {
-  return "handle_segv=0:allow_user_segv_handler=1:handle_sigbus=0:handle_sigill=0:handle_sigfpe=0";
+  return "handle_segv=0:allow_user_segv_handler=1:handle_sigbus=0:handle_sigill=0:handle_sigfpe=0:"
+         "use_sigaltstack=0";
 }
 #endif
 #if defined(__SANITIZE_THREAD__) || defined(JAM_THREAD_SANITIZER)

@@ -4,7 +4,11 @@
 
 #include <gmock/gmock.h>
 
+#include <atomic>
+#include <bit>
 #include <chrono>
+#include <csignal>
+#include <cstdint>
 #include <cstring>
 #include <thread>
 
@@ -172,7 +176,9 @@ INSTANTIATE_TEST_SUITE_P(
         Crime{"m", Outcome::BadCall, "refuse was called outside connect"},
         Crime{"k", Outcome::BadCall, "a code other than"}, Crime{"i", Outcome::BadCall, "no level 9"},
         Crime{"z", Outcome::Trap, "proc_exit(3)"}, Crime{"a", Outcome::Trap, "aborted: oops! (at unknown:7:9)"},
-        Crime{"p", Outcome::BadCall, "2097152 bytes were asked for"}, Crime{"y", Outcome::CpuLimit, "CPU time"}),
+        Crime{"p", Outcome::BadCall, "2097152 bytes were asked for"}, Crime{"y", Outcome::CpuLimit, "CPU time"},
+        Crime{"j", Outcome::Trap, "stack is full"}, Crime{"F", Outcome::CpuLimit, "100 ms of CPU time"},
+        Crime{"S", Outcome::CpuLimit, "100 ms of CPU time"}),
     [](const auto& test) { return std::string("Case") + std::to_string(test.index) + "_" + test.param.letter; });
 
 TEST_F(Rooms, AllowARangeOfNothingAtTheEndOfMemory) {
@@ -338,6 +344,75 @@ TEST_F(Rooms, StartWithZeroedMemory) {
     ASSERT_EQ(other.text("x"), Outcome::Done);
   }
   EXPECT_EQ(engine_.live_memories(), 0U);
+}
+
+TEST_F(Rooms, KeepTheirTablesWithinTheLimit) {
+  ModuleLimits limits;
+  limits.table_elements_max = 70'000;
+  TestRoom room(engine_, guest_bytes("tables"), limits);
+  EXPECT_EQ(room.text("e"), Outcome::Done);
+  EXPECT_EQ(room.text("g"), Outcome::Done);
+  EXPECT_THAT(room.texts(), ElementsAre("refused"));
+  EXPECT_EQ(room.text("c"), Outcome::CpuLimit);
+  TestRoom other(engine_, guest_bytes("tables"), limits);
+  EXPECT_EQ(other.text("f"), Outcome::CpuLimit);
+  limits.table_elements_max = 65'535;
+  TestRoom none(engine_, guest_bytes("tables"), limits);
+  EXPECT_FALSE(none.started()) << "it starts with one more";
+}
+
+// The answers are those of the specification's tests.
+TEST_F(Rooms, ComputeAsTheSpecificationSays) {
+  TestRoom room(engine_, guest_bytes("arithmetic"));
+  ASSERT_EQ(room.text("x"), Outcome::Done);
+  ASSERT_EQ(room.texts().size(), 1U);
+  const std::string answer = room.texts().front();
+  ASSERT_EQ(answer.size(), 96U);
+  const auto number = [&answer](std::size_t index) {
+    std::uint64_t bits = 0;
+    std::memcpy(&bits, answer.data() + index * sizeof bits, sizeof bits);
+    return bits;
+  };
+  const auto real = [&number](std::size_t index) { return std::bit_cast<double>(number(index)); };
+  EXPECT_EQ(real(0), -1.0);
+  EXPECT_EQ(real(1), 1.0);
+  EXPECT_EQ(number(2), std::uint64_t{1} << 63U) << "minus zero";
+  EXPECT_EQ(real(3), 2.0);
+  EXPECT_EQ(number(4), std::uint64_t{1} << 63U);
+  EXPECT_EQ(number(5), 7U);
+  EXPECT_EQ(number(6), 0x0f0e0d0c0b0a0908U);
+  EXPECT_EQ(number(7), 0x5424U);
+  EXPECT_EQ(number(8), 0x7060504030201000U);
+  EXPECT_EQ(number(9), 0xfffeU);
+  EXPECT_EQ(real(10), -1.0);
+  EXPECT_EQ(number(11), 13'331'620U);
+}
+
+// The engine's handlers take faults of guests, and no others: a fault of ours still ends the process.
+TEST_F(Rooms, DoNotHideFaultsOfTheHost) {
+  TestRoom room = zoo();
+  EXPECT_EQ(room.text("o"), Outcome::Trap) << "a guest's is a trap";
+  EXPECT_EXIT(
+      {
+        const std::atomic<std::uintptr_t> nowhere = 64;  // Atomic: not known to the compiler.
+        reinterpret_cast<std::atomic<int>*>(nowhere.load())->store(1);
+      },
+      ::testing::KilledBySignal(SIGSEGV), "");
+}
+
+// The engine gives each thread a stack for signals and unmaps it when the thread ends. Whoever else does so (a
+// sanitizer) unmaps it twice, and with it what another thread has mapped in between.
+TEST_F(Rooms, RunOnThreadsThatHaveNoSignalStackOfAnybodyElse) {
+  stack_t before{};
+  stack_t during{};
+  std::thread([this, &before, &during] {
+    ASSERT_EQ(::sigaltstack(nullptr, &before), 0);
+    TestRoom room = zoo();
+    EXPECT_EQ(room.text("o"), Outcome::Trap);
+    ASSERT_EQ(::sigaltstack(nullptr, &during), 0);
+  }).join();
+  EXPECT_EQ(before.ss_flags, SS_DISABLE);
+  EXPECT_EQ(during.ss_flags, 0);
 }
 
 TEST_F(Rooms, FinishAnotherWayOnAnotherThread) {

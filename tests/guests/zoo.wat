@@ -3,8 +3,9 @@
 ;; u unreachable        d division by zero      v overflowing division   c float that fits no integer
 ;; o load past the end  O load at 4 GiB - 4     t table index outside    n null function pointer
 ;; s wrong signature    r endless recursion     l endless loop           L endless loop of host calls
+;; j endless recursion of two functions          S sets its timer for ever
 ;; g grow until refused, then trap              G one growth that is refused, then go on ("refused")
-;; f fill 64 MiB again and again
+;; f fill 64 MiB again and again                 F copy 64 MiB over itself again and again
 ;; h send from 0xfffffff0, 0x20 bytes           H send of 2^31 bytes
 ;; e send of 0 bytes at the memory's end (allowed: an empty message)
 ;; E send of 1 byte at the memory's end         x send of invalid UTF-8
@@ -14,6 +15,7 @@
 ;; p random of 2 MiB    y log lines for ever
 ;; T now, as 8 bytes    R 16 random bytes       N bits of a NaN with a payload, computed
 ;; w "hello\nwor" to standard output, then return
+;; A logs what would write into a terminal, then "bye"       Z sends to clients there are not, then "bye"
 ;; M the first 64 KiB of memory that is not zero outside what this module wrote: sends "clean" or traps
 (module
   (import "env" "send_message" (func $send_message (param i32 i32 i32)))
@@ -44,6 +46,7 @@
   (data (i32.const 128) "bye")
   (data (i32.const 136) "clean")
   (data (i32.const 144) "User-Agent")
+  (data (i32.const 160) "\1b[2J\0d\0a{\22level\22:\22error\22}\e2\80\a8")  ;; 26 bytes
 
   (func (export "initialize") (param i32 i32))
   (func (export "jam_malloc") (param $length i32) (result i32)
@@ -71,6 +74,11 @@
   (func $recurse (param i32) (result i32)
     (i32.add (i32.const 1) (call $recurse (i32.add (local.get 0) (i32.const 1)))))
 
+  (func $there (param i32) (result i32)
+    (i32.add (i32.const 1) (call $back (i32.add (local.get 0) (i32.const 1)))))
+  (func $back (param i32) (result i32)
+    (i32.add (i32.const 1) (call $there (i32.add (local.get 0) (i32.const 1)))))
+
   (func $is (param $have i32) (param $want i32) (result i32) (i32.eq (local.get $have) (local.get $want)))
 
   (func $traps (param $kind i32)
@@ -85,6 +93,7 @@
     (if (call $is (local.get $kind) (i32.const 110)) (then (call_indirect (type $none) (i32.const 0))))
     (if (call $is (local.get $kind) (i32.const 115)) (then (call_indirect (type $none) (i32.const 1))))
     (if (call $is (local.get $kind) (i32.const 114)) (then (drop (call $recurse (i32.const 0)))))
+    (if (call $is (local.get $kind) (i32.const 106)) (then (drop (call $there (i32.const 0)))))
     (if (call $is (local.get $kind) (i32.const 122)) (then (call $proc_exit (i32.const 3))))
     (if (call $is (local.get $kind) (i32.const 97))
       (then (call $abort (i32.const 104) (i32.const 0) (i32.const 7) (i32.const 9)))))
@@ -101,6 +110,12 @@
         (loop $again (call $send_binary (i32.const 0) (i32.const 0) (i32.const 1048576)) (br $again))))
     (if (call $is (local.get $kind) (i32.const 121))
       (then (loop $again (call $log (i32.const 1) (i32.const 128) (i32.const 3)) (br $again))))
+    (if (call $is (local.get $kind) (i32.const 83))
+      (then (loop $again (call $set_timer (i32.const 1)) (br $again))))
+    (if (call $is (local.get $kind) (i32.const 70))
+      (then
+        (drop (memory.grow (i32.const 1022)))
+        (loop $again (memory.copy (i32.const 4097) (i32.const 4096) (i32.const 67100000)) (br $again))))
     (if (call $is (local.get $kind) (i32.const 102))
       (then
         (drop (memory.grow (i32.const 1022)))
@@ -165,6 +180,15 @@
         (i32.store (i32.const 2048) (i32.const 0x7fe12345))
         (f32.store (i32.const 2048) (f32.add (f32.load (i32.const 2048)) (f32.const 1)))
         (call $send_binary (i32.const 0) (i32.const 2048) (i32.const 4))))
+    (if (call $is (local.get $kind) (i32.const 65))
+      (then
+        (call $log (i32.const 1) (i32.const 160) (i32.const 26))
+        (call $send_message (i32.const 0) (i32.const 128) (i32.const 3))))
+    (if (call $is (local.get $kind) (i32.const 90))
+      (then
+        (call $send_message (i32.const 77) (i32.const 32) (i32.const 7))
+        (call $send_binary (i32.const 0x7fffffff) (i32.const 32) (i32.const 7))
+        (call $send_message (i32.const 0) (i32.const 128) (i32.const 3))))
     (if (call $is (local.get $kind) (i32.const 119))
       (then (drop (call $fd_write (i32.const 1) (i32.const 80) (i32.const 1) (i32.const 96))))))
 

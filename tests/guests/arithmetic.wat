@@ -1,0 +1,33 @@
+;; Instructions that compilers of WebAssembly have got wrong before, each with an answer from the specification's own tests:
+;; a message is answered with the 8-byte results, one after the other.
+(module
+  (import "env" "send_binary" (func $send_binary (param i32 i32 i32)))
+  (memory (export "memory") 1)
+  (global (export "JAMSOCKET_API_VERSION") i32 (i32.const 16))
+  (global (export "JAMSOCKET_API_PROTOCOL") i32 (i32.const 20))
+  (data (i32.const 16) "\01\00\00\00\00\00\00\00")
+  (data (i32.const 64) "\00\01\02\03\04\05\06\07\08\09\0a\0b\0c\0d\0e\0f")
+  (func (export "jam_malloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "jam_free") (param i32 i32))
+  (func (export "initialize") (param i32 i32))
+  (func (export "message") (param i32 i32 i32)
+    ;; loads, so that nothing is known when this is compiled
+    (local $one f64) (local $lanes v128)
+    (local.set $one (f64.convert_i32_u (i32.load (i32.const 16))))
+    (local.set $lanes (v128.load (i32.const 64)))
+    (f64.store (i32.const 2048) (f64.copysign (local.get $one) (f64.neg (local.get $one))))
+    (f64.store (i32.const 2056) (f64.copysign (f64.neg (local.get $one)) (local.get $one)))
+    (i64.store (i32.const 2064) (i64.reinterpret_f64 (f64.copysign (f64.sub (local.get $one) (local.get $one))
+                                                                   (f64.neg (local.get $one)))))
+    (f64.store (i32.const 2072) (f64.nearest (f64.mul (f64.const 2.5) (local.get $one))))
+    (i64.store (i32.const 2080) (i64.trunc_sat_f64_s (f64.mul (f64.const -1e300) (local.get $one))))
+    (i64.store (i32.const 2088) (i64.extend_i32_u (i8x16.extract_lane_s 15 (i8x16.shuffle
+      31 0 30 1 29 2 28 3 27 4 26 5 25 6 24 7 (local.get $lanes) (local.get $lanes)))))
+    (i64.store (i32.const 2096) (i64x2.extract_lane 1 (i64x2.replace_lane 0 (local.get $lanes) (i64.const -1))))
+    (i64.store (i32.const 2104) (i64.extend_i32_u (i16x8.extract_lane_u 3 (i16x8.mul (local.get $lanes) (local.get $lanes)))))
+    (i64.store (i32.const 2112) (i64.rotl (i64.load (i32.const 64)) (i64.const 68)))
+    (i64.store (i32.const 2120) (i64.extend_i32_u (i8x16.bitmask (i8x16.sub (v128.const i64x2 0 0) (local.get $lanes)))))
+    (f64.store (i32.const 2128) (f64x2.extract_lane 1 (f64x2.pmin (f64x2.splat (local.get $one))
+      (f64x2.replace_lane 1 (f64x2.splat (local.get $one)) (f64.neg (local.get $one))))))
+    (i64.store (i32.const 2136) (i64.extend_i32_u (i32x4.extract_lane 2 (i32x4.dot_i16x8_s (local.get $lanes) (local.get $lanes)))))
+    (call $send_binary (i32.const 0) (i32.const 2048) (i32.const 96))))
