@@ -110,13 +110,14 @@ node_packages() {
   command -v npm >/dev/null || echo npm
 }
 
-# The Rust compiler for Rust *services* is Debian's rustc, which cannot be installed beside rustc-web.
+# The Rust compiler for Rust *services* is Debian's rustc, which cannot be installed beside rustc-web; cargo of the same
+# age compiles those that use crates.
 rust_guest_packages() {
   if $install_rust_web || [[ -z $(missing_of rustc-web) ]]; then
     say "Rust services will not be tested here: Debian's rustc conflicts with rustc-web" >&2
     return
   fi
-  missing_of rustc libstd-rust-dev-wasm32 lld-14
+  missing_of rustc cargo libstd-rust-dev-wasm32 lld-14
 }
 
 # A virtual environment with the pinned packages of tests/requirements.txt.

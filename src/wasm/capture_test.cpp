@@ -135,7 +135,8 @@ std::vector<std::string> guests() {
   }
   found.emplace_back(JAMSOCKET_GUESTS_DIR "/stateroom_counter.wasm");
   // Where their compilers are there.
-  for (const char* name : {"counter_rust", "counter_assemblyscript"}) {
+  for (const char* name :
+       {"counter_rust", "counter_jamsocket_crate", "counter_stateroom_crate", "counter_assemblyscript"}) {
     if (const std::string path = std::string(JAMSOCKET_SDK_DIR "/") + name + ".wasm"; std::filesystem::exists(path)) {
       found.push_back(path);
     }

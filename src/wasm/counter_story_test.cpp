@@ -60,6 +60,8 @@ TEST_P(CounterStory, IsTheSameInEveryLanguage) {
 INSTANTIATE_TEST_SUITE_P(Languages, CounterStory,
                          ::testing::Values(JAMSOCKET_EXAMPLES_DIR "/counter.wasm",
                                            JAMSOCKET_SDK_DIR "/counter_rust.wasm",
+                                           JAMSOCKET_SDK_DIR "/counter_jamsocket_crate.wasm",
+                                           JAMSOCKET_SDK_DIR "/counter_stateroom_crate.wasm",
                                            JAMSOCKET_SDK_DIR "/counter_assemblyscript.wasm",
                                            JAMSOCKET_GUESTS_DIR "/stateroom_counter.wasm"),
                          [](const auto& test) { return std::filesystem::path(test.param).stem().string(); });
