@@ -455,6 +455,28 @@ TEST_F(DurableRoom, AnIdleRoomSleepsWithItsClientsAndWakesWithTheNextEvent) {
   EXPECT_EQ(alice.take(), (Heard{"2", "here are 1"}));
 }
 
+TEST_F(DurableRoom, ARoomDoesNotSleepDuringACall) {
+  settings.sleep_after = Milliseconds{1000};
+  start();
+  say(alice, "x");
+  shard->queue.clear();
+  ASSERT_TRUE(room->begin_call(shard->call));
+  room->queued = Room::Queued::No;  // As a shard does that changes threads.
+  advance(Milliseconds{5000});
+  EXPECT_EQ(shard->counter_set.get(Counter::RoomsAsleep), 0U);
+  shard->call.run();
+  EXPECT_FALSE(room->finish_call(shard->call));
+  shard->run();
+  shard->settle();
+  EXPECT_EQ(alice.take(), Heard{"1"});
+  advance(Milliseconds{1000});
+  shard->settle();
+  EXPECT_EQ(shard->counter_set.get(Counter::RoomsAsleep), 1U);
+  say(alice, "x");
+  shard->settle();
+  EXPECT_EQ(alice.take(), Heard{"2"});
+}
+
 TEST_F(DurableRoom, ATimerWakesASleeper) {
   settings.sleep_after = Milliseconds{100};
   start();
