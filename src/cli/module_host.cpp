@@ -1,7 +1,9 @@
 #include "cli/module_host.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "base/clock.hpp"
@@ -20,20 +22,18 @@ namespace {
 
 // A room of a module needs mappings of the kernel: rather a room refused at the door than one that cannot be made.
 // Where rooms are kept those asleep need none, and the limit stays as it is set.
-ServerOptions fitted_to_mappings(ServerOptions options, Logger& logger) {
-  const auto mappings_max = wasm::read_mappings_max();
-  if (!mappings_max || !options.data_dir.empty()) {
-    return options;
-  }
-  const std::uint32_t fitting = wasm::rooms_for_mappings(*mappings_max);
-  if (fitting < options.limits.rooms_max) {
+std::uint32_t fitting_rooms(const ServerOptions& options, std::optional<std::uint64_t> mappings_max) {
+  const std::uint32_t wanted = options.limits.rooms_max;
+  return mappings_max && options.data_dir.empty() ? std::min(wanted, wasm::rooms_for_mappings(*mappings_max)) : wanted;
+}
+
+void tell_of_fitting(std::uint32_t fitting, std::uint32_t wanted, std::uint64_t mappings_max, Logger& logger) {
+  if (fitting < wanted) {
     logger.info("server.rooms_fitted", {{"rooms_max", fitting},
-                                        {"rooms_max_set", options.limits.rooms_max},
-                                        {"max_map_count", *mappings_max},
+                                        {"rooms_max_set", wanted},
+                                        {"max_map_count", mappings_max},
                                         {"advice", "for more rooms raise vm.max_map_count (sysctl)"}});
-    options.limits.rooms_max = fitting;
   }
-  return options;
 }
 
 Result<void> serve(const std::string& module_file, const config::Loaded& loaded,
@@ -45,9 +45,13 @@ Result<void> serve(const std::string& module_file, const config::Loaded& loaded,
   const wasm::Engine engine(engine_options(loaded));
   ModuleServices services(engine, loaded);
   auto offered = JAM_TRY(services.load_all(module_file));
-  const auto server = JAM_TRY(server::Server::create(fitted_to_mappings(settings.server, *logger), std::move(offered),
-                                                     {.logger = *logger, .clock = clock, .maker = &services}));
-  return server::run_until_signalled(*server, [&server, &ready](std::uint16_t port) {
+  const std::optional<std::uint64_t> mappings_max = wasm::read_mappings_max();
+  ServerOptions options = settings.server;
+  options.limits.rooms_max = fitting_rooms(options, mappings_max);
+  const auto server = JAM_TRY(
+      server::Server::create(options, std::move(offered), {.logger = *logger, .clock = clock, .maker = &services}));
+  return server::run_until_signalled(*server, [&](std::uint16_t port) {
+    tell_of_fitting(options.limits.rooms_max, settings.server.limits.rooms_max, mappings_max.value_or(0), *logger);
     server::announce(*server);
     ready(port);
   });
