@@ -31,7 +31,8 @@ Result<std::unique_ptr<store::Database>> open_data(const std::string& folder) {
   if (!std::filesystem::exists(std::filesystem::path(folder) / "rooms.db", error)) {
     return fail(ErrorCode::NotFound, fmt::format("there are no rooms kept in '{}'", escape_for_log(folder, 300)));
   }
-  return store::Database::open(folder);
+  // How much history is wanted is the server's affair: nothing goes because a command looked.
+  return store::Database::open(folder, {.history = {.all = true}});
 }
 
 Result<std::string> read_whole_file(const std::string& path) {

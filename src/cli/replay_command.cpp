@@ -153,12 +153,28 @@ Result<store::StoredRoom> find(const State& state) {
   const auto data = JAM_TRY(open_data(state.data));
   const std::string service =
       state.service.empty() ? std::filesystem::path(state.module).stem().string() : state.service;
-  auto room = JAM_TRY(data->read({.service = service, .id = state.room}));
+  const store::RoomName name{.service = service, .id = state.room};
+  auto room = JAM_TRY(data->read(name, store::Extent::Whole));
+  if (room && room->checkpoint && state.has_to && state.to < room->checkpoint->number) {
+    room = JAM_TRY(data->read_back(name, state.to));
+  }
   if (!room) {
     return fail(ErrorCode::NotFound, fmt::format("there is no room '{}' of {}; see 'jamsocket rooms list'",
                                                  shown(state.room), shown(service)));
   }
   return std::move(*room);
+}
+
+// Says what was undone before event `before`, which is all that is known of it: it is not run again.
+void tell_undone(Teller& teller, const store::StoredRoom& stored, std::size_t& told, std::uint64_t before) {
+  const service::Effects none;
+  for (; told < stored.tail.size() && stored.tail[told].number < before; ++told) {
+    const store::Record& record = stored.tail[told];
+    const auto recorded = room::decode_event(record.number, record.bytes);
+    if (recorded && recorded->outcome.outcome != Outcome::Done) {
+      teller.tell(*recorded, none);
+    }
+  }
 }
 
 Result<int> replay(const State& state) {
@@ -176,9 +192,13 @@ Result<int> replay(const State& state) {
   }
   Teller teller(state);
   service::Effects effects;
-  const auto instance = room::run(
-      *rebuild, *service, effects, nullptr,
-      [&teller](const room::RecordedEvent& recorded, const service::Effects& done) { teller.tell(recorded, done); });
+  std::size_t told = 0;
+  const auto instance =
+      room::run(*rebuild, *service, effects, nullptr,
+                [&teller, &rebuild, &told](const room::RecordedEvent& recorded, const service::Effects& done) {
+                  tell_undone(teller, rebuild->stored, told, recorded.event.number);
+                  teller.tell(recorded, done);
+                });
   if (!instance) {
     teller.tell_fault(instance.error());
     return kExitFailed;
@@ -186,6 +206,7 @@ Result<int> replay(const State& state) {
   // A file of an undone event ends with it: it is run as well, to see it fail.
   if (!rebuild->stored.tail.empty()) {
     const store::Record& last = rebuild->stored.tail.back();
+    tell_undone(teller, rebuild->stored, told, last.number);
     const auto recorded = JAM_TRY(room::decode_event(last.number, last.bytes));
     if (recorded.outcome.outcome != Outcome::Done) {
       const bool failed = (*instance)->handle(recorded.event, effects) != Outcome::Done;

@@ -26,8 +26,9 @@ struct State {
   std::string data;
   std::string service;
   std::string room;
-  std::string other;  ///< A file, or another room's id.
-  std::uint64_t event = 0;
+  std::string other;        ///< A file, or another room's id.
+  std::uint64_t event = 0;  ///< Where `has_event`: how the room was after it.
+  bool has_event = false;
   bool json = false;
   CLI::App* list = nullptr;
   CLI::App* show = nullptr;
@@ -83,8 +84,9 @@ int list(const State& state, store::Database& data) {
   return kExitDone;
 }
 
-// The room of that id; of the one service that has it, where none is named.
-Result<store::StoredRoom> find_room(const State& state, store::Database& data) {
+// The room of that id; of the one service that has it, where none is named. As it was after event `to`, if given.
+Result<store::StoredRoom> find_room(const State& state, store::Database& data,
+                                    std::optional<std::uint64_t> to = std::nullopt) {
   std::vector<store::RoomName> names;
   std::optional<store::RoomName> after;
   if (!state.service.empty()) {
@@ -107,7 +109,9 @@ Result<store::StoredRoom> find_room(const State& state, store::Database& data) {
     return fail(ErrorCode::InvalidArgument,
                 fmt::format("several services have a room '{}'; say which with --service", shown(state.room)));
   }
-  auto room = names.empty() ? Result<std::optional<store::StoredRoom>>(std::nullopt) : data.read(names.front());
+  auto room = names.empty() ? Result<std::optional<store::StoredRoom>>(std::nullopt)
+              : to          ? data.read_back(names.front(), *to)
+                            : data.read(names.front());
   if (!room) {
     return fail(room.error().code, fmt::format("room '{}': {}", shown(state.room), room.error().message));
   }
@@ -117,10 +121,14 @@ Result<store::StoredRoom> find_room(const State& state, store::Database& data) {
   return std::move(**room);
 }
 
-int show(const State& state, const store::StoredRoom& room) {
-  auto rebuild = room::Rebuild::from(room);
+int show(const State& state, store::Database& data, const store::StoredRoom& room) {
+  const auto rebuild = room::Rebuild::from(room);
   if (!rebuild) {
     return complain_of(rebuild.error());
+  }
+  const auto reach = data.reach(room.name);
+  if (!reach) {
+    return complain_of(reach.error());
   }
   const room::RoomSide& side = (*rebuild)->side;
   std::size_t undone = 0;
@@ -134,6 +142,7 @@ int show(const State& state, const store::StoredRoom& room) {
                   {"checkpoint_event", room.checkpoint ? room.checkpoint->number : 0},
                   {"state_bytes", room.checkpoint ? room.checkpoint->bytes.size() : 0},
                   {"events_since_checkpoint", room.tail.size()},
+                  {"earliest_event_kept", reach->has_value() ? (*reach)->earliest : side.last_event},
                   {"undone_since_checkpoint", undone},
                   {"born_unix_ms", (*rebuild)->birth.time_ms},
                   {"last_event_unix_ms", side.last_time_ms},
@@ -195,15 +204,7 @@ Result<std::string> put_in(const State& state, store::Database& data) {
   return fmt::format("room '{}' of {} is kept", shown(room.name.id), shown(room.name.service));
 }
 
-Result<std::string> rewind(const State& state, store::Database& data, store::StoredRoom room) {
-  const std::uint64_t earliest = room.checkpoint ? room.checkpoint->number : 0;
-  const std::uint64_t latest = earliest + room.tail.size();
-  if (state.event < earliest || state.event > latest) {
-    return fail(ErrorCode::InvalidArgument,
-                fmt::format("event {} is not kept; room '{}' can go back to events {} to {}", state.event,
-                            shown(state.room), earliest, latest));
-  }
-  room.tail.resize(static_cast<std::size_t>(state.event - earliest));
+Result<std::string> rewind(const State& state, store::Database& data, const store::StoredRoom& room) {
   JAM_TRY_VOID(put(data, room, room.key));
   return fmt::format("room '{}' is as it was after event {}", shown(state.room), state.event);
 }
@@ -212,12 +213,12 @@ Result<std::string> change(const State& state, store::Database& data) {
   if (state.put_in->parsed()) {
     return put_in(state, data);
   }
-  store::StoredRoom room = JAM_TRY(find_room(state, data));
+  store::StoredRoom room = JAM_TRY(find_room(state, data, state.has_event ? std::optional(state.event) : std::nullopt));
   if (state.take_out->parsed()) {
     return take_out(state, room);
   }
   if (state.rewind->parsed()) {
-    return rewind(state, data, std::move(room));
+    return rewind(state, data, room);
   }
   if (state.fork->parsed()) {
     room.name.id = state.other;
@@ -240,7 +241,7 @@ int run(const State& state) {
   }
   if (state.show->parsed()) {
     const auto room = find_room(state, **data);
-    return room ? show(state, *room) : complain_of(room.error());
+    return room ? show(state, **data, *room) : complain_of(room.error());
   }
   const auto done = change(state, **data);
   if (!done) {
@@ -272,20 +273,25 @@ Command add_rooms(CLI::App& whole) {
     command->add_option("ROOM", state->room, "The room's id")->type_name("")->required();
     return command;
   };
+  const auto add_event = [&](CLI::App* command) {
+    return command->add_option("--to", state->event, "How it was after this event; 0 for its start")
+        ->type_name("EVENT")
+        ->each([state](const std::string&) { state->has_event = true; });
+  };
   state->list = add("list", "Every room: its service, its id, how many events it had");
   state->show = add_room(add("show", "What is kept of one room"));
   state->take_out = add_room(add("export", "Writes a room to a file, for another server or for `replay`"));
   state->take_out->add_option("FILE", state->other, "The file, which must not exist")->type_name("")->required();
+  add_event(state->take_out);
   state->put_in = add("import", "Keeps the room of a file");
   state->put_in->add_option("FILE", state->other, "A file that `export` wrote")->type_name("")->required();
   state->put_in->add_option("--as", state->room, "Another id for it")->type_name("ROOM");
   state->remove = add_room(add("delete", "Forgets a room"));
   state->fork = add_room(add("fork", "Keeps a copy of a room under another id"));
   state->fork->add_option("NEW", state->other, "The copy's id")->type_name("")->required();
+  add_event(state->fork);
   state->rewind = add_room(add("rewind", "Takes a room back to how it was after an event"));
-  state->rewind->add_option("--to", state->event, "The event's number; 0 for its start")
-      ->type_name("EVENT")
-      ->required();
+  add_event(state->rewind)->required();
   return {.app = app, .run = [state] { return run(*state); }};
 }
 

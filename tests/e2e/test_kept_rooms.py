@@ -1,9 +1,11 @@
 """The commands for kept rooms, on folders that a server has filled."""
 
 import json
+import re
 import signal
 import subprocess
 import tempfile
+import urllib.request
 
 import pytest
 
@@ -41,6 +43,15 @@ def count(server, room, times=1):
             value = connection.ask("increment")
         connection.leave()
     return int(value.removeprefix("new value: "))
+
+
+def metric(server, name):
+    def admin_port():
+        return next((line["port"] for line in server.log_lines() if line.get("event") == "admin.listening"), None)
+    port = until(admin_port, 10, "the log names no admin port")
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
+        text = answer.read().decode()
+    return float(re.search(rf"^jamsocket_{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE)[1])
 
 
 def fill(folder):
@@ -87,6 +98,31 @@ def test_fork_rewind_and_delete(folder):
         assert count(server, "lobby") == 3
         assert count(server, "copy") == 6
         assert count(server, "other") == 1
+
+
+def test_history_leads_back_behind_checkpoints(folder):
+    with serve(folder, **{"server.history": "all", "limits.checkpoint_events_max": 4}) as server:
+        assert count(server, "lobby", 20) == 20  # Events 2 to 21, behind several checkpoints.
+    shown = json.loads(jamsocket("rooms", "show", "lobby", "--data", folder, "--json"))
+    assert shown["checkpoint_event"] > 4 and shown["earliest_event_kept"] == 0, shown
+    lines = jamsocket("replay", module_path("counter"), "lobby", "--data", folder, "--json").splitlines()
+    assert [json.loads(line)["event"] for line in lines] == list(range(1, shown["events"] + 1))
+    some = jamsocket("replay", module_path("counter"), "lobby", "--data", folder, "--json", "--to", 3).splitlines()
+    assert some == lines[:3]
+    jamsocket("rooms", "fork", "lobby", "early", "--to", 6, "--data", folder)
+    jamsocket("rooms", "export", "lobby", f"{folder}/ten.room", "--to", 11, "--data", folder)
+    jamsocket("rooms", "import", f"{folder}/ten.room", "--as", "ten", "--data", folder)
+    jamsocket("rooms", "rewind", "lobby", "--to", 4, "--data", folder)
+    with serve(folder) as server:
+        assert [count(server, room) for room in ("lobby", "early", "ten")] == [4, 6, 11]
+
+
+def test_what_is_stored_is_verified_beside_the_server(folder):
+    settings = {"server.verify": "on", "limits.checkpoint_events_max": 5, "admin.port": 0}
+    with serve(folder, **settings) as server:
+        assert count(server, "lobby", 40) == 40
+        until(lambda: metric(server, "rooms_verified_total") >= 1, 10, "no checkpoint was verified")
+        assert metric(server, "rooms_diverged_total") == 0
 
 
 def test_data_is_checked_compacted_and_copied(folder):
