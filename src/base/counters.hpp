@@ -41,6 +41,9 @@ namespace jamsocket {
   X(RoomsBroughtBack, "rooms_brought_back", "rooms brought back from the store")                          \
   X(RoomsUnreadable, "rooms_unreadable", "times a stored room could not be read")                         \
   X(RoomsUpgraded, "rooms_upgraded", "rooms of older code taken over by newer code")                      \
+  X(RoomsVerified, "rooms_verified", "checkpoints that their events, run again, led to")                  \
+  X(RoomsDiverged, "rooms_diverged", "checkpoints that their events, run again, did not lead to")         \
+  X(RoomsNotVerified, "rooms_not_verified", "checkpoints that could not be compared")                     \
   X(RoomsAsleep, "rooms_asleep", "times a kept room was put to sleep, clients or not")                    \
   X(RoomsWaitForDisk, "limit_room_in_flight_max", "times a room waited for the disk")                     \
   X(Checkpoints, "checkpoints", "checkpoints taken of rooms")                                             \

@@ -17,6 +17,7 @@
 #include "base/check.hpp"
 #include "base/log.hpp"
 #include "io/listener.hpp"
+#include "room/verify.hpp"
 #include "server/admin_listener.hpp"
 #include "server/admin_routes.hpp"
 #include "server/metrics.hpp"
@@ -116,6 +117,11 @@ class RunningServer final : public Server, private AdminTarget {
     if (settings_.data_dir.empty()) {
       return {};
     }
+    if (settings_.verify) {
+      settings_.store.watch_checkpoints = [this](store::StoredRoom room, store::Checkpoint taken) {
+        verify_later(std::move(room), std::move(taken));
+      };
+    }
     store_ = JAM_TRY(store::SqliteStore::open(settings_.data_dir, settings_.store, surroundings_.logger, end_process));
     shared_.store = store_.get();
     for (const auto& [name, hosted] : services_.owned()->all()) {
@@ -165,6 +171,47 @@ class RunningServer final : public Server, private AdminTarget {
             }
           });
     }
+  }
+
+  // The store's thread. A checkpoint that finds too many others waiting is not looked at.
+  void verify_later(store::StoredRoom room, store::Checkpoint taken) {
+    const bool waits = verifications_.enqueue(
+        [this, room = std::move(room), taken = std::move(taken)]() mutable { verify(std::move(room), taken); });
+    if (!waits) {
+      count_verified(Counter::RoomsNotVerified);
+    }
+  }
+
+  void verify(store::StoredRoom room, const store::Checkpoint& taken) {
+    const HostedServicePtr hosted = find_by_own_name(room.name.service);
+    if (hosted == nullptr) {
+      count_verified(Counter::RoomsNotVerified);
+      return;
+    }
+    const std::string id = room.name.id;
+    const room::Verification done = room::verify(std::move(room), taken, *hosted->service, settings_.effects);
+    count_verified(done.verdict == room::Verdict::Same      ? Counter::RoomsVerified
+                   : done.verdict == room::Verdict::Differs ? Counter::RoomsDiverged
+                                                            : Counter::RoomsNotVerified);
+    if (done.verdict == room::Verdict::Differs) {
+      surroundings_.logger.error(
+          "room.diverged",
+          {{"service", hosted->service->name()}, {"room", id}, {"event", taken.number}, {"reason", done.reason}});
+    }
+  }
+
+  void count_verified(Counter counter) {
+    shards_.front()->post([counter](Shard& shard) { shard.counters().add(counter); });
+  }
+
+  [[nodiscard]] HostedServicePtr find_by_own_name(std::string_view name) const {
+    const std::scoped_lock lock(changing_services_);
+    for (const auto& [path_name, hosted] : services_.owned()->all()) {
+      if (hosted->service->name() == name) {
+        return hosted;
+      }
+    }
+    return nullptr;
   }
 
   void wake_sleeping_rooms() {
@@ -433,6 +480,7 @@ class RunningServer final : public Server, private AdminTarget {
     if (store_ != nullptr) {
       store_->stop();  // While the shards are there to be told.
     }
+    verifications_.stop();
     for (io::Listener& listener : listeners_) {
       listener.close();
     }
@@ -459,6 +507,7 @@ class RunningServer final : public Server, private AdminTarget {
   Shared shared_;
   std::unique_ptr<AdminListener> admin_;
   ServiceChanges changes_;
+  ServiceChanges verifications_;
   std::function<void()> on_stop_asked_;
   std::atomic<std::uint16_t> port_{0};
   std::atomic<std::uint16_t> admin_port_{0};

@@ -1,7 +1,7 @@
 // server/service_changes.hpp
 //
 // Changes of services that operators ask for: one after the other, on a thread of their own, since
-// loading a module takes as long as compiling it.
+// loading a module takes as long as compiling it. The same for running kept rooms' events again beside the server.
 
 #pragma once
 

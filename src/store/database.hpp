@@ -62,6 +62,8 @@ class Database {
   [[nodiscard]] Result<void> commit(std::span<const Batch> batches, std::span<const PackedCheckpoint> checkpoints = {});
   /// @error Malformed  what is stored of it is damaged.
   [[nodiscard]] Result<std::optional<StoredRoom>> read(const RoomName& name, Extent extent = Extent::Needed);
+  /// The same, by its key.
+  [[nodiscard]] Result<std::optional<StoredRoom>> read(RoomKey key);
   /// The room as it was after event `to`.
   /// @error InvalidArgument  it cannot go back to that event; the message says to which it can.
   [[nodiscard]] Result<std::optional<StoredRoom>> read_back(const RoomName& name, std::uint64_t to);
@@ -106,7 +108,7 @@ class Database {
   struct Statements {
     Statement create, remove, remove_checkpoint, append, checkpoint, replace_checkpoint, drop_row, set_timer,
         set_next_key;
-    Statement find, find_checkpoint, row_body, covered;
+    Statement find, find_name, find_checkpoint, row_body, covered;
   };
 
   Database(std::filesystem::path directory, const DatabaseOptions& options, std::unique_ptr<LockFile> lock,

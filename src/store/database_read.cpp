@@ -103,6 +103,17 @@ Result<std::optional<StoredRoom>> Database::read(const RoomName& name, Extent ex
   return room;
 }
 
+Result<std::optional<StoredRoom>> Database::read(RoomKey key) {
+  sql_.find_name.bind(1, static_cast<std::uint64_t>(key));
+  if (!JAM_TRY(sql_.find_name.step())) {
+    sql_.find_name.reset();
+    return std::nullopt;
+  }
+  const RoomName name{.service = std::string(sql_.find_name.blob(0)), .id = std::string(sql_.find_name.blob(1))};
+  sql_.find_name.reset();
+  return read(name);
+}
+
 Result<std::vector<RoomSummary>> Database::list(const std::optional<RoomName>& after, std::size_t count_max) {
   Statement rows = JAM_TRY(connection_.prepare(
       "SELECT key, service, id, birth, room.timer_ms, coalesce(number, 0), coalesce(length(body), 0) FROM room "

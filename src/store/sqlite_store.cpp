@@ -226,10 +226,12 @@ void SqliteStore::commit(std::vector<Batch>& batches, Packed& checkpoints, std::
   }
   const bool nothing_new = checkpoints.empty() && std::ranges::all_of(batches, &Batch::empty);
   if (!nothing_new) {
-    if (const Result<void> done = database_->commit(batches, checkpoints); !done) {
-      broken_(done.error());
-      std::abort();  // Nobody may hear of what was not kept.
+    const bool is_watched = options_.watch_checkpoints != nullptr && !checkpoints.empty();
+    if (is_watched) {
+      commit_or_end(batches, {});
+      show_checkpoints(checkpoints);
     }
+    commit_or_end(is_watched ? std::span<const Batch>() : batches, checkpoints);
     count_written(batches, checkpoints);
   }
   for (std::size_t i = 0; i < waiting.size(); ++i) {
@@ -240,6 +242,24 @@ void SqliteStore::commit(std::vector<Batch>& batches, Packed& checkpoints, std::
   batches.clear();
   checkpoints.clear();
   waiting.clear();
+}
+
+void SqliteStore::commit_or_end(std::span<const Batch> batches, std::span<const PackedCheckpoint> checkpoints) {
+  if (const Result<void> done = database_->commit(batches, checkpoints); !done) {
+    broken_(done.error());
+    std::abort();  // Nobody may hear of what was not kept.
+  }
+}
+
+// Damage is found by whoever needs what is damaged.
+void SqliteStore::show_checkpoints(const Packed& checkpoints) {
+  for (const PackedCheckpoint& packed : checkpoints) {
+    auto room = database_->read(packed.key);
+    auto checkpoint = unpack(packed);
+    if (room && room->has_value() && checkpoint) {
+      options_.watch_checkpoints(std::move(**room), std::move(*checkpoint));
+    }
+  }
 }
 
 void SqliteStore::pack_all() {

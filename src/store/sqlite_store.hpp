@@ -17,6 +17,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <variant>
@@ -38,6 +39,8 @@ struct SqliteStoreOptions {
   std::size_t checkpoint_backlog_bytes_max = std::size_t{64} << 20U;  ///< Not yet compressed; beyond: `is_behind`.
   std::size_t fault_files_max = 32;
   std::size_t fault_file_bytes_max = std::size_t{4} << 20U;  ///< A larger one is not written.
+  /// Sees each checkpoint and the room that it is about to be one of, on the writer's thread; empty: nobody does.
+  std::function<void(StoredRoom, Checkpoint)> watch_checkpoints{};
 };
 
 /// Why what is kept in `directory` may not outlive the machine, or not be there as it was written: its file system's
@@ -90,6 +93,8 @@ class SqliteStore final : public Store {
   void commit(std::vector<Batch>& batches, Packed& checkpoints, std::vector<Done>& waiting);
   void pack_all();
   [[nodiscard]] std::deque<Job> wait_for_jobs();
+  void commit_or_end(std::span<const Batch> batches, std::span<const PackedCheckpoint> checkpoints);
+  void show_checkpoints(const Packed& checkpoints);
   void count_written(const std::vector<Batch>& batches, const Packed& checkpoints);
   void look_at_free_space();
   void write_fault(const std::filesystem::path& directory, const StoredRoom& room);
