@@ -1,6 +1,7 @@
 """The commands for kept rooms, on folders that a server has filled."""
 
 import json
+import pathlib
 import re
 import signal
 import subprocess
@@ -123,6 +124,59 @@ def test_what_is_stored_is_verified_beside_the_server(folder):
         assert count(server, "lobby", 40) == 40
         until(lambda: metric(server, "rooms_verified_total") >= 1, 10, "no checkpoint was verified")
         assert metric(server, "rooms_diverged_total") == 0
+
+
+STEPS = """
+#include <string>
+#include "jamsocket/service.hpp"
+#include "jamsocket/state.hpp"
+#include "jamsocket/wasm.hpp"
+class Steps {
+ public:
+  Steps(std::string_view, jamsocket::Context&) {}
+  void message(jamsocket::ClientId, std::string_view, jamsocket::Context& context) {
+    value_ += STEP;
+    context.send_message(jamsocket::broadcast, std::to_string(value_));
+  }
+  void save(jamsocket::Writer& writer) const { writer.put(value_); }
+  void load(jamsocket::Reader& reader) { reader.get(value_); }
+
+ private:
+  int value_ = 0;
+};
+JAMSOCKET_WASM(Steps)
+"""
+
+
+@pytest.fixture(scope="module")
+def steps():
+    """Two builds of one service: a room's number goes up by 1, or by 10."""
+    with tempfile.TemporaryDirectory(prefix="jamsocket-steps-") as root:
+        modules = []
+        for step in (1, 10):
+            source = pathlib.Path(root, f"source{step}")
+            source.mkdir()
+            (source / "service.cpp").write_text(STEPS.replace("STEP", str(step)))
+            modules.append(f"{root}/build{step}/steps.wasm")
+            pathlib.Path(modules[-1]).parent.mkdir()
+            jamsocket("build", source, "-o", modules[-1])
+        yield modules
+
+
+@pytest.mark.parametrize("upgrade, history, expected", [
+    ("keep", "none", ["4", "5", "6"]),
+    ("restart", "none", ["10", "20", "30"]),
+    ("migrate", "none", ["13", "23", "33"]),
+    ("replay", "all", ["40", "50", "60"]),
+    ("replay", "none", ["4", "5", "6"]),  # Not all of its events are kept: it goes on with its own code.
+])
+def test_new_code_takes_rooms_over_as_it_is_told(folder, steps, upgrade, history, expected):
+    settings = {"service.upgrade": upgrade, "server.history": history, "limits.checkpoint_events_max": 2}
+    for module, answers in ((steps[0], ["1", "2", "3"]), (steps[1], expected)):
+        with serve(folder, module=module, **settings) as server:
+            with Connection(server.port).upgrade("/ws/lobby") as client:
+                assert [client.ask("go") for _ in range(3)] == answers
+                client.leave()
 
 
 def test_data_is_checked_compacted_and_copied(folder):
