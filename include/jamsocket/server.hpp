@@ -49,9 +49,10 @@ struct ServerLimits {
   std::size_t log_bytes_per_event_max = std::size_t{64} << 10U;   ///< Beyond: the rest is dropped.
   std::uint32_t log_lines_per_event_max = 1000;                   ///< Beyond: the rest is dropped.
   std::uint32_t log_lines_per_second_max = 1000;                  ///< Of one room. Beyond: dropped.
-  std::size_t inbox_bytes_max = std::size_t{4} << 20U;     ///< Waiting for one room; beyond, its clients are not read.
-  std::chrono::milliseconds room_cpu_per_second_max{250};  ///< Of one room; beyond, other rooms go first.
-  std::chrono::milliseconds overlong_call{50};             ///< A call that held its loop for so long is logged.
+  std::size_t inbox_bytes_max = std::size_t{4} << 20U;      ///< Waiting for one room; beyond, its clients are not read.
+  std::chrono::milliseconds room_cpu_per_second_max{250};   ///< Of one room; beyond, other rooms go first.
+  std::chrono::milliseconds overlong_call{50};              ///< A call that held its loop for so long is logged.
+  std::chrono::milliseconds token_cpu_per_second_max{200};  ///< Of a loop, for checking tokens. Beyond: 503.
   std::uint32_t failures_before_back_off = 3;  ///< Of a room, each within a minute of the last; then joins hear 1013.
   std::chrono::milliseconds back_off_first{1'000};  ///< For so long at first, twice as long after each failure,
   std::chrono::milliseconds back_off_most{60'000};  ///< and at most so long.
@@ -65,6 +66,29 @@ struct ServerLimits {
   std::size_t disk_free_bytes_min = std::size_t{64} << 20U;      ///< With less, nobody joins or says anything: 1013.
   std::uint32_t fault_files_max = 32;                            ///< Files about undone events; the oldest make way.
   std::size_t fault_file_bytes_max = std::size_t{4} << 20U;      ///< Beyond, it is not written.
+};
+
+/// Who must say who they are, and how: docs/security.md.
+struct TokenOptions {
+  std::string mode = "off";                         ///< off, optional, required.
+  std::string keys{};                               ///< A file of keys or a folder of such files.
+  std::vector<std::string> audiences{};             ///< `aud` must name one of these; empty: there may be none.
+  std::vector<std::string> issuers{};               ///< `iss` must be one of these; empty: it does not matter.
+  std::vector<std::string> required_claims{"sub"};  ///< Beside `exp`.
+  std::chrono::milliseconds leeway{3'000};          ///< How far clocks may differ.
+  std::vector<std::string> carriers{"subprotocol", "authorization", "ticket"};  ///< And "message".
+  std::chrono::milliseconds message_timeout{5'000};  ///< For the first message, if that may bring it. Beyond: 4401.
+  std::size_t message_bytes_max = 8192;              ///< Before and with that message. Beyond: 1009.
+  std::uint32_t tickets_max = 10'000;                ///< Unused ones of one loop. Beyond: 503.
+  std::chrono::milliseconds ticket_lifetime{30'000};
+};
+
+/// Clients that come back after their connection ended: docs/identity.md.
+struct ReturnOptions {
+  std::chrono::milliseconds within{0};  ///< For so long a client's place is kept; 0: it leaves at once.
+  std::string twice = "newer";          ///< One who is there already: newer (the older one is closed with 4409), both.
+  std::string tell = "header";          ///< The resume token: header, message, both, none.
+  std::size_t queue_bytes_max = 0;      ///< Of messages kept for one absent client. Beyond: they are lost.
 };
 
 struct ServerOptions {
@@ -94,6 +118,8 @@ struct ServerOptions {
   std::string verify = "off";                  ///< on: kept rooms are replayed beside the server, and compared.
   std::string durability = "auto";             ///< none, async, local; auto: local with a data_dir, else none.
   std::string upgrade = "keep";  ///< Rooms of older code: keep (they go on with it), restart, replay, migrate.
+  TokenOptions tokens{};
+  ReturnOptions returning{};
   std::chrono::milliseconds sleep_after{300'000};  ///< A kept room without an event gives its memory back.
   std::string log_level = "info";                  ///< debug, info, warn, error, off.
   std::string admin_host = "127.0.0.1";  ///< Of /health, /metrics and /admin; not of this machine only: with a token.

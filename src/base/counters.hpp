@@ -23,8 +23,16 @@ namespace jamsocket {
   X(HttpErrors, "http_errors", "HTTP requests answered 4xx or 5xx")                                       \
   X(OriginsRefused, "origins_refused", "requests of pages whose origin may not connect")                  \
   X(HostsRefused, "hosts_refused", "requests for a name that is not among auth.hosts")                    \
+  X(TokensRefused, "tokens_refused", "clients and requests without a token that counts")                  \
+  X(TokensOverCpu, "limit_token_cpu_ms_per_second_max", "tokens not checked at the limit")                \
+  X(TokensExpired, "tokens_expired", "clients closed with 4401: their token expired")                     \
+  X(TicketsIssued, "tickets_issued", "single-use tickets given")                                          \
+  X(TicketsRefused, "limit_tickets_max", "tickets not given at the limit")                                \
   X(ClientsJoined, "clients_joined", "clients admitted to a room")                                        \
   X(ClientsRefused, "clients_refused", "clients a service refused at connect")                            \
+  X(ClientsReturned, "clients_returned", "clients that took their old place again")                       \
+  X(ClientsReplaced, "clients_replaced", "connections closed with 4409 for a newer one")                  \
+  X(MessagesMissed, "messages_missed", "messages to absent clients that were not kept")                   \
   X(ClientsLeft, "clients_left", "clients that left a room, for whatever reason")                         \
   X(ClientsTimedOut, "clients_timed_out", "clients closed for silence")                                   \
   X(ClientsSlow, "clients_slow", "clients closed with 1013: their outbox was full")                       \

@@ -107,8 +107,9 @@ int run(int argument_count, const char* const* arguments) {
   whole.set_version_flag("--version", "jamsocket " JAMSOCKET_VERSION);
   whole.require_subcommand(1);
   whole.failure_message(CLI::FailureMessage::simple);
-  const std::vector<Command> commands{add_dev(whole),    add_build(whole), add_serve(whole),  add_check(whole),
-                                      add_config(whole), add_rooms(whole), add_replay(whole), add_data(whole)};
+  const std::vector<Command> commands{add_dev(whole),    add_build(whole),  add_serve(whole),
+                                      add_check(whole),  add_config(whole), add_rooms(whole),
+                                      add_replay(whole), add_data(whole),   add_token(whole)};
   try {
     whole.parse(argument_count, arguments);
   } catch (const CLI::ParseError& error) {

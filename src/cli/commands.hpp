@@ -26,5 +26,6 @@ Command add_config(CLI::App& whole);
 Command add_rooms(CLI::App& whole);
 Command add_replay(CLI::App& whole);
 Command add_data(CLI::App& whole);
+Command add_token(CLI::App& whole);
 
 }  // namespace jamsocket::cli

@@ -84,6 +84,18 @@ bool is_durability(std::string_view text) {
 bool is_upgrade(std::string_view text) {
   return text == "keep" || text == "restart" || text == "replay" || text == "migrate";
 }
+bool is_token_mode(std::string_view text) { return text == "off" || text == "optional" || text == "required"; }
+bool is_token_carrier(std::string_view text) {
+  return text == "subprotocol" || text == "authorization" || text == "ticket" || text == "message";
+}
+bool is_twice(std::string_view text) { return text == "newer" || text == "both"; }
+bool is_telling(std::string_view text) {
+  return text == "header" || text == "message" || text == "both" || text == "none";
+}
+bool is_plain_text(std::string_view text) {
+  return !text.empty() && text.size() <= 256 &&
+         std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
+}
 bool is_log_format(std::string_view text) { return text == "auto" || text == "text" || text == "json"; }
 bool is_proxy_protocol(std::string_view text) { return text == "off" || text == "required"; }
 bool is_forwarded_header(std::string_view text) {
@@ -101,6 +113,10 @@ constexpr Text path(PathKind kind) {
           .is_allowed = is_path,
           .field = kField,
           .path = kind};
+}
+template <auto kField>
+constexpr TextList list(std::string_view allowed, bool (*is_allowed)(std::string_view)) {
+  return {.allowed = allowed, .is_allowed = is_allowed, .field = kField};
 }
 template <auto kField>
 constexpr Text text(std::string_view allowed, bool (*is_allowed)(std::string_view)) {
@@ -121,6 +137,7 @@ constexpr std::uint64_t kHourMs = 3'600'000;
 
 // In a lambda below, S is Settings or const Settings.
 #define JAM_FIELD(path) [](auto& s) -> auto& { return s.path; }
+#define JAM_LIST_FIELD(path) [](Settings& s) -> std::vector<std::string>& { return s.path; }
 #define JAM_TEXT_FIELD(path) [](Settings& s) -> std::string& { return s.path; }
 
 constexpr std::array kEntries{
@@ -238,6 +255,54 @@ constexpr std::array kEntries{
           TextList{.allowed = auth::kHostEntries,
                    .is_allowed = auth::is_host_entry,
                    .field = [](Settings& s) -> std::vector<std::string>& { return s.server.hosts; }}},
+    Entry{"auth.tokens", "", "",
+          "Whether clients must bring a JSON Web Token; optional: who brings none is nobody, who brings a wrong one is "
+          "refused",
+          text<JAM_TEXT_FIELD(server.tokens.mode)>("off, optional or required", is_token_mode), Scope::Service},
+    Entry{"auth.token_keys", "", "",
+          "The keys that tokens are signed with: a file (a JSON Web Key or a set of them, a key in PEM, a secret "
+          "ending in .key) or a folder of such files",
+          path<JAM_TEXT_FIELD(server.tokens.keys)>(PathKind::Path), Scope::Service},
+    Entry{"auth.token_audiences", "", "",
+          "The claim aud must name one of these; if there are none, there may be no aud",
+          list<JAM_LIST_FIELD(server.tokens.audiences)>("texts of 1 to 256 bytes", is_plain_text), Scope::Service},
+    Entry{"auth.token_issuers", "", "", "The claim iss must be one of these; if there are none, it does not matter",
+          list<JAM_LIST_FIELD(server.tokens.issuers)>("texts of 1 to 256 bytes", is_plain_text), Scope::Service},
+    Entry{"auth.token_claims", "", "", "Claims that a token must have, beside exp",
+          list<JAM_LIST_FIELD(server.tokens.required_claims)>("texts of 1 to 256 bytes", is_plain_text),
+          Scope::Service},
+    Entry{"auth.token_leeway_ms", "", "", "How far the clock of who makes tokens may differ from the server's",
+          milliseconds<JAM_FIELD(server.tokens.leeway)>(0, 300'000), Scope::Service},
+    Entry{"auth.token_carriers", "", "",
+          "Where a token may be: the subprotocol jam.bearer.TOKEN beside another one, Authorization: Bearer TOKEN, a "
+          "single-use ticket in the query (?ticket=), the first message",
+          list<JAM_LIST_FIELD(server.tokens.carriers)>("subprotocol, authorization, ticket and message",
+                                                       is_token_carrier),
+          Scope::Service},
+    Entry{"auth.token_message_timeout_ms", "", "",
+          "For a first message that brings the token; beyond: closed with 4401",
+          milliseconds<JAM_FIELD(server.tokens.message_timeout)>(1, kHourMs), Scope::Service},
+    Entry{"auth.token_message_bytes_max", "", "",
+          "Bytes of a client before its token has come; beyond: closed with 1009",
+          bytes<JAM_FIELD(server.tokens.message_bytes_max)>(64, 64 * kKiB), Scope::Service},
+    Entry{"auth.ticket_lifetime_ms", "", "", "For so long a ticket can be used",
+          milliseconds<JAM_FIELD(server.tokens.ticket_lifetime)>(100, kHourMs), Scope::Service},
+
+    Entry{"auth.return_within_ms", "", "",
+          "For so long a client whose connection ended may come back as the same client; the service hears of it only "
+          "when it did not; 0: it leaves at once",
+          milliseconds<JAM_FIELD(server.returning.within)>(0, 24 * kHourMs), Scope::Service},
+    Entry{"auth.return_twice", "", "",
+          "A client that is there already: the newer connection takes its place and the older one is closed with 4409, "
+          "or both are clients",
+          text<JAM_TEXT_FIELD(server.returning.twice)>("newer or both", is_twice), Scope::Service},
+    Entry{"auth.return_tell", "", "",
+          "How a client is told its resume token: the header Jamsocket-Resume, a first message, both, or not at all "
+          "(then its token's subject says who it is)",
+          text<JAM_TEXT_FIELD(server.returning.tell)>("header, message, both or none", is_telling), Scope::Service},
+    Entry{"auth.return_queue_bytes_max", "", "",
+          "Messages kept for one client that is absent; from the first that does not fit on, they are lost",
+          bytes<JAM_FIELD(server.returning.queue_bytes_max)>(0, 64 * kMiB), Scope::Service},
 
     Entry{"modules.compile_apart", "--compile-apart", "",
           "Which modules are compiled in a process of its own, within the limits below; services are those of "
@@ -352,6 +417,11 @@ constexpr std::array kEntries{
           milliseconds<JAM_FIELD(server.limits.room_cpu_per_second_max)>(1, 1'000), Scope::Service},
     Entry{"limits.overlong_call_ms", "", "", "A native service's call that held its loop for so long is logged",
           milliseconds<JAM_FIELD(server.limits.overlong_call)>(1, kHourMs)},
+    Entry{"limits.tickets_max", "", "", "Tickets of one loop that were not used yet; beyond: 503",
+          count<JAM_FIELD(server.tokens.tickets_max)>(1, 10'000'000), Scope::Service},
+    Entry{"limits.token_cpu_ms_per_second_max", "", "",
+          "Processor time of one loop in a second for checking tokens; beyond: 503",
+          milliseconds<JAM_FIELD(server.limits.token_cpu_per_second_max)>(1, 1'000)},
     Entry{"limits.failures_before_back_off", "", "",
           "Failures of a room, each within a minute of the last, after which joins are closed with 1013 for a while",
           count<JAM_FIELD(server.limits.failures_before_back_off)>(1, 1'000)},
@@ -397,6 +467,7 @@ constexpr std::array kEntries{
 
 #undef JAM_FIELD
 #undef JAM_TEXT_FIELD
+#undef JAM_LIST_FIELD
 
 std::string quoted(std::string_view text) {
   std::string out = "\"";

@@ -139,6 +139,7 @@ bool is_authority(std::string_view text) {
 Route route(std::string_view path) {
   constexpr std::string_view kRoom = "/ws/";
   constexpr std::string_view kNewRoom = "/new_room/";
+  constexpr std::string_view kTicket = "/ticket/";
   constexpr std::string_view kClient = "/client";
   if (path == "/status") {
     return {RouteKind::Status, {}};
@@ -151,6 +152,9 @@ Route route(std::string_view path) {
   }
   if (path.starts_with(kRoom)) {
     return {RouteKind::Room, path.substr(kRoom.size())};
+  }
+  if (path.starts_with(kTicket)) {
+    return {RouteKind::Ticket, path.substr(kTicket.size())};
   }
   if (path == kClient || path.starts_with("/client/")) {
     return {RouteKind::Client, path.substr(kClient.size())};

@@ -36,6 +36,7 @@ enum class RouteKind : std::uint8_t {
   Status,   ///< /status
   NewRoom,  ///< /new_room, and /new_room/{service}; `rest` is the service, or empty.
   Room,     ///< /ws/{room} and /ws/{service}/{room}; `rest` is all after "/ws/".
+  Ticket,   ///< /ticket/{room} and /ticket/{service}/{room}; `rest` is all after "/ticket/".
   Client,   ///< /client and /client/...; `rest` begins with "/" or is empty.
   Static,   ///< Anything else; `rest` is the path.
 };

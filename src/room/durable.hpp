@@ -73,6 +73,7 @@ class Durable final : public store::CommitTarget, public io::TimerTarget {
     std::uint32_t number = 0;
     ClientLink* link = nullptr;
     std::unique_ptr<service::ConnectInfo> info;
+    std::string resume;
   };
 
   Durable(Room& owner, store::Journal& shard_journal);

@@ -25,7 +25,7 @@ struct GateLimits {
 
 /// An event whose effects are not to be seen yet.
 struct Gated {
-  enum class What : std::uint8_t { Applied, Undone, UndoneAndAside };
+  enum class What : std::uint8_t { Applied, Undone, UndoneAndAside, Mark };
   store::Ticket ticket = 0;
   What what = What::Applied;
   service::EventKind kind = service::EventKind::Timer;
@@ -98,6 +98,7 @@ class Gate {
   [[nodiscard]] bool may_release(store::Ticket ticket) {
     return !waiting_.empty() && waiting_.front().ticket <= ticket;
   }
+  [[nodiscard]] bool holds_back() const { return !waiting_.empty(); }
   [[nodiscard]] Gated take() {
     Gated event = std::move(waiting_.front());
     waiting_.pop();

@@ -23,19 +23,23 @@ class Inbox {
  public:
   struct Item {
     service::EventKind kind = service::EventKind::Timer;
+    bool is_mark = false;  ///< No event: the client's connection goes once what was before it has been handled.
     ClientId client{};
     std::size_t offset = 0;  ///< Of the payload; Connect: the index of its info.
     std::size_t length = 0;
   };
 
   void add(service::EventKind kind, ClientId client, std::string_view payload) {
-    items_.push_back({kind, client, bytes_.size(), payload.size()});
+    items_.push_back({kind, false, client, bytes_.size(), payload.size()});
     bytes_.append(payload);
   }
   void add_connect(ClientId client, std::unique_ptr<service::ConnectInfo> info) {
-    items_.push_back({service::EventKind::Connect, client, infos_.size(), 0});
+    items_.push_back({service::EventKind::Connect, false, client, infos_.size(), 0});
     infos_.push_back(std::move(info));
   }
+  void add_mark(ClientId client) { items_.push_back({service::EventKind::Disconnect, true, client, 0, 0}); }
+  [[nodiscard]] bool next_is_mark() const { return items_[next_].is_mark; }
+  [[nodiscard]] ClientId take_mark() { return items_[next_++].client; }
 
   [[nodiscard]] bool exhausted() const { return next_ == items_.size(); }
   [[nodiscard]] std::size_t waiting() const { return items_.size() - next_; }

@@ -82,6 +82,11 @@ void append(std::string& out, const service::Event& event, EventOutcome outcome)
   writer.put(info.query);
   writer.put(info.remote_address);
   writer.put(info.headers);
+  if (!info.subject.empty() || !info.claims.empty()) {
+    // Not always: what was written before there were tokens ends here as well.
+    writer.put(info.subject);
+    writer.put(info.claims);
+  }
   out.append(writer.bytes());
 }
 
@@ -100,6 +105,10 @@ Result<RecordedEvent> decode_event(std::uint64_t number, std::string_view bytes)
     reader.get(recorded.info->query);
     reader.get(recorded.info->remote_address);
     reader.get(recorded.info->headers);
+    if (reader.ok() && !reader.at_end()) {
+      reader.get(recorded.info->subject);
+      reader.get(recorded.info->claims);
+    }
     recorded.event.connect_info = recorded.info.get();
   } else {
     recorded.event.payload = reader.rest();

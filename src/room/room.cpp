@@ -32,6 +32,9 @@ Room::Room(std::string id, service::Service& service, const RoomSettings& settin
     JAM_CHECK(host_.journal() != nullptr);
     durable_ = std::make_unique<Durable>(*this, *host_.journal());
   }
+  if (settings_.returning.within.count() > 0) {
+    returning_ = std::make_unique<Returning>(*this);
+  }
 }
 
 Room::~Room() = default;
@@ -52,12 +55,20 @@ bool Room::is_full() const {
   return members_.size() + (durable_ ? durable_->arrivals.size() : 0) >= settings_.clients_max;
 }
 
-ClientId Room::join(ClientLink& link, std::unique_ptr<service::ConnectInfo> info) {
+ClientId Room::join(ClientLink& link, std::unique_ptr<service::ConnectInfo> info, std::string resume) {
   JAM_CHECK(!ended_);
   if (durable_ && durable_->state == Durable::State::Loading && !durable_->reloading) {
     // Which numbers are free is not known yet.
-    durable_->arrivals.push_back({.number = ++durable_->last_arrival, .link = &link, .info = std::move(info)});
+    durable_->arrivals.push_back(
+        {.number = ++durable_->last_arrival, .link = &link, .info = std::move(info), .resume = std::move(resume)});
     return ClientId{durable_->last_arrival};
+  }
+  const std::string_view subject = info != nullptr ? std::string_view(info->subject) : std::string_view();
+  if (returning_) [[unlikely]] {
+    if (const auto client = returning_->find(resume, subject)) {
+      take_place(*client, link);
+      return *client;
+    }
   }
   JAM_CHECK(last_client_ < static_cast<std::uint32_t>(std::numeric_limits<std::int32_t>::max()));
   const ClientId client{++last_client_};
@@ -65,6 +76,9 @@ ClientId Room::join(ClientLink& link, std::unique_ptr<service::ConnectInfo> info
   had_client_ = true;
   closing_ = false;
   shutdown_timer_.cancel();
+  if (returning_) [[unlikely]] {
+    link.can_return(returning_->add(client, subject), settings_.returning.telling);
+  }
   waiting().add_connect(client, std::move(info));
   became_runnable();
   return client;
@@ -76,6 +90,10 @@ void Room::leave(ClientId client) {
                   [&](const Durable::Arrival& arrival) { return ClientId{arrival.number} == client; });
     return;
   }
+  if (stays(client)) [[unlikely]] {
+    go_absent(*find(client));
+    return;
+  }
   if (const auto gone = forget(client); gone && !gone->leaving) {
     add_event(EventKind::Disconnect, client, {});
   }
@@ -84,6 +102,17 @@ void Room::leave(ClientId client) {
 void Room::leave_in_order(ClientId client) {
   const auto member = find(client);
   JAM_CHECK(member != members_.end() && !member->leaving);
+  if (stays(client)) [[unlikely]] {
+    returning_->leaves_in_order(client, *member->link);
+    const bool is_heard = !in_call_ && !has_events() && (!durable_ || !durable_->gate.holds_back());
+    if (is_heard) {
+      pass_mark(client);
+    } else {
+      waiting().add_mark(client);
+      became_runnable();
+    }
+    return;
+  }
   member->leaving = true;
   add_event(EventKind::Disconnect, client, {});
 }
@@ -114,6 +143,9 @@ bool Room::begin_call(ServiceCall& call) {
     if (running_ == nullptr) {
       return false;
     }
+  }
+  if (returning_ && !pass_marks()) {
+    return false;
   }
   if (last_event_ == 0) {
     last_time_ms_ = host_.unix_ms();
@@ -233,8 +265,11 @@ std::optional<Room::Member> Room::forget(ClientId client) {
   if (member == members_.end()) {
     return std::nullopt;
   }
-  const Member gone = *member;
+  Member gone = *member;
   members_.erase(member);
+  if (returning_) [[unlikely]] {
+    gone.link = returning_->forget(client, gone.link);
+  }
   return gone;
 }
 
@@ -267,6 +302,9 @@ void Room::admit(ClientId client, const service::Effects& effects) {
     host_.counters().add(Counter::ClientsJoined);
     if (const auto subprotocol = effects.accepted_subprotocol()) {
       member->link->subprotocol_accepted(*subprotocol);
+    }
+    if (returning_) [[unlikely]] {
+      returning_->admitted(client);
     }
     member->link->admitted();
   }
@@ -433,6 +471,9 @@ void Room::fail(const ServiceCall& call) {
   for (const Member& member : members) {
     member.link->room_failed();
   }
+  if (returning_) {
+    returning_->clear();
+  }
   host_.room_failed(*this);
   if (settings_.after_failure == RoomSettings::AfterFailure::End || closing_) {
     end();
@@ -490,6 +531,9 @@ void Room::end() {
   }
   host_.counters().add(Counter::RoomsEnded);
   ended_ = true;
+  if (returning_) {
+    returning_->clear();
+  }
   instance_.reset();
   host_.inboxes().give_back(std::move(waiting_));
   host_.inboxes().give_back(std::move(running_));

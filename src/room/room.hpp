@@ -22,49 +22,16 @@
 #include "base/counters.hpp"
 #include "base/log.hpp"
 #include "io/timer_heap.hpp"
+#include "room/client_link.hpp"
 #include "room/durable.hpp"
 #include "room/inbox.hpp"
 #include "room/message.hpp"
 #include "room/policy.hpp"
+#include "room/returning.hpp"
 #include "room/service_call.hpp"
 #include "service/service.hpp"
 
 namespace jamsocket::room {
-
-/// What a connection tells of itself to an operator.
-struct LinkFacts {
-  std::string remote_address;    ///< Without port; empty: not known.
-  std::size_t queued_bytes = 0;  ///< Waiting for its socket.
-};
-
-/// One client's connection, as its room sees it. None of these may call back into the room.
-class ClientLink {
- public:
-  virtual ~ClientLink() = default;
-  /// `connect` chose this subprotocol of those that the client offers. Comes before `admitted`.
-  virtual void subprotocol_accepted(std::string_view name) = 0;
-  /// `connect` ran: the client is in. Comes before any `push`.
-  virtual void admitted() = 0;
-  /// `connect` said no. The room has forgotten the client.
-  virtual void refused(std::string_view reason) = 0;
-  /// The room broke down, before or after the admission. The room has forgotten the client.
-  virtual void room_failed() = 0;
-  /// A message; its payload is valid until this returns, its forms until the turn ends.
-  virtual void push(Message& message) = 0;
-  /// The service closed the client. The room has forgotten it.
-  virtual void close(std::uint16_t code, std::string_view reason) = 0;
-  /// After `leave_in_order`: all that the client said was heard. The room has forgotten the client.
-  virtual void left() = 0;
-  /// The room's inbox is no longer full.
-  virtual void resume_reading() = 0;
-  [[nodiscard]] virtual LinkFacts facts() const { return {}; }
-  /// The client's number: what `join` returned stood for it while the room was being looked up.
-  virtual void numbered(ClientId client) = 0;
-  /// There is no such room, as looking it up has shown. The room has forgotten the client.
-  virtual void room_unknown() = 0;
-  /// The room cannot go on for now; trying later may work. The room has forgotten the client.
-  virtual void unavailable(std::string_view reason) = 0;
-};
 
 /// What a room needs of its shard.
 class RoomHost {
@@ -105,6 +72,7 @@ struct RoomSettings {
   CheckpointPolicy checkpoints;
   GateLimits gate;
   AsidePolicy aside;
+  ReturnSettings returning;
 };
 
 class Room {
@@ -132,8 +100,14 @@ class Room {
   /// When its timer is due, in Unix milliseconds, for one that has ended and is stored; 0: it has none.
   [[nodiscard]] std::int64_t sleeps_until_ms() const { return durable_ ? durable_->side.timer_ms : 0; }
 
-  /// The client is a member at once; its `link` hears `admitted`, `refused` or `room_failed` later.
-  ClientId join(ClientLink& link, std::unique_ptr<service::ConnectInfo> info);
+  /// The client is a member at once; its `link` hears `admitted`, `refused` or `room_failed` later. One who comes
+  /// back has its old id, and hears `numbered` and `admitted` at once.
+  /// @param resume  the opaque token that the client was given when it was here before; empty: none.
+  ClientId join(ClientLink& link, std::unique_ptr<service::ConnectInfo> info, std::string resume = {});
+  /// Whether `join` would give somebody a place back, or a place of somebody who is there.
+  [[nodiscard]] bool expects(std::string_view subject, std::string_view resume) const {
+    return returning_ != nullptr && returning_->find(resume, subject).has_value();
+  }
   /// The client is gone; `link` is not used from here on.
   void leave(ClientId client);
   /// The client goes once everything it said before has been handled: until then it is a member and
@@ -180,6 +154,7 @@ class Room {
 
  private:
   friend class Durable;
+  friend class Returning;
 
   struct Member {
     ClientId client;
@@ -232,6 +207,14 @@ class Room {
   void end();
   void resume_readers();
   bool leave_inbox();
+
+  // room_returning.cpp
+  void take_place(ClientId client, ClientLink& link);
+  [[nodiscard]] bool stays(ClientId client) const;
+  void go_absent(Member& member);
+  void absence_over(ClientId client);
+  bool pass_marks();
+  void pass_mark(ClientId client);
 
   // room_durable.cpp
   [[nodiscard]] bool may_run();
@@ -286,7 +269,8 @@ class Room {
   ShutdownTimer on_shutdown_timer_{*this};
   io::TimerNode service_timer_{on_service_timer_};
   io::TimerNode shutdown_timer_{on_shutdown_timer_};
-  std::unique_ptr<Durable> durable_;  ///< Null: nothing of it is kept.
+  std::unique_ptr<Durable> durable_;      ///< Null: nothing of it is kept.
+  std::unique_ptr<Returning> returning_;  ///< Null: nobody comes back.
 };
 
 }  // namespace jamsocket::room

@@ -282,6 +282,10 @@ void Room::on_committed() {
 
 // What an event did is on disk: those whom it concerns may see it.
 void Room::release(Gated::What what, EventKind kind, ClientId client, const service::Effects& effects) {
+  if (what == Gated::What::Mark) {
+    pass_mark(client);
+    return;
+  }
   if (what != Gated::What::Applied) {
     release_undone(what, kind, client);
     return;
@@ -439,7 +443,7 @@ void Room::come_back(std::unique_ptr<Rebuild> rebuild) {
 
 void Room::let_arrivals_in() {
   for (Durable::Arrival& arrival : std::exchange(durable_->arrivals, {})) {
-    arrival.link->numbered(join(*arrival.link, std::move(arrival.info)));
+    arrival.link->numbered(join(*arrival.link, std::move(arrival.info), std::move(arrival.resume)));
   }
 }
 
@@ -487,6 +491,9 @@ void Room::set_aside(std::string_view reason) {
   }
   for (const Member& member : std::exchange(members_, {})) {
     member.link->room_failed();
+  }
+  if (returning_) {
+    returning_->clear();
   }
 }
 

@@ -169,11 +169,13 @@ struct FakeClient final : ClientLink {
   void left() override { heard.emplace_back("<left>"); }
   void resume_reading() override {}
   void numbered(ClientId number) override { id = number; }
+  void can_return(std::string_view token, const Telling&) override { resume = token; }
   void room_unknown() override { heard.emplace_back("<unknown>"); }
   void unavailable(std::string_view) override { heard.emplace_back("<unavailable>"); }
 
   Heard take() { return std::exchange(heard, {}); }
   Heard heard;
+  std::string resume;
   ClientId id{};
   bool in = false;
 };

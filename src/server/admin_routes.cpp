@@ -189,7 +189,8 @@ void describe_room(AdminTarget& target, const AdminCall& call) {
     for (const ClientFacts& client : details->clients) {
       clients.push_back({{"id", static_cast<std::uint32_t>(client.id)},
                          {"remote_address", client.link.remote_address},
-                         {"queued_bytes", client.link.queued_bytes}});
+                         {"queued_bytes", client.link.queued_bytes},
+                         {"absent", client.link.is_absent}});
     }
     json body = to_json(details->room);
     body["client_count"] = details->room.clients;

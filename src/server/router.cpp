@@ -27,14 +27,19 @@ bool is_read(const http::Request& request) {
   return request.method == http::Method::Get || request.method == http::Method::Head;
 }
 
+enum class HideSecrets : std::uint8_t { No, Yes };
+
+// What a service sees is kept with its rooms: no token may be in it.
 std::unique_ptr<service::ConnectInfo> connect_info(const http::Request& request, const std::string& remote_address,
                                                    const std::vector<std::string>& wanted,
-                                                   const std::vector<std::string>& subprotocols) {
+                                                   const std::vector<std::string>& subprotocols,
+                                                   HideSecrets hides_secrets) {
   auto info = std::make_unique<service::ConnectInfo>();
-  info->query = request.query;
+  info->query = hides_secrets == HideSecrets::Yes ? without_secrets(request.query) : request.query;
   info->remote_address = remote_address;
   for (const std::string& name : wanted) {
-    if (request.header(name) && name != service::kSubprotocolHeader) {
+    const bool is_secret = hides_secrets == HideSecrets::Yes && name == "authorization";
+    if (request.header(name) && name != service::kSubprotocolHeader && !is_secret) {
       info->headers.emplace_back(name, request.header_joined(name));
     }
   }
@@ -98,7 +103,69 @@ Decision decide_new_room(const http::Request& request, const HostedServicePtr& s
   if (!service->settings.strategy.generates_ids()) {
     return Answer{whole_text(400, "Room ID generation is disabled; rooms must be created with an explicit ID.")};
   }
-  return GenerateRoom{service->path_name};
+  auto credential = take_credential(request, service->settings.tokens.carriers, nullptr);
+  if (!credential) {
+    return Answer{whole_response(std::move(credential).error())};
+  }
+  return GenerateRoom{.service = service->path_name, .credential = *std::move(credential)};
+}
+
+// What a request that opens a WebSocket says of itself, and which subprotocol it is answered with.
+struct Introduction {
+  Credential credential;
+  std::string resume;
+  std::string protocol;
+};
+std::expected<Introduction, http::Response> introduction_of(const http::Request& request,
+                                                            const ServiceSettings& service,
+                                                            std::vector<std::string> offered) {
+  Introduction introduction;
+  const std::size_t offered_count = offered.size();
+  if (service.tokens.mode != TokenSettings::Mode::Off) {
+    auto credential = take_credential(request, service.tokens.carriers, &offered);
+    if (!credential) {
+      return std::unexpected(std::move(credential).error());
+    }
+    introduction.credential = *std::move(credential);
+  }
+  if (service.room.returning.within > Milliseconds{0}) {
+    introduction.resume = take_resume(request, offered);
+  }
+  introduction.protocol = choose_protocol(offered, service.subprotocols);
+  if (offered.size() != offered_count && introduction.protocol.empty()) {
+    // Without an answer a browser would give the connection up. If the service names none, any will do.
+    if (!service.subprotocols.empty() || offered.empty()) {
+      return std::unexpected(
+          http::text_response(400, "A token among the subprotocols needs one beside it that this service speaks."));
+    }
+    introduction.protocol = offered.front();
+  }
+  return introduction;
+}
+
+Decision decide_ticket(const http::Request& request, std::string_view path, const Settings& settings,
+                       const ServiceTable& services) {
+  auto found = find_service(path, services);
+  if (!found) {
+    return std::move(found).error();
+  }
+  const HostedService& service = *found->service;
+  const TokenSettings& tokens = service.settings.tokens;
+  if (tokens.mode == TokenSettings::Mode::Off || !tokens.carriers.ticket) {
+    return Answer{whole_text(404, "This service gives no tickets.")};
+  }
+  if (auto refusal = check_origin(request, service)) {
+    return *std::move(refusal);
+  }
+  Result<std::string> id = http::decode_room_id(found->rest, settings.room_id_bytes_max);
+  if (!id) {
+    return Answer{whole_text(400, id.error().message), Answer::Then::Close};
+  }
+  auto credential = take_credential(request, {.subprotocol = false, .authorization = true, .ticket = false}, nullptr);
+  if (!credential) {
+    return Answer{whole_response(std::move(credential).error())};
+  }
+  return IssueTicket{.service = service.path_name, .room_id = *std::move(id), .credential = *std::move(credential)};
 }
 
 Decision decide_room(const http::Request& request, std::string_view path, const std::string& remote_address,
@@ -123,7 +190,11 @@ Decision decide_room(const http::Request& request, std::string_view path, const 
     if (!service.settings.strategy.explicit_ids()) {
       return Answer{whole_text(403, "Explicit room creation is not enabled.")};
     }
-    return MakeRoom{service.path_name, *std::move(id)};
+    auto credential = take_credential(request, service.settings.tokens.carriers, nullptr);
+    if (!credential) {
+      return Answer{whole_response(std::move(credential).error())};
+    }
+    return MakeRoom{.service = service.path_name, .room_id = *std::move(id), .credential = *std::move(credential)};
   }
   const auto upgrade = http::check_upgrade(request);
   if (!upgrade) {
@@ -133,21 +204,30 @@ Decision decide_room(const http::Request& request, std::string_view path, const 
   if (!deflate) {
     return Answer{whole_text(400, deflate.error().message), Answer::Then::Close};
   }
+  auto introduction = introduction_of(request, service.settings, upgrade->protocols);
+  if (!introduction) {
+    return Answer{whole_response(std::move(introduction).error()), Answer::Then::Close};
+  }
   const std::string accept = ws::accept_key(upgrade->key);
-  JoinRoom join{.service = service.path_name,
-                .room_id = *std::move(id),
-                .response = {},
-                .info = connect_info(request, remote_address, service.settings.client_headers, upgrade->protocols),
-                .deflate = {}};
+  const bool has_secrets = service.settings.tokens.mode != TokenSettings::Mode::Off ||
+                           service.settings.room.returning.within > Milliseconds{0};
+  const HideSecrets hides = has_secrets ? HideSecrets::Yes : HideSecrets::No;
+  JoinRoom join{
+      .service = service.path_name,
+      .room_id = *std::move(id),
+      .response = {},
+      .info = connect_info(request, remote_address, service.settings.client_headers, upgrade->protocols, hides),
+      .deflate = {},
+      .credential = std::move(introduction->credential),
+      .admission = {}};
+  join.admission.resume = std::move(introduction->resume);
   std::string_view extensions;
   if (deflate->has_value()) {
     join.deflate = (*deflate)->agreement;
     extensions = (*deflate)->answer;
   }
   join.response =
-      http::upgrade_response({.accept = accept,
-                              .protocol = choose_protocol(upgrade->protocols, service.settings.subprotocols),
-                              .extensions = extensions});
+      http::upgrade_response({.accept = accept, .protocol = introduction->protocol, .extensions = extensions});
   return join;
 }
 
@@ -202,6 +282,9 @@ Decision decide_path(const http::Request& request, const std::string& remote_add
       return decide_new_room(request, services.find(route.rest));
     case http::RouteKind::Room:
       return decide_room(request, route.rest, remote_address, settings, services);
+    case http::RouteKind::Ticket:
+      return request.method == http::Method::Post ? decide_ticket(request, route.rest, settings, services)
+                                                  : decide_static(request, files.site, request.path, services);
     case http::RouteKind::Client:
       return route.rest.empty() && files.client != nullptr ? Answer{to_folder(request, "/client/")}
                                                            : decide_file(request, files.client, route.rest);

@@ -29,11 +29,27 @@ struct Answer {
 struct MakeRoom {
   std::string service;  ///< HostedService::path_name, here and below.
   std::string room_id;
+  Credential credential{};
   IpAddress maker{};  ///< Whose rooms are counted; nobody's: not.
 };
 struct GenerateRoom {
   std::string service;
-  IpAddress maker{};
+  Credential credential{};
+  IpAddress maker{};  ///< Whose rooms are counted; nobody's: not.
+};
+/// A single-use ticket for the room, against a token.
+struct IssueTicket {
+  std::string service;
+  std::string room_id;
+  Credential credential{};
+};
+/// What the room's shard is to know of a newcomer beside the room.
+struct Admission {
+  std::optional<std::string> ticket;  ///< To be used up first; one that is empty is wrong like any other.
+  bool awaits_token = false;          ///< Its first message is to bring the token.
+  std::int64_t expires_ms = 0;        ///< When its token does; 0: never.
+  IpAddress maker{};                  ///< Whose rooms are counted.
+  std::string resume;                 ///< By which it comes back; empty: none.
 };
 struct JoinRoom {
   std::string service;
@@ -41,8 +57,10 @@ struct JoinRoom {
   std::string response;  ///< The 101.
   std::unique_ptr<service::ConnectInfo> info;
   std::optional<ws::DeflateAgreement> deflate;
+  Credential credential{};
+  Admission admission{};
 };
-using Decision = std::variant<Answer, MakeRoom, GenerateRoom, JoinRoom>;
+using Decision = std::variant<Answer, MakeRoom, GenerateRoom, IssueTicket, JoinRoom>;
 
 /// Where files come from; null: nothing is served there.
 struct Files {
@@ -63,6 +81,10 @@ inline constexpr std::string_view kServiceUnknown = "The requested service does 
 inline constexpr std::string_view kServiceUnnamed = "Rooms of this server are at /ws/{service}/{room}.";
 inline constexpr std::string_view kServiceRemoved = "The service was removed from the server.";
 inline constexpr std::string_view kRoomUnknown = "The requested room does not exist.";
+inline constexpr std::string_view kTicketRefused =
+    "There is no such ticket for this room: it was used, is too old, or was never given.";
+inline constexpr std::string_view kTokenNeeded = "This service asks for a token.";
+inline constexpr std::string_view kTokensBusy = "The server has too many tokens to check; try later.";
 inline constexpr std::string_view kRoomFull = "The room has as many clients as it may have; try later.";
 inline constexpr std::string_view kTooManyOfAddress =
     "Your address has as many connections as it may have, or opens them too fast; try later.";

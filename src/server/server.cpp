@@ -55,6 +55,10 @@ Result<HostedServicePtr> host(OfferedService offered) {
   }
   auto hosted = std::make_shared<HostedService>();
   hosted->settings = JAM_TRY(ServiceSettings::from(offered.options));
+  if (hosted->settings.tokens.mode != TokenSettings::Mode::Off) {
+    auth::KeySet keys = JAM_TRY(auth::KeySet::load(hosted->settings.tokens.keys));
+    hosted->verifier = std::make_shared<const auth::Verifier>(std::move(keys), hosted->settings.tokens.rules);
+  }
   if (!offered.name.empty()) {
     hosted->files = JAM_TRY(open_files(hosted->settings.static_dir));
   }

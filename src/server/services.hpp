@@ -26,7 +26,8 @@ struct HostedService {
   std::string path_name;  ///< In /ws/{service}/{room}; empty: the one at /ws/{room}.
   std::unique_ptr<service::Service> service;
   ServiceSettings settings;
-  std::unique_ptr<const StaticFiles> files;  ///< At /{service}/; null: none. Not for the unnamed one.
+  std::shared_ptr<const auth::Verifier> verifier;  ///< Null: it asks for no tokens.
+  std::unique_ptr<const StaticFiles> files;        ///< At /{service}/; null: none. Not for the unnamed one.
   /// CPU time of its rooms, in nanoseconds, for as long as it is served; measured like a room's share.
   std::atomic<std::uint64_t> cpu_ns{0};
   /// Rooms there are; shared with those that replace it, and so what they have in common.

@@ -139,6 +139,61 @@ Result<session::SessionSettings> session_settings(const ServerOptions& options) 
   return settings;
 }
 
+Result<TokenSettings> token_settings(const TokenOptions& options) {
+  using Mode = TokenSettings::Mode;
+  TokenSettings tokens;
+  if (options.mode != "off" && options.mode != "optional" && options.mode != "required") {
+    return fail(ErrorCode::InvalidArgument,
+                fmt::format("tokens '{}' is not one of off, optional, required", escape_for_log(options.mode, 40)));
+  }
+  tokens.mode = options.mode == "off" ? Mode::Off : options.mode == "optional" ? Mode::Optional : Mode::Required;
+  if (tokens.mode != Mode::Off && options.keys.empty()) {
+    return fail(
+        ErrorCode::InvalidArgument,
+        fmt::format("tokens is {} and there are no keys to check them with; allowed: token_keys, a file of keys "
+                    "or a folder of such files",
+                    options.mode));
+  }
+  const auto has = [&](std::string_view carrier) {
+    return std::ranges::find(options.carriers, carrier) != options.carriers.end();
+  };
+  tokens.keys = options.keys;
+  tokens.carriers = {.subprotocol = has("subprotocol"),
+                     .authorization = has("authorization"),
+                     .ticket = has("ticket"),
+                     .message = has("message")};
+  JAM_TRY_VOID(check_range("token_leeway", options.leeway, Milliseconds{0}, std::chrono::minutes{5}));
+  JAM_TRY_VOID(check_range("token_message_timeout", options.message_timeout, Milliseconds{1}, std::chrono::hours{1}));
+  JAM_TRY_VOID(check_range("ticket_lifetime", options.ticket_lifetime, Milliseconds{100}, std::chrono::hours{1}));
+  tokens.rules = {.audiences = options.audiences,
+                  .issuers = options.issuers,
+                  .required = options.required_claims,
+                  .leeway = options.leeway};
+  tokens.message_timeout = options.message_timeout;
+  tokens.message_bytes_max = options.message_bytes_max;
+  tokens.tickets = {.tickets_max = options.tickets_max, .lifetime = options.ticket_lifetime};
+  return tokens;
+}
+
+Result<room::ReturnSettings> return_settings(const ReturnOptions& options) {
+  room::ReturnSettings returning;
+  JAM_TRY_VOID(check_range("return_within", options.within, Milliseconds{0}, std::chrono::hours{24}));
+  if (options.twice != "newer" && options.twice != "both") {
+    return fail(ErrorCode::InvalidArgument,
+                fmt::format("return_twice '{}' is not one of newer, both", escape_for_log(options.twice, 40)));
+  }
+  const bool both = options.tell == "both";
+  if (!both && options.tell != "header" && options.tell != "message" && options.tell != "none") {
+    return fail(ErrorCode::InvalidArgument, fmt::format("return_tell '{}' is not one of header, message, both, none",
+                                                        escape_for_log(options.tell, 40)));
+  }
+  returning.within = options.within;
+  returning.twice = options.twice == "both" ? room::ReturnSettings::Twice::Both : room::ReturnSettings::Twice::Newer;
+  returning.telling = {.by_header = both || options.tell == "header", .by_message = both || options.tell == "message"};
+  returning.queue_bytes_max = options.queue_bytes_max;
+  return returning;
+}
+
 Result<std::optional<AdminSettings>> admin_settings(const ServerOptions& options) {
   if (options.admin_port == "off") {
     return std::nullopt;
@@ -279,6 +334,8 @@ Result<ServiceSettings> ServiceSettings::from(const ServerOptions& options) {
   settings.rooms_max = options.limits.rooms_per_service_max;
   settings.subprotocols = options.subprotocols;
   settings.origins = JAM_TRY(auth::OriginRules::parse(options.origins));
+  settings.tokens = JAM_TRY(token_settings(options.tokens));
+  settings.room.returning = JAM_TRY(return_settings(options.returning));
   settings.static_dir = options.static_dir;
   for (std::string name : options.client_headers) {
     std::ranges::transform(name, name.begin(),
@@ -328,6 +385,8 @@ Result<Settings> Settings::from(const ServerOptions& options) {
                       .log_lines_max = limits.log_lines_per_event_max};
   JAM_TRY_VOID(check_range("overlong_call", limits.overlong_call, 1ms, 1h));
   settings.overlong_call = limits.overlong_call;
+  JAM_TRY_VOID(check_range("token_cpu_per_second_max", limits.token_cpu_per_second_max, 1ms, 1s));
+  settings.token_cpu_per_second_max = limits.token_cpu_per_second_max;
   JAM_TRY_VOID(check_range("back_off_first", limits.back_off_first, 1ms, 1h));
   JAM_TRY_VOID(check_range("back_off_most", limits.back_off_most, limits.back_off_first, 24h));
   settings.back_off = {.failures = std::max(limits.failures_before_back_off, 1U),

@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "auth/origins.hpp"
+#include "auth/tickets.hpp"
+#include "auth/token.hpp"
 #include "base/address.hpp"
 #include "base/clock.hpp"
 #include "base/endpoint.hpp"
@@ -22,6 +24,7 @@
 #include "jamsocket/server.hpp"
 #include "room/policy.hpp"
 #include "room/room.hpp"
+#include "server/credentials.hpp"
 #include "service/effects.hpp"
 #include "session/client_session.hpp"
 #include "store/sqlite_store.hpp"
@@ -60,6 +63,16 @@ struct MemoryMarks {
   [[nodiscard]] bool are_set() const { return high_bytes != 0 || critical_bytes != 0; }
 };
 
+struct TokenSettings {
+  enum class Mode : std::uint8_t { Off, Optional, Required } mode = Mode::Off;
+  std::string keys;  ///< Path.
+  auth::TokenRules rules;
+  TokenCarriers carriers;
+  Milliseconds message_timeout{5'000};
+  std::size_t message_bytes_max = 8192;
+  auth::TicketLimits tickets;
+};
+
 /// What can differ from one service to the next.
 struct ServiceSettings {
   room::RoomStrategy strategy;
@@ -68,6 +81,7 @@ struct ServiceSettings {
   std::vector<std::string> client_headers;  ///< Lower case.
   std::vector<std::string> subprotocols;
   auth::OriginRules origins;
+  TokenSettings tokens;
   std::string static_dir;  ///< Of a named service: served at /{service}/.
 
   /// Of the options, those about rooms.
@@ -99,6 +113,7 @@ struct Settings {
   service::EffectLimits effects;
   Milliseconds overlong_call{50};
   BackOff back_off;
+  Milliseconds token_cpu_per_second_max{200};
   Milliseconds drain_timeout{30'000};
   std::string data_dir;  ///< Empty: nothing is kept.
   store::SqliteStoreOptions store;

@@ -412,6 +412,9 @@ void Shard::retire(session::ClientSession& session) {
     sessions_[index]->index = static_cast<std::uint32_t>(index);
   }
   sessions_.pop_back();
+  if (!await_tokens_.empty()) [[unlikely]] {
+    await_tokens_.erase(&session);
+  }
   shared_.connection_count.fetch_sub(1, std::memory_order_relaxed);
 }
 

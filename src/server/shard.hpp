@@ -12,7 +12,6 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -20,6 +19,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "auth/tickets.hpp"
 #include "io/event_loop.hpp"
 #include "io/listener.hpp"
 #include "room/room.hpp"
@@ -137,6 +137,7 @@ class Shard final : public LoopOwner,
   // GreetingHost
   void greeted(ProxyGreeting& greeting, const IpAddress& client) override;
   void not_greeted(ProxyGreeting& greeting, std::string_view reason) override;
+  void token_came(session::ClientSession& session, std::string_view message) override;
   // HttpHost
   [[nodiscard]] const HttpSettings& http_settings() const override { return shared_.settings.http; }
   void route(HttpConnection& connection, const http::Request& request) override;
@@ -201,15 +202,34 @@ class Shard final : public LoopOwner,
   void note_refusal(Counter kind, const std::string& remote_address);
   [[nodiscard]] Shard& owner_of(const RoomName& name);
   void take_upgrade(HttpConnection& connection, JoinRoom join, const IpAddress& client);
-  void join(const RoomName& name, session::Upgraded upgraded, std::unique_ptr<service::ConnectInfo> info);
+  void join(const RoomName& name, session::Upgraded upgraded, std::unique_ptr<service::ConnectInfo> info,
+            Admission admission);
+  [[nodiscard]] bool use_ticket(const RoomName& name, Admission& admission, service::ConnectInfo& info);
+  void let_in(const RoomName& name, const HostedServicePtr& service, session::ClientSession& session,
+              std::unique_ptr<service::ConnectInfo> info, const Admission& admission);
   void join_in(const RoomName& name, const HostedServicePtr& service, session::ClientSession& session,
-               std::unique_ptr<service::ConnectInfo> info, const IpAddress& maker);
+               std::unique_ptr<service::ConnectInfo> info, const Admission& admission);
   [[nodiscard]] Milliseconds rest_of(const RoomName& name) const;
   using Reply = std::move_only_function<void(http::Response)>;
   void make_room(const RoomName& name, const IpAddress& maker, Reply reply);
   /// Null: there are as many rooms as may be.
   room::Room* make(const RoomName& name, const HostedServicePtr& service, room::WhenMissing when_missing);
   void make_room_for(std::uint64_t connection, MakeRoom wanted);
+
+  // Tokens and tickets: shard_tokens.cpp.
+  /// Whether what the request brings lets it in: then who it is.
+  [[nodiscard]] std::expected<auth::Identity, http::Response> check_token(const HostedService& service,
+                                                                          std::string_view room_id,
+                                                                          const Credential& credential);
+  /// Answers the request itself, and then returns false.
+  [[nodiscard]] bool may_ask(HttpConnection& connection, std::string_view service, std::string_view room_id,
+                             const Credential& credential);
+  [[nodiscard]] bool may_join(HttpConnection& connection, JoinRoom& join);
+  [[nodiscard]] http::Response issue_ticket(const RoomName& name, auth::Identity identity,
+                                            const auth::TicketLimits& limits);
+  void issue_ticket_for(HttpConnection& connection, IssueTicket wanted);
+  void await_token(const RoomName& name, session::ClientSession& session, std::unique_ptr<service::ConnectInfo> info,
+                   const TokenSettings& tokens);
   void flush_journal();
   void wake_sleepers();
   void generate_room_for(std::uint64_t connection, GenerateRoom wanted, unsigned attempts_left);
@@ -240,6 +260,15 @@ class Shard final : public LoopOwner,
   std::unordered_map<std::uint64_t, std::unique_ptr<HttpConnection>> connections_;
   std::unordered_map<std::uint64_t, std::unique_ptr<ProxyGreeting>> greetings_;
   std::uint64_t last_connection_ = 0;
+  auth::Tickets tickets_;
+  struct AwaitsToken {
+    std::string service;
+    std::string room_id;
+    std::unique_ptr<service::ConnectInfo> info;
+  };
+  std::unordered_map<const session::ClientSession*, AwaitsToken> await_tokens_;
+  SteadyTime token_second_;                ///< When the second began in which
+  std::chrono::nanoseconds token_used_{};  ///< so much was spent on checking tokens.
   std::vector<std::unique_ptr<session::ClientSession>> retired_sessions_;
   std::vector<std::unique_ptr<HttpConnection>> retired_connections_;
   std::vector<std::unique_ptr<ProxyGreeting>> retired_greetings_;

@@ -51,14 +51,23 @@ void Shard::route(HttpConnection& connection, const http::Request& request) {
                           connection.respond(std::move(answer.response), to_then(answer.then));
                         },
                         [&](MakeRoom& make) {
-                          make.maker = client;
-                          make_room_for(connection.id(), std::move(make));
+                          if (may_ask(connection, make.service, make.room_id, make.credential)) {
+                            make.maker = client;
+                            make_room_for(connection.id(), std::move(make));
+                          }
                         },
                         [&](GenerateRoom& generate) {
-                          generate.maker = client;
-                          generate_room_for(connection.id(), std::move(generate), kGenerateAttempts);
+                          if (may_ask(connection, generate.service, {}, generate.credential)) {
+                            generate.maker = client;
+                            generate_room_for(connection.id(), std::move(generate), kGenerateAttempts);
+                          }
                         },
-                        [&](JoinRoom& join) { take_upgrade(connection, std::move(join), client); }},
+                        [&](IssueTicket& wanted) { issue_ticket_for(connection, std::move(wanted)); },
+                        [&](JoinRoom& join) {
+                          if (may_join(connection, join)) {
+                            take_upgrade(connection, std::move(join), client);
+                          }
+                        }},
              decision);
 }
 
@@ -91,12 +100,13 @@ void Shard::take_upgrade(HttpConnection& connection, JoinRoom join, const IpAddr
     upgraded.origin = std::make_unique<session::Origin>(std::move(origin));
   }
   if (&owner == this) {
-    this->join({.service = join.service, .id = join.room_id}, std::move(upgraded), std::move(join.info));
+    this->join({.service = join.service, .id = join.room_id}, std::move(upgraded), std::move(join.info),
+               std::move(join.admission));
     return;
   }
   owner.post([service = std::move(join.service), room_id = std::move(join.room_id), upgraded = std::move(upgraded),
-              info = std::move(join.info)](Shard& shard) mutable {
-    shard.join({.service = service, .id = room_id}, std::move(upgraded), std::move(info));
+              info = std::move(join.info), admission = std::move(join.admission)](Shard& shard) mutable {
+    shard.join({.service = service, .id = room_id}, std::move(upgraded), std::move(info), std::move(admission));
   });
 }
 
@@ -110,8 +120,9 @@ Shard& Shard::owner_of(const RoomName& name) {
   return *shared_.shards[shared_.room_hash(name) % shared_.shards.size()];
 }
 
-void Shard::join(const RoomName& name, session::Upgraded upgraded, std::unique_ptr<service::ConnectInfo> info) {
-  const IpAddress maker = upgraded.origin != nullptr ? upgraded.origin->address : IpAddress();
+void Shard::join(const RoomName& name, session::Upgraded upgraded, std::unique_ptr<service::ConnectInfo> info,
+                 Admission admission) {
+  admission.maker = upgraded.origin != nullptr ? upgraded.origin->address : IpAddress();
   auto made = std::make_unique<session::ClientSession>(std::move(upgraded), *this);
   session::ClientSession& session = *made;
   session.index = static_cast<std::uint32_t>(sessions_.size());
@@ -128,16 +139,33 @@ void Shard::join(const RoomName& name, session::Upgraded upgraded, std::unique_p
     session.reject(404, kServiceUnknown);
     return;
   }
+  if (admission.awaits_token) [[unlikely]] {
+    await_token(name, session, std::move(info), service->settings.tokens);
+    return;
+  }
+  if (admission.ticket && !use_ticket(name, admission, *info)) [[unlikely]] {
+    note_refusal(Counter::TokensRefused, info->remote_address);
+    session.reject(401, kTicketRefused);
+    return;
+  }
+  let_in(name, service, session, std::move(info), admission);
+}
+
+void Shard::let_in(const RoomName& name, const HostedServicePtr& service, session::ClientSession& session,
+                   std::unique_ptr<service::ConnectInfo> info, const Admission& admission) {
+  if (admission.expires_ms != 0) {
+    session.expire_in(Milliseconds{std::max<std::int64_t>(admission.expires_ms - unix_ms_, 0)});
+  }
   if (const Milliseconds rest = rest_of(name); rest > 0ms) [[unlikely]] {
     counters_.add(Counter::ClientsTurnedAway);
     session.turn_away(ws::close_code::kTryLater, room_rests(rest));
     return;
   }
-  join_in(name, service, session, std::move(info), maker);
+  join_in(name, service, session, std::move(info), admission);
 }
 
 void Shard::join_in(const RoomName& name, const HostedServicePtr& service, session::ClientSession& session,
-                    std::unique_ptr<service::ConnectInfo> info, const IpAddress& maker) {
+                    std::unique_ptr<service::ConnectInfo> info, const Admission& admission) {
   room::Room* room = rooms_.find(name);
   const bool joining_makes = service->settings.strategy.joining_makes_rooms();
   const bool may_be_stored = service->settings.room.durability != room::Durability::None;
@@ -146,7 +174,7 @@ void Shard::join_in(const RoomName& name, const HostedServicePtr& service, sessi
     return;
   }
   if (room == nullptr) {
-    if (!may_make_room(maker)) {
+    if (!may_make_room(admission.maker)) {
       session.reject(429, kTooManyRoomsOfAddress);
       return;
     }
@@ -156,14 +184,14 @@ void Shard::join_in(const RoomName& name, const HostedServicePtr& service, sessi
     session.reject(503, too_many_rooms(shared_.settings, *service).body);
   } else if (!rooms_.is_of(name, *service)) {
     session.reject(503, kServiceRemoved);  // Of one that had this name before, and not yet ended.
-  } else if (room->is_full()) {
+  } else if (room->is_full() && !room->expects(info->subject, admission.resume)) {
     limit_hit(Counter::LimitClientsPerRoom, {});
     session.reject(503, kRoomFull);
   } else if (const auto refusal = room->refusal()) {
     counters_.add(Counter::ClientsTurnedAway);
     session.turn_away(ws::close_code::kTryLater, *refusal);
   } else {
-    session.join(*room, std::move(info));
+    session.join(*room, std::move(info), admission.resume);
   }
 }
 

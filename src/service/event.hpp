@@ -39,10 +39,12 @@ class CallMonitor {
 
 /// What a service may learn of a client at `connect`.
 struct ConnectInfo {
-  std::string query;                                         ///< Without "?", as sent.
-  std::string remote_address;                                ///< Without port.
-  std::vector<std::pair<std::string, std::string>> headers;  ///< Names in lower case: the configured ones, and
-                                                             ///< kSubprotocolHeader if there is one.
+  std::string query;                                          ///< Without "?", as sent.
+  std::string remote_address;                                 ///< Without port.
+  std::vector<std::pair<std::string, std::string>> headers;   ///< Names in lower case: the configured ones, and
+                                                              ///< kSubprotocolHeader if there is one.
+  std::string subject{};                                      ///< Of its token; empty: none.
+  std::vector<std::pair<std::string, std::string>> claims{};  ///< Of its token: texts as they are, else JSON.
 };
 
 /// The name under which ConnectInfo's headers hold the subprotocols that the client offers.

@@ -35,6 +35,11 @@ class EventClientInfo final : public ClientInfo {
     }
     return std::nullopt;
   }
+  [[nodiscard]] std::string_view subject() const override { return info_.subject; }
+  [[nodiscard]] std::optional<std::string_view> claim(std::string_view name) const override {
+    const auto found = std::ranges::find(info_.claims, name, &std::pair<std::string, std::string>::first);
+    return found != info_.claims.end() ? std::optional<std::string_view>(found->second) : std::nullopt;
+  }
 
  private:
   const ConnectInfo& info_;

@@ -9,6 +9,7 @@
 #include "base/check.hpp"
 #include "http/response.hpp"
 #include "http/upgrade.hpp"
+#include "session/expiry.hpp"
 #include "ws/close_code.hpp"
 #include "ws/frame.hpp"
 
@@ -50,10 +51,10 @@ ClientSession::~ClientSession() {
   }
 }
 
-void ClientSession::join(room::Room& room, std::unique_ptr<service::ConnectInfo> info) {
+void ClientSession::join(room::Room& room, std::unique_ptr<service::ConnectInfo> info, const std::string& resume) {
   room_ = &room;
   set_deadline(host_.session_settings().join_timeout);
-  client_ = room.join(*this, std::move(info));
+  client_ = room.join(*this, std::move(info), resume);
 }
 
 void ClientSession::admitted() {
@@ -64,7 +65,8 @@ void ClientSession::admitted() {
   if (const InboundLimits& limits = host_.session_settings().inbound; limits.are_on()) {
     inbound_ = std::make_unique<Inbound>(limits, [this] { go_on_reading(); });
   }
-  outbox_.push_last(host_.output().append(handshake_->response, {}));
+  send_upgrade();
+  tell_resume();
   if (handshake_->unread.empty()) {
     handshake_.reset();
   }
@@ -77,7 +79,9 @@ void ClientSession::admitted() {
 
 void ClientSession::subprotocol_accepted(std::string_view name) {
   JAM_CHECK(state_ == State::Joining);
-  handshake_->response = http::with_subprotocol(handshake_->response, name);
+  if (!upgraded_) {  // Who brings a token in the first message has had its answer.
+    handshake_->response = http::with_subprotocol(handshake_->response, name);
+  }
 }
 
 void ClientSession::refused(std::string_view reason) {
@@ -164,7 +168,8 @@ void ClientSession::close(std::uint16_t code, std::string_view reason) {
   if (state_ == State::Open) {
     start_close(code, reason);
   } else if (state_ == State::Joining) {
-    reject(503, reason.empty() ? std::string_view("The client was closed before it was let in.") : reason);
+    reject(code == close_code::kReplaced ? 409 : 503,
+           reason.empty() ? std::string_view("The client was closed before it was let in.") : reason);
   } else if (state_ == State::Leaving) {
     say_last_and_linger();
   }
@@ -196,9 +201,12 @@ std::string ClientSession::remote_address() const {
 
 void ClientSession::end_turn() {
   touched_ = false;
-  if (state_ == State::Open && handshake_ != nullptr) [[unlikely]] {
-    const std::unique_ptr<Handshake> handshake = std::move(handshake_);
-    consume(handshake->unread);
+  if (handshake_ != nullptr && (state_ == State::Open || state_ == State::Awaiting)) [[unlikely]] {
+    std::string unread = std::exchange(handshake_->unread, {});
+    if (state_ == State::Open) {
+      handshake_.reset();
+    }
+    consume(unread);
   }
   if (overflowed_ && (state_ == State::Open || state_ == State::Leaving)) {
     host_.limit_hit(Counter::ClientsSlow, *this);
@@ -231,7 +239,7 @@ void ClientSession::heartbeat(Tick now) {
 
 void ClientSession::leave_and_close(std::uint16_t code, std::string_view reason) {
   leave_room();
-  if (state_ == State::Open) {
+  if (state_ == State::Open || state_ == State::Awaiting) {
     start_close(code, reason);
   } else if (state_ == State::Leaving) {
     say_last_and_linger();
@@ -244,12 +252,13 @@ void ClientSession::drop() {
   if (state_ == State::Gone) {
     return;
   }
-  if (state_ == State::Open) {
+  if (state_ == State::Open || state_ == State::Awaiting) {
     host_.counters().closed(CloseBy::Client, 0);
   }
   leave_room();
   state_ = State::Gone;
   deadline_.reset();
+  expiry_.reset();
   stream_.close();  // The event loop forgets it with that.
   host_.retire(*this);
 }
@@ -270,6 +279,10 @@ void ClientSession::on_ready(std::uint32_t events) {
 
 void ClientSession::on_timer() {
   switch (state_) {
+    case State::Awaiting:
+      host_.counters().add(Counter::TokensRefused);
+      start_close(close_code::kUnauthorized, "no token came in time");
+      return;
     case State::Joining:
       host_.limit_hit(Counter::HandshakeTimeouts, *this);
       leave_and_close(close_code::kTryLater, "The room did not answer in time.");
@@ -362,6 +375,10 @@ void ClientSession::discard_input() {
 }
 
 void ClientSession::consume(std::span<char> input) {
+  if (state_ == State::Awaiting) [[unlikely]] {
+    consume_awaiting(input);
+    return;
+  }
   const ws::ReaderLimits& limits = host_.session_settings().reader;
   const ws::Inflation inflating = inflation();
   for (;;) {
@@ -403,7 +420,7 @@ void ClientSession::consume(std::span<char> input) {
 }
 
 void ClientSession::answer_ping(std::string_view payload) {
-  if (state_ != State::Open) {
+  if (state_ != State::Open && state_ != State::Awaiting) {
     return;
   }
   std::string pong = ws::encode_frame(ws::Opcode::Pong, payload);
@@ -458,9 +475,17 @@ void ClientSession::say_last_and_linger() {
 
 void ClientSession::reject(int status, std::string_view reason) {
   JAM_CHECK(state_ == State::Joining);
+  if (upgraded_) {
+    close_instead_of(status, reason);
+    return;
+  }
   host_.counters().add(Counter::HttpErrors);
   const http::SerialiseOptions closing{.after = http::AfterResponse::Close};
-  outbox_.push_last(host_.output().append(http::serialise(http::text_response(status, reason), closing), {}));
+  http::Response response = http::text_response(status, reason);
+  if (status == 401) {
+    response.add("WWW-Authenticate", "Bearer");  // RFC 9110 section 15.5.2 wants it.
+  }
+  outbox_.push_last(host_.output().append(http::serialise(response, closing), {}));
   handshake_.reset();
   linger();
   watch();
@@ -473,6 +498,7 @@ void ClientSession::turn_away(std::uint16_t code, std::string_view reason) {
 
 void ClientSession::start_close(std::uint16_t code, std::string_view reason) {
   state_ = State::Closing;
+  expiry_.reset();
   host_.counters().closed(CloseBy::Server, code);
   outbox_.push_last(host_.output().append(ws::encode_close_frame(code, reason), {}));
   set_deadline(host_.session_settings().close_timeout);

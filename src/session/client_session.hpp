@@ -2,7 +2,8 @@
 //
 // One client: from the upgrade that its room will answer to the closed socket.
 //
-//   Joining    its room decides; nothing was answered, nothing is read
+//   Awaiting   the upgrade was answered, and the first message is to say who the client is
+//   Joining    its room decides; nothing is read, and nothing was answered but to one that was Awaiting
 //   Open       messages both ways
 //   Leaving    the peer closed or broke the rules; what it said before is still being answered
 //   Closing    our Close frame is out, the peer's is awaited; what else comes is ignored
@@ -53,6 +54,12 @@ struct SessionSettings {
   Milliseconds close_timeout{2'000};
 };
 
+/// What a client may use before its token has come.
+struct TokenBudget {
+  std::size_t bytes_max = 8192;  ///< Of frames, their headers included.
+  Milliseconds timeout{5'000};
+};
+
 /// What a session needs of its shard.
 class SessionHost {
  public:
@@ -72,6 +79,8 @@ class SessionHost {
   /// For the messages of all sessions without context takeover.
   [[nodiscard]] virtual ws::Inflater& inflater() = 0;
   [[nodiscard]] virtual ws::Deflater& deflater() = 0;
+  /// The first message of a session that `await_token` was called for; leads to `join`, `reject` or `turn_away`.
+  virtual void token_came(ClientSession& session, std::string_view message) = 0;
   /// To be destroyed, but not before the turn ends.
   virtual void retire(ClientSession& session) = 0;
   /// Counts it, and says so in the log at most once a second.
@@ -99,12 +108,19 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   ClientSession& operator=(const ClientSession&) = delete;
 
   /// Asks the room in. To be called once, first.
-  void join(room::Room& room, std::unique_ptr<service::ConnectInfo> info);
+  void join(room::Room& room, std::unique_ptr<service::ConnectInfo> info, const std::string& resume = {});
+  /// Before `join`: accepts the upgrade, and waits for one text message, for SessionHost::token_came.
+  void await_token(const TokenBudget& budget);
+  /// Closes the client with 4401 when that time has passed, whatever it does until then.
+  void expire_in(Milliseconds from_now);
   /// Bytes of what has come incomplete and of what waits to be sent; others may hold the latter, too.
   [[nodiscard]] std::size_t held_bytes() const { return reader_.held_bytes() + outbox_.queued_bytes(); }
   /// Whether it is not yet on its way out.
-  [[nodiscard]] bool is_open() const { return state_ == State::Joining || state_ == State::Open; }
-  /// Instead of `join`: answers the upgrade with `status`, one sentence as the body, and closes.
+  [[nodiscard]] bool is_open() const {
+    return state_ == State::Awaiting || state_ == State::Joining || state_ == State::Open;
+  }
+  /// Instead of `join`: answers the upgrade with `status`, one sentence as the body, and closes. Where the upgrade was
+  /// answered already: closes with the code that stands for `status`, 4401 for 401, 4403, 4404, 1013 for 503.
   void reject(int status, std::string_view reason);
   /// Instead of `join`: accepts the upgrade and closes with `code`, which a browser's page can see.
   void turn_away(std::uint16_t code, std::string_view reason);
@@ -134,6 +150,7 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   void resume_reading() override;
   [[nodiscard]] room::LinkFacts facts() const override;
   void numbered(ClientId client) override { client_ = client; }
+  void can_return(std::string_view resume, const room::Telling& telling) override;
   void room_unknown() override;
   void unavailable(std::string_view reason) override;
   // TimerTarget
@@ -142,7 +159,7 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   std::uint32_t index = 0;  ///< In the shard's list of sessions; the shard's own.
 
  private:
-  enum class State : std::uint8_t { Joining, Open, Leaving, Closing, Lingering, Gone };
+  enum class State : std::uint8_t { Awaiting, Joining, Open, Leaving, Closing, Lingering, Gone };
   /// What remembers earlier messages, in either direction.
   struct Contexts {
     std::optional<ws::Inflater> inflater;
@@ -152,8 +169,14 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   struct Handshake {
     std::string response;
     std::string unread;
+    TokenBudget budget{};
+    std::string resume{};  ///< To be told by the first message; empty: not so.
   };
+  class Expiry;
 
+  void send_upgrade();
+  void tell_resume();
+  void close_instead_of(int status, std::string_view reason);
   void push_slice(const io::Slice& slice);
   [[nodiscard]] io::Slice encode(const room::Message& message, ws::Compressed compressed, std::string_view payload);
   [[nodiscard]] io::Slice encode_deflated(const room::Message& message, ws::Deflater& deflater);
@@ -164,6 +187,8 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   void go_on_reading();
   void discard_input();
   void consume(std::span<char> input);
+  void consume_awaiting(std::span<char> input);
+  void take_token(std::string_view message, std::span<const char> rest);
   void answer_ping(std::string_view payload);
   void peer_closed(const ws::ReadStep& step);
   void protocol_failure(const ws::ReadStep& step);
@@ -176,6 +201,7 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   void watch();
   void update_message_deadline();
   void set_deadline(Milliseconds from_now);
+  void expired();
   void mark_touched();
 
   SessionHost& host_;
@@ -189,6 +215,7 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   std::unique_ptr<Contexts> contexts_;       ///< With context takeover only.
   std::unique_ptr<Inbound> inbound_;         ///< Where a client's rate is limited.
   std::unique_ptr<Origin> origin_;
+  std::unique_ptr<Expiry> expiry_;  ///< Of a token.
   std::optional<ws::DeflateAgreement> deflate_;
   std::unique_ptr<io::TimerNode> deadline_;  ///< Of the state, or of an incomplete message.
   Tick last_seen_;
@@ -200,6 +227,7 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   bool reading_paused_ : 1 = false;
   bool wants_writable_ : 1 = false;
   bool write_ended_ : 1 = false;
+  bool upgraded_ : 1 = false;  ///< The 101 was sent.
 };
 
 }  // namespace jamsocket::session

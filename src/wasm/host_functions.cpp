@@ -115,6 +115,11 @@ std::optional<std::string_view> header_named(const service::ConnectInfo& info, s
   return std::nullopt;
 }
 
+std::optional<std::string_view> claim_named(const service::ConnectInfo& info, std::string_view name) {
+  const auto found = std::ranges::find(info.claims, name, &std::pair<std::string, std::string>::first);
+  return found != info.claims.end() ? std::optional<std::string_view>(found->second) : std::nullopt;
+}
+
 std::optional<std::string_view> client_field(const service::ConnectInfo& info, std::uint32_t field,
                                              std::string_view name) {
   switch (field) {
@@ -124,6 +129,10 @@ std::optional<std::string_view> client_field(const service::ConnectInfo& info, s
       return info.remote_address;
     case 2:
       return header_named(info, name);
+    case 3:
+      return info.subject.empty() ? std::nullopt : std::optional<std::string_view>(info.subject);
+    case 4:
+      return claim_named(info, name);
     default:
       return std::nullopt;
   }

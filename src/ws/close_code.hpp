@@ -22,6 +22,10 @@ inline constexpr std::uint16_t kInternalError = 1011;
 inline constexpr std::uint16_t kRestart = 1012;
 inline constexpr std::uint16_t kTryLater = 1013;
 inline constexpr std::uint16_t kBadGateway = 1014;
+inline constexpr std::uint16_t kUnauthorized = 4401;  ///< Ours: no token, a wrong one, or one that has expired.
+inline constexpr std::uint16_t kForbidden = 4403;     ///< Ours: the service said no, where 403 comes too late.
+inline constexpr std::uint16_t kNotFound = 4404;      ///< Ours: there is no such room, where 404 comes too late.
+inline constexpr std::uint16_t kReplaced = 4409;      ///< Ours: the client came back by another connection.
 
 /// Whether a Close frame from a peer may carry `code`; if not, close with 1002.
 /// @source RFC 6455 section 7.4; 1012 to 1014 from the IANA registry of close codes.

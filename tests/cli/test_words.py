@@ -46,8 +46,8 @@ class Words(CommandTest):
     def test_mistyped_words(self):
         for words, error in [
             (["sevre"], "'sevre' is no command of 'jamsocket'; did you mean 'serve'?"),
-            (["zzz"], "'zzz' is no command of 'jamsocket'; there are: dev, build, serve, check, config, rooms, replay, data"),
-            (["\x1b[2J"], "'\\u001b[2J' is no command of 'jamsocket'; there are: dev, build, serve, check, config, rooms, replay, data"),
+            (["zzz"], "'zzz' is no command of 'jamsocket'; there are: dev, build, serve, check, config, rooms, replay, data, token"),
+            (["\x1b[2J"], "'\\u001b[2J' is no command of 'jamsocket'; there are: dev, build, serve, check, config, rooms, replay, data, token"),
             (["config", "shwo"], "'shwo' is no command of 'jamsocket config'; did you mean 'show'?"),
             (["serve", "--prot", "1"], "'--prot' is no option of 'jamsocket serve'; did you mean '--port'?"),
             (["serve", "--prot=1", "x"], "'--prot=1' is no option of 'jamsocket serve'; did you mean '--port'?"),

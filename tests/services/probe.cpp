@@ -36,7 +36,8 @@ class Probe {
     }
   }
 
-  /// ?refuse=REASON refuses; ?trap traps; ?accept=NAME accepts a subprotocol; ?info tells what is known of the client;
+  /// ?refuse=REASON refuses; ?trap traps; ?accept=NAME accepts a subprotocol; ?info tells what is known of the client,
+  /// ?who what its token says;
   /// ?close closes at once.
   void connect(jamsocket::ClientId client, const jamsocket::ClientInfo& info, jamsocket::Context& context) {
     const std::string_view query = info.query();
@@ -46,6 +47,10 @@ class Probe {
     if (query.starts_with("refuse=")) {
       context.send_message(client, "dropped");
       context.refuse(query.substr(7));
+      return;
+    }
+    if (info.claim("refuse")) {
+      context.refuse("not this one");
       return;
     }
     if (query.starts_with("accept=")) {
@@ -60,6 +65,12 @@ class Probe {
       context.send_message(client, "address " + std::string(info.remote_address()));
       context.send_message(client, "user-agent " + std::string(info.header("User-Agent").value_or("(none)")));
       context.send_message(client, "cookie " + std::string(info.header("cookie").value_or("(none)")));
+    }
+    if (query.starts_with("who")) {
+      context.send_message(client, "subject " + std::string(info.subject()));
+      context.send_message(client, "role " + std::string(info.claim("role").value_or("(none)")));
+      context.send_message(client, "rank " + std::string(info.claim("rank").value_or("(none)")));
+      context.send_message(client, "query " + std::string(query));
     }
     if (query == "close") {
       context.close(client, 4001, "closed at connect");

@@ -41,6 +41,8 @@ std::int32_t jam_import_client_info(std::uint32_t field, const char* name, std::
 inline constexpr std::uint32_t kFieldQuery = 0;
 inline constexpr std::uint32_t kFieldRemoteAddress = 1;
 inline constexpr std::uint32_t kFieldHeader = 2;
+inline constexpr std::uint32_t kFieldSubject = 3;
+inline constexpr std::uint32_t kFieldClaim = 4;
 inline constexpr std::size_t kRandomBytesPerCall = std::size_t{1} << 20U;
 
 }  // namespace detail
@@ -62,6 +64,12 @@ class ClientInfo final {
   }
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const {
     return fetch(detail::kFieldHeader, name);
+  }
+  [[nodiscard]] std::string_view subject() const {
+    return fetch(detail::kFieldSubject, {}).value_or(std::string_view());
+  }
+  [[nodiscard]] std::optional<std::string_view> claim(std::string_view name) const {
+    return fetch(detail::kFieldClaim, name);
   }
 
  private:

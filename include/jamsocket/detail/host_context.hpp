@@ -20,6 +20,10 @@ class ClientInfo {
   /// The name is matched without regard to case. "Sec-WebSocket-Protocol" is always passed on: the
   /// subprotocols that the client offers, the one it prefers first, separated by ", ".
   [[nodiscard]] virtual std::optional<std::string_view> header(std::string_view name) const = 0;
+  /// Who the client is, by its token: the claim `sub`. Empty: it brought none, or the server asks for none.
+  [[nodiscard]] virtual std::string_view subject() const = 0;
+  /// A claim of the token, which was checked: a text as it is, anything else as JSON ("3", "[1,2]").
+  [[nodiscard]] virtual std::optional<std::string_view> claim(std::string_view name) const = 0;
 
  protected:
   ClientInfo() = default;
