@@ -44,6 +44,8 @@ struct ServerLimits {
   std::size_t memory_high_bytes = 0;      ///< Of the process. 0: off. Beyond: new connections get 503.
   std::size_t memory_critical_bytes = 0;  ///< Of the process. 0: off. Beyond: the slowest clients are closed, 1013.
   std::size_t proxy_header_bytes_max = std::size_t{4} << 10U;     ///< Of the PROXY protocol. Beyond: closed.
+  std::uint32_t tls_handshakes_max = 16'384;                      ///< At once. Beyond: the oldest is dropped.
+  std::uint32_t tls_key_updates_max = 128;                        ///< That one client may ask for. Beyond: dropped.
   std::uint32_t sends_per_event_max = 10'000;                     ///< Beyond: the event fails.
   std::size_t send_bytes_per_event_max = std::size_t{16} << 20U;  ///< Beyond: the event fails.
   std::size_t log_bytes_per_event_max = std::size_t{64} << 10U;   ///< Beyond: the rest is dropped.
@@ -121,7 +123,9 @@ struct ServerOptions {
   TokenOptions tokens{};
   ReturnOptions returning{};
   std::chrono::milliseconds sleep_after{300'000};  ///< A kept room without an event gives its memory back.
-  std::string log_level = "info";                  ///< debug, info, warn, error, off.
+  std::string tls_cert{};  ///< A file in PEM, with what leads to its root behind it; empty: connections are plain.
+  std::string tls_key{};   ///< The certificate's, in PEM, without a password.
+  std::string log_level = "info";        ///< debug, info, warn, error, off.
   std::string admin_host = "127.0.0.1";  ///< Of /health, /metrics and /admin; not of this machine only: with a token.
   std::string admin_port = "off";        ///< off, or a port; 0: any free one, which the log names.
   std::string admin_token_file{};        ///< Its first line is what /metrics and /admin ask for.

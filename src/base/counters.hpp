@@ -19,6 +19,9 @@ namespace jamsocket {
   X(ConnectionsRefused, "connections_refused", "connections closed at the limit")                         \
   X(AcceptErrors, "accept_errors", "accept() failed: out of descriptors, aborted")                        \
   X(HandshakeTimeouts, "handshake_timeouts", "no whole request within the deadline")                      \
+  X(TlsHandshakes, "tls_handshakes", "TLS handshakes made")                                               \
+  X(TlsHandshakesFailed, "tls_handshakes_failed", "TLS handshakes that failed")                           \
+  X(TlsCrowdedOut, "limit_tls_handshakes_max", "handshakes dropped for newer ones")                       \
   X(HttpRequests, "http_requests", "HTTP requests parsed, upgrades included")                             \
   X(HttpErrors, "http_errors", "HTTP requests answered 4xx or 5xx")                                       \
   X(OriginsRefused, "origins_refused", "requests of pages whose origin may not connect")                  \

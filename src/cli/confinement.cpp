@@ -86,6 +86,8 @@ sandbox::FileAccess files_of(const config::Loaded& loaded, const std::string& mo
   add_folder_of(access.read, module_file);
   add_paths_of(loaded.settings, access.read);
   add_folder_of(access.read, loaded.settings.server.admin_token_file);  // Whoever changes it puts another in its place.
+  add_folder_of(access.read, loaded.settings.server.tls_cert);
+  add_folder_of(access.read, loaded.settings.server.tls_key);
   for (const config::NamedService& service : loaded.services) {
     add_paths_of(service.settings, access.read);
   }

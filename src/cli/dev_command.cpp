@@ -3,19 +3,28 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 
+#include "base/clock.hpp"
 #include "cli/commands.hpp"
 #include "cli/module_host.hpp"
 #include "cli/output.hpp"
 #include "cli/project.hpp"
+#include "io/self_signed.hpp"
+#include "io/tls_context.hpp"
 
 namespace jamsocket::cli {
 namespace {
 
+constexpr std::int64_t kDay_s = 24 * 60 * 60;
+constexpr std::int64_t kCertificateDays = 365;
+
 struct State {
   std::string folder = ".";
+  bool wants_tls = false;
   SettingFlags flags;
 };
 
@@ -25,13 +34,40 @@ std::string browser_host(std::string_view host) {
   return here ? "localhost" : host.find(':') == std::string_view::npos ? std::string(host) : fmt::format("[{}]", host);
 }
 
+// A certificate for this machine's names in FOLDER/.jamsocket, made where there is none.
+Result<void> use_own_certificate(const std::filesystem::path& folder, ServerOptions& server) {
+  const std::filesystem::path place = (folder / ".jamsocket").lexically_normal();
+  server.tls_cert = (place / "tls-cert.pem").string();
+  server.tls_key = (place / "tls-key.pem").string();
+  const std::int64_t now_ms = SystemClock().unix_ms();
+  const auto kept = io::TlsContext::load({.certificate = server.tls_cert, .key = server.tls_key}, now_ms);
+  if (kept && (*kept)->warnings().empty()) {
+    return {};
+  }
+  const std::int64_t now_s = now_ms / 1000;
+  const auto made = JAM_TRY(io::make_self_signed(
+      {.valid_from_unix_s = now_s - kDay_s, .valid_until_unix_s = now_s + kCertificateDays * kDay_s}));
+  std::error_code error;
+  std::filesystem::create_directories(place, error);
+  for (const auto& [path, text] : {std::pair(server.tls_key, made.key), std::pair(server.tls_cert, made.certificate)}) {
+    std::ofstream file(path, std::ios::binary | std::ios::trunc);
+    std::filesystem::permissions(path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write, error);
+    file << text;
+    if (!file.flush()) {
+      return fail(ErrorCode::Io, fmt::format("{} cannot be written", path));
+    }
+  }
+  return {};
+}
+
 void greet(const config::Settings& settings, std::uint16_t port) {
+  const std::string_view secure = settings.server.tls_cert.empty() ? "" : "s";
   const std::string address = fmt::format("{}:{}", browser_host(settings.server.host), port);
   if (!settings.server.static_dir.empty()) {
-    say(fmt::format("  page:   http://{}/", address));
+    say(fmt::format("  page:   http{}://{}/", secure, address));
   }
-  say(fmt::format("  rooms:  ws://{}/ws/ROOM", address));
-  say(fmt::format("  status: http://{}/status", address));
+  say(fmt::format("  rooms:  ws{}://{}/ws/ROOM", secure, address));
+  say(fmt::format("  status: http{}://{}/status", secure, address));
   say("  after a change, end this with Ctrl-C and start it again");
 }
 
@@ -55,6 +91,11 @@ int run(const State& state) {
       service.settings.server.upgrade = server.upgrade;
     }
   }
+  if (state.wants_tls && server.tls_cert.empty() && server.tls_key.empty()) {
+    if (const Result<void> done = use_own_certificate(project->folder, server); !done) {
+      return complain(done.error().message);
+    }
+  }
   return serve_module(module->string(), loaded, [&loaded](std::uint16_t port) { greet(loaded.settings, port); });
 }
 
@@ -66,6 +107,8 @@ Command add_dev(CLI::App& whole) {
   app->add_option("DIR", state->folder, "The folder, with a jamsocket.toml if it has one")
       ->type_name("")
       ->capture_default_str();
+  app->add_flag("--tls", state->wants_tls,
+                "Serves https and wss; without --tls-cert by a certificate that is made, which browsers ask about");
   state->flags.add_to(*app);
   return {.app = app, .run = [state] { return run(*state); }};
 }

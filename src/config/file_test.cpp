@@ -127,10 +127,11 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"[server]\nstatic_files = \"x\"\n",
                 "2:1: unknown key 'static_files' in [server]; it belongs at the top level\n"},
         Refusal{"[sever]\nport = 1\n", "1:2: unknown section [sever]; did you mean [server]?\n"},
-        Refusal{"[zzz]\n",
-                "1:2: unknown section [zzz]; allowed: [server], [service], [auth], [modules], [proxies], [admin], "
-                "[client], [limits], "
-                "[services.NAME]\n"},
+        Refusal{
+            "[zzz]\n",
+            "1:2: unknown section [zzz]; allowed: [server], [tls], [service], [auth], [modules], [proxies], [admin], "
+            "[client], [limits], "
+            "[services.NAME]\n"},
         Refusal{"server = 1\n", "1:1: 'server' is a section; write [server], then its keys\n"},
         Refusal{"[[server]]\nport = 1\n", "1:3: 'server' is a section; write [server], then its keys\n"},
         Refusal{"\"server.port\" = 1\n", "1:1: unknown key 'server.port' at the top level; allowed: static_files\n"},

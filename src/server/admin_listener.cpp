@@ -182,7 +182,7 @@ void AdminListener::accepted(io::Socket socket, const io::PeerAddress& peer) {
   const std::uint64_t id = ++last_connection_;
   HttpConnection& made =
       *connections_
-           .emplace(id, std::make_unique<HttpConnection>(id, io::Stream(std::move(socket)), peer,
+           .emplace(id, std::make_unique<HttpConnection>(id, io::Stream(std::move(socket)), session::Watched::No, peer,
                                                          session::Origin{.address = peer.ip(), .place = {}}, *this))
            .first->second;
   made.start(now_ + http_.request_timeout);

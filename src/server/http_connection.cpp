@@ -13,14 +13,15 @@ constexpr std::size_t kFilePieceBytes = std::size_t{256} << 10U;
 constexpr int kFilePiecesPerTurn = 4;
 }  // namespace
 
-HttpConnection::HttpConnection(std::uint64_t id, io::Stream stream, const io::PeerAddress& peer, session::Origin origin,
-                               HttpHost& host)
+HttpConnection::HttpConnection(std::uint64_t id, io::Stream stream, session::Watched watched,
+                               const io::PeerAddress& peer, session::Origin origin, HttpHost& host)
     : id_(id),
       host_(host),
       stream_(std::move(stream)),
       peer_(peer),
       origin_(std::move(origin)),
-      parser_(host.http_settings().request) {}
+      parser_(host.http_settings().request),
+      watched_events_(watched == session::Watched::Yes ? std::uint32_t{EPOLLONESHOT} : 0U) {}
 
 HttpConnection::~HttpConnection() = default;
 
@@ -29,6 +30,7 @@ void HttpConnection::start(SteadyTime deadline, std::string unread) {
   watch(EPOLLIN);
   unread_ = std::move(unread);
   process();
+  notice_end();
 }
 
 void HttpConnection::respond(StaticResponse response, Then then) {
@@ -126,6 +128,14 @@ void HttpConnection::read() {
     unread_at_ = 0;
     process();
   }
+  notice_end();
+}
+
+// The peer has ended its side, and nobody will tell once more.
+void HttpConnection::notice_end() {
+  if (stream_.has_ended() && state_ == State::Reading) {
+    drop();
+  }
 }
 
 // Request after request, in a loop and not by recursion: a peer may pipeline thousands.
@@ -218,7 +228,7 @@ bool HttpConnection::read_more_of_file() {
 }
 
 void HttpConnection::answered() {
-  if (then_ == Then::Close) {
+  if (then_ == Then::Close || stream_.has_ended()) {
     // Closed right away, unread bytes would make the kernel send a reset, which can overtake the answer.
     state_ = State::Lingering;
     stream_.shut_down_writing();

@@ -59,9 +59,10 @@ class HttpConnection final : public io::EventHandler, public io::TimerTarget {
  public:
   enum class Then : std::uint8_t { KeepAlive, Close };
 
+  /// @param watched  whether the event loop watches the socket, for nothing at the moment.
   /// @param origin  its address is the client's, if a proxy has said so in front of the connection, else the peer's.
-  HttpConnection(std::uint64_t id, io::Stream stream, const io::PeerAddress& peer, session::Origin origin,
-                 HttpHost& host);
+  HttpConnection(std::uint64_t id, io::Stream stream, session::Watched watched, const io::PeerAddress& peer,
+                 session::Origin origin, HttpHost& host);
   ~HttpConnection() override;
   HttpConnection(const HttpConnection&) = delete;
   HttpConnection& operator=(const HttpConnection&) = delete;
@@ -94,6 +95,7 @@ class HttpConnection final : public io::EventHandler, public io::TimerTarget {
 
   void read();
   void process();
+  void notice_end();
   void handle_request();
   void refuse(const http::ParseStep& step);
   void write();
@@ -114,7 +116,7 @@ class HttpConnection final : public io::EventHandler, public io::TimerTarget {
   std::size_t written_ = 0;        ///< Of `out_`.
   std::optional<FileSlice> file_;  ///< What follows `out_`.
   io::TimerNode deadline_{*this};
-  std::uint32_t watched_events_ = 0;
+  std::uint32_t watched_events_;  ///< 0: not watched.
   State state_ = State::Reading;
   Then then_ = Then::KeepAlive;
   bool keep_alive_wanted_ = true;

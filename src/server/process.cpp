@@ -161,9 +161,10 @@ LogOptions stderr_log_options(std::string_view level, std::string_view format) {
 }
 
 void announce(const Server& server) {
+  const std::string_view scheme = server.speaks_tls() ? "https://" : "http://";
   std::string lines;
   for (const Endpoint& endpoint : server.endpoints()) {
-    lines += fmt::format("listening on {}{}\n", endpoint.is_unix() ? "" : "http://", endpoint.text());
+    lines += fmt::format("listening on {}{}\n", endpoint.is_unix() ? "" : scheme, endpoint.text());
   }
   std::fputs(lines.c_str(), stdout);
   std::fflush(stdout);

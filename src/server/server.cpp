@@ -117,6 +117,27 @@ class RunningServer final : public Server, private AdminTarget {
     std::_Exit(kExitStoreBroken);
   }
 
+  Result<void> load_tls() {
+    if (settings_.tls.files) {
+      tls_ = JAM_TRY(io::TlsContext::load(*settings_.tls.files, surroundings_.clock.unix_ms()));
+      for (const std::string& warning : tls_->warnings()) {
+        surroundings_.logger.warn("tls.certificate", {{"problem", warning}});
+      }
+    }
+    return {};
+  }
+
+  // Connections that are there stay as they are.
+  Result<void> reload_tls() {
+    JAM_TRY_VOID(load_tls());
+    if (tls_ != nullptr) {
+      for (const auto& shard : shards_) {
+        shard->post([tls = tls_](Shard& self) { self.use_tls(tls); });
+      }
+    }
+    return {};
+  }
+
   Result<void> open_store() {
     if (settings_.data_dir.empty()) {
       return {};
@@ -272,7 +293,10 @@ class RunningServer final : public Server, private AdminTarget {
     shards_.clear();
     for (std::size_t i = 0; i < settings_.shards; ++i) {
       shards_.push_back(JAM_TRY(Shard::create(i, shared_)));
-      shards_.back()->post([this](Shard& shard) { shard.listen(listeners_); });
+      shards_.back()->post([this](Shard& shard) {
+        shard.use_tls(tls_);
+        shard.listen(listeners_);
+      });
     }
     wake_sleeping_rooms();
     for (const auto& shard : shards_) {
@@ -296,7 +320,10 @@ class RunningServer final : public Server, private AdminTarget {
   }
 
   void reload() override {
-    const Result<void> done = admin_ != nullptr ? admin_->reload() : Result<void>();
+    Result<void> done = admin_ != nullptr ? admin_->reload() : Result<void>();
+    if (const Result<void> tls = reload_tls(); !tls) {
+      done = tls;
+    }
     const SteadyTime now = surroundings_.clock.steady();
     if (now < next_reload_line_) {
       return;
@@ -318,6 +345,8 @@ class RunningServer final : public Server, private AdminTarget {
     }
     return endpoints;
   }
+
+  [[nodiscard]] bool speaks_tls() const override { return tls_ != nullptr; }
 
   [[nodiscard]] std::uint16_t port() const override { return port_; }
 
@@ -497,6 +526,7 @@ class RunningServer final : public Server, private AdminTarget {
   std::vector<io::Socket> given_sockets_;
   std::vector<io::Listener> listeners_;
   SteadyTime next_reload_line_{};
+  std::shared_ptr<const io::TlsContext> tls_;  ///< Null: connections are plain.
   std::unique_ptr<store::SqliteStore> store_;
   LimitLog limit_log_;
   MemoryWatch memory_watch_;
@@ -533,6 +563,7 @@ Result<std::unique_ptr<Server>> Server::create(const ServerOptions& options, std
                                                Surroundings surroundings) {
   Settings settings = JAM_TRY(Settings::from(options));
   auto server = std::make_unique<RunningServer>(std::move(settings), surroundings);
+  JAM_TRY_VOID(server->load_tls());
   for (OfferedService& offered : services) {
     JAM_TRY_VOID(server->add_service(std::move(offered)));
   }

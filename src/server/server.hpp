@@ -93,11 +93,14 @@ class Server {
   virtual void listen_on(std::vector<io::Socket> sockets) = 0;
   /// Where it listens, with the ports that were chosen; empty before start.
   [[nodiscard]] virtual std::vector<Endpoint> endpoints() const = 0;
+  /// Whether its connections begin with TLS.
+  [[nodiscard]] virtual bool speaks_tls() const = 0;
   /// The first port it listens on; 0 before start, or if it listens on unix-domain sockets only.
   [[nodiscard]] virtual std::uint16_t port() const = 0;
   /// The admin listener's port; 0: it is off, or before start.
   [[nodiscard]] virtual std::uint16_t admin_port() const = 0;
-  /// Reads again what may change while the server runs: the admin token's file. What cannot be read stays as it was,
+  /// Reads again what may change while the server runs: the admin token's file, the certificate and its
+  /// key. What cannot be read stays as it was,
   /// and the log says so, at most once a second. One thread; after `start`.
   virtual void reload() = 0;
   /// What an operator's wish to stop the server leads to, instead of the first half of `stop`: the process's own way

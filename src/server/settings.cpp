@@ -296,6 +296,21 @@ Result<MemoryMarks> memory_marks(const ServerLimits& limits) {
   return marks;
 }
 
+Result<TlsSettings> tls_settings(const ServerOptions& options) {
+  TlsSettings tls;
+  if (options.tls_cert.empty() != options.tls_key.empty()) {
+    return fail(ErrorCode::InvalidArgument, options.tls_key.empty()
+                                                ? "tls.cert is set but tls.key is not; allowed: both, or neither"
+                                                : "tls.key is set but tls.cert is not; allowed: both, or neither");
+  }
+  if (!options.tls_cert.empty()) {
+    tls.files = io::TlsFiles{.certificate = options.tls_cert, .key = options.tls_key};
+  }
+  tls.limits.asked_changes_max = options.limits.tls_key_updates_max;
+  tls.handshakes_max = std::max(options.limits.tls_handshakes_max, 1U);
+  return tls;
+}
+
 }  // namespace
 
 bool ProxySettings::trusts(const IpAddress& address) const {
@@ -396,6 +411,7 @@ Result<Settings> Settings::from(const ServerOptions& options) {
   settings.rooms_max = limits.rooms_max;
   settings.room_id_bytes_max = limits.room_id_bytes_max;
   settings.deflate = JAM_TRY(deflate_options(options));
+  settings.tls = JAM_TRY(tls_settings(options));
   settings.admin = JAM_TRY(admin_settings(options));
   settings.static_dir = options.static_dir;
   settings.client_dir = options.client_dir;

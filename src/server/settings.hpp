@@ -21,6 +21,8 @@
 #include "http/forwarded.hpp"
 #include "http/request_parser.hpp"
 #include "io/listener.hpp"
+#include "io/tls_context.hpp"
+#include "io/tls_session.hpp"
 #include "jamsocket/server.hpp"
 #include "room/policy.hpp"
 #include "room/room.hpp"
@@ -35,6 +37,12 @@ struct HttpSettings {
   http::RequestLimits request;
   Milliseconds request_timeout{10'000};  ///< From accept, or from the last answer, to a whole request.
   Milliseconds linger_timeout{2'000};
+};
+
+struct TlsSettings {
+  std::optional<io::TlsFiles> files;  ///< None: connections are plain.
+  io::TlsLimits limits;
+  std::size_t handshakes_max = 16'384;
 };
 
 struct AdminSettings {
@@ -121,6 +129,7 @@ struct Settings {
   std::string static_dir;
   std::string client_dir;
   ws::DeflateOptions deflate;
+  TlsSettings tls;
   std::optional<AdminSettings> admin;
 
   /// @error InvalidArgument  an option out of range; the message names it and what is allowed.

@@ -40,6 +40,11 @@ void prefetch(const void* object) {
   }
 }
 
+// The kernel spreads connections evenly, more or less.
+std::size_t handshakes_of_a_shard(const Settings& settings) {
+  return (settings.tls.handshakes_max + settings.shards - 1) / settings.shards;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Shard>> Shard::create(std::size_t number, const Shared& shared) {
@@ -55,6 +60,7 @@ Shard::Shard(std::size_t number, const Shared& shared, std::unique_ptr<io::Event
       started_(shared.clock.steady()),
       rooms_(shared.room_hash, shared.room_count, shared.settings.rooms_max),
       failing_rooms_(shared.settings.back_off),
+      arrivals_(*this, shared.clock, handshakes_of_a_shard(shared.settings)),
       call_(make_call()) {
   read_clock();
   next_sweep_ = now_;
@@ -275,7 +281,7 @@ void Shard::end_turn() {
   destroy_retired();
   counters_.add(Counter::LoopTurns);
   stats_.turn_ended({.busy_for = shared_.clock.steady() - now_,
-                     .connections = sessions_.size() + connections_.size(),
+                     .connections = sessions_.size() + connections_.size() + arrivals_.size(),
                      .clients = sessions_.size(),
                      .rooms = rooms_.size(),
                      .rooms_runnable = runnable_.size() + over_share_.size() + waiting_for_slow_.size(),
@@ -300,6 +306,7 @@ void Shard::wait_and_read() {
     }
     static_cast<io::EventHandler*>(event.data.ptr)->on_ready(event.events);
   }
+  arrivals_.run();
   timers_.run_due(now_);
   sweep_heartbeats();
   begin_calls();
@@ -315,7 +322,7 @@ void Shard::begin_calls() {
 }
 
 std::optional<std::chrono::nanoseconds> Shard::time_to_wait() const {
-  if ((has_runnable() && phase_ != Phase::Ending) || phase_ == Phase::Ended) {
+  if ((has_runnable() && phase_ != Phase::Ending) || phase_ == Phase::Ended || arrivals_.has_steps()) {
     return 0ns;
   }
   std::optional<SteadyTime> deadline = timers_.next_deadline();
@@ -363,6 +370,7 @@ void Shard::destroy_retired() {
   retired_sessions_.clear();
   retired_connections_.clear();
   retired_greetings_.clear();
+  arrivals_.destroy_retired();
   rooms_.destroy_retired();
   notice_exodus();
 }

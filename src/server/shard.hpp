@@ -22,8 +22,10 @@
 #include "auth/tickets.hpp"
 #include "io/event_loop.hpp"
 #include "io/listener.hpp"
+#include "io/tls_context.hpp"
 #include "room/room.hpp"
 #include "server/acceptor.hpp"
+#include "server/arrival.hpp"
 #include "server/failing_rooms.hpp"
 #include "server/http_connection.hpp"
 #include "server/limit_log.hpp"
@@ -69,6 +71,7 @@ class Shard final : public LoopOwner,
                     public session::SessionHost,
                     public HttpHost,
                     public GreetingHost,
+                    public ArrivalHost,
                     public AcceptHost {
  public:
   using Task = std::move_only_function<void(Shard&)>;
@@ -86,6 +89,8 @@ class Shard final : public LoopOwner,
   // To be posted:
   /// To be called once; `listeners` must outlive the shard.
   void listen(std::span<const io::Listener> listeners);
+  /// From here on connections begin with TLS; those that are there stay as they are.
+  void use_tls(std::shared_ptr<const io::TlsContext> tls) { tls_ = std::move(tls); }
   /// Stops accepting, closes every client with 1012, then ends.
   void drain();
   /// Drops everything and ends.
@@ -143,6 +148,10 @@ class Shard final : public LoopOwner,
   void route(HttpConnection& connection, const http::Request& request) override;
   void timed_out(const HttpConnection& connection) override;
   void retire(HttpConnection& connection) override;
+  // ArrivalHost
+  void arrived(io::Stream stream, const io::PeerAddress& peer, session::Origin origin, SteadyTime deadline,
+               std::string unread) override;
+  void did_not_arrive() override;
   // AcceptHost
   void accepted(io::Socket socket, const io::PeerAddress& peer) override;
 
@@ -183,8 +192,8 @@ class Shard final : public LoopOwner,
 
   // Connections and rooms.
   /// A connection that was counted and is ready for its first request, of which `unread` has come.
-  void begin_http(io::Stream stream, const io::PeerAddress& peer, session::Origin origin, SteadyTime deadline,
-                  std::string unread);
+  void begin_http(io::Stream stream, session::Watched watched, const io::PeerAddress& peer, session::Origin origin,
+                  SteadyTime deadline, std::string unread);
   /// A connection of which it is known who opened it.
   void admit(io::Socket socket, const io::PeerAddress& peer, const IpAddress& client, SteadyTime deadline);
   void refuse(const io::Socket& socket, int status, std::string_view reason);
@@ -269,6 +278,8 @@ class Shard final : public LoopOwner,
   std::unordered_map<const session::ClientSession*, AwaitsToken> await_tokens_;
   SteadyTime token_second_;                ///< When the second began in which
   std::chrono::nanoseconds token_used_{};  ///< so much was spent on checking tokens.
+  std::shared_ptr<const io::TlsContext> tls_;  ///< Null: connections are plain.
+  Arrivals arrivals_;
   std::vector<std::unique_ptr<session::ClientSession>> retired_sessions_;
   std::vector<std::unique_ptr<HttpConnection>> retired_connections_;
   std::vector<std::unique_ptr<ProxyGreeting>> retired_greetings_;

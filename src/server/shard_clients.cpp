@@ -339,6 +339,7 @@ void Shard::drain() {
     connection->drain();
   }
   drop_greetings();
+  arrivals_.drop_all();
   timers_.schedule(drain_deadline_.node(), now_ + shared_.settings.drain_timeout);
   close_some_clients();
 }
@@ -370,7 +371,8 @@ void Shard::close_rooms_of(const HostedService& service) {
 }
 
 void Shard::check_drained() {
-  const bool clients_are_gone = sessions_.empty() && connections_.empty() && greetings_.empty();
+  const bool clients_are_gone =
+      sessions_.empty() && connections_.empty() && greetings_.empty() && arrivals_.size() == 0;
   const bool rooms_are_done = (!has_runnable() && waiting_for_slow_.empty()) || phase_ == Phase::Ending;
   const bool all_is_kept = !journal_ || journal_->is_idle() || phase_ == Phase::Ending;
   if (phase_ != Phase::Running && clients_are_gone && rooms_are_done && all_is_kept && slow_calls_.empty()) {
@@ -390,6 +392,7 @@ void Shard::end() {
     connections_.begin()->second->drop();
   }
   drop_greetings();
+  arrivals_.drop_all();
   phase_ = Phase::Ending;
   for (const auto& call : slow_calls_) {
     call->must_end.store(true, std::memory_order_relaxed);

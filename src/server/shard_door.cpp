@@ -109,20 +109,35 @@ void Shard::admit(io::Socket socket, const io::PeerAddress& peer, const IpAddres
     }
     origin.place = *std::move(place);
   }
-  begin_http(io::Stream(std::move(socket)), peer, std::move(origin), deadline, {});
+  if (tls_ == nullptr) {
+    begin_http(io::Stream(std::move(socket)), session::Watched::No, peer, std::move(origin), deadline, {});
+  } else {
+    arrivals_.begin(io::Stream(std::move(socket), tls_, shared_.settings.tls.limits), peer, std::move(origin),
+                    deadline);
+  }
 }
 
-void Shard::begin_http(io::Stream stream, const io::PeerAddress& peer, session::Origin origin, SteadyTime deadline,
-                       std::string unread) {
+void Shard::arrived(io::Stream stream, const io::PeerAddress& peer, session::Origin origin, SteadyTime deadline,
+                    std::string unread) {
+  begin_http(std::move(stream), session::Watched::Yes, peer, std::move(origin), deadline, std::move(unread));
+}
+
+void Shard::did_not_arrive() { shared_.connection_count.fetch_sub(1, std::memory_order_relaxed); }
+
+void Shard::begin_http(io::Stream stream, session::Watched watched, const io::PeerAddress& peer, session::Origin origin,
+                       SteadyTime deadline, std::string unread) {
   const std::uint64_t id = ++last_connection_;
-  auto connection = std::make_unique<HttpConnection>(id, std::move(stream), peer, std::move(origin), *this);
+  auto connection = std::make_unique<HttpConnection>(id, std::move(stream), watched, peer, std::move(origin), *this);
   HttpConnection& started = *connection;
   connections_.emplace(id, std::move(connection));
   started.start(deadline, std::move(unread));
 }
 
-// Best effort: the request was not even read.
+// Best effort: the request was not even read. Who expects TLS would not understand it.
 void Shard::refuse(const io::Socket& socket, int status, std::string_view reason) {
+  if (tls_ != nullptr) {
+    return;
+  }
   (void)socket.write(http::serialise(http::text_response(status, reason), {.after = http::AfterResponse::Close}));
 }
 

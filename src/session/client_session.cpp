@@ -207,6 +207,7 @@ void ClientSession::end_turn() {
       handshake_.reset();
     }
     consume(unread);
+    notice_end();
   }
   if (overflowed_ && (state_ == State::Open || state_ == State::Leaving)) {
     host_.limit_hit(Counter::ClientsSlow, *this);
@@ -330,6 +331,7 @@ void ClientSession::read() {
         inbound_->spend_bytes(got.bytes, host_.steady_now());
       }
       consume(buffer.first(got.bytes));
+      notice_end();
       return;
     case io::IoStatus::WouldBlock:
       return;
@@ -419,6 +421,20 @@ void ClientSession::consume(std::span<char> input) {
   }
 }
 
+// The peer has ended its side without a Close frame. What it said before is answered in order; without TLS its end
+// comes by itself, with the next read.
+void ClientSession::notice_end() {
+  if (!stream_.has_ended()) [[likely]] {
+    return;
+  }
+  if (state_ == State::Open) {
+    host_.counters().closed(CloseBy::Client, 0);
+    leave_with({});
+  } else if (state_ == State::Closing || state_ == State::Awaiting) {
+    drop();
+  }
+}
+
 void ClientSession::answer_ping(std::string_view payload) {
   if (state_ != State::Open && state_ != State::Awaiting) {
     return;
@@ -468,7 +484,9 @@ void ClientSession::leave_with(std::string last_frame) {
 }
 
 void ClientSession::say_last_and_linger() {
-  outbox_.push_last(host_.output().append(*last_frame_, {}));
+  if (!last_frame_->empty()) {
+    outbox_.push_last(host_.output().append(*last_frame_, {}));
+  }
   last_frame_.reset();
   linger();
 }
@@ -534,6 +552,9 @@ void ClientSession::flush(Outbox::Writable writable) {
   if (!blocked && state_ == State::Lingering && !write_ended_) {
     write_ended_ = true;
     stream_.shut_down_writing();
+    if (stream_.has_ended()) {
+      drop();
+    }
   }
 }
 

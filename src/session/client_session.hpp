@@ -189,6 +189,7 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   void consume(std::span<char> input);
   void consume_awaiting(std::span<char> input);
   void take_token(std::string_view message, std::span<const char> rest);
+  void notice_end();
   void answer_ping(std::string_view payload);
   void peer_closed(const ws::ReadStep& step);
   void protocol_failure(const ws::ReadStep& step);

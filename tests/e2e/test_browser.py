@@ -1,11 +1,14 @@
 """The pages of the examples in a browser: two windows share the counter, a chat, and a page that comes back by itself."""
 
 import os
+import tempfile
 
 import pytest
 
 from harness.browser import Browser, find_chromium
 from harness.server import KINDS, Server, path_from_environment
+from harness.tls import make_certificate, public_key_hash
+from harness.tls import settings as tls_settings
 from harness.wire import Connection
 
 
@@ -97,3 +100,21 @@ def test_the_clock_ticks(browser):
           new MutationObserver(() => { seen.push(time.textContent); if (seen.length === 2) resolve(seen); }).observe(time, {childList: true});
         })""")
         assert ticks[0] != ticks[1] and all(tick.endswith(" UTC") for tick in ticks)
+
+
+@pytest.mark.usefixtures("browser")
+def test_the_page_over_tls():
+    """The certificate is nobody's: the browser is told which key to trust."""
+    with tempfile.TemporaryDirectory() as folder:
+        certificate, key = make_certificate(folder)
+        with Browser(public_key_hash(certificate)) as trusting, serving("module", "counter", **tls_settings(certificate, key)) as server:
+            page = trusting.open(f"https://localhost:{server.port}/")
+            page.wait_for_text("#status", "Connected")
+            page.click("#increment")
+            page.wait_for_text("#value", "1")
+            said = page.evaluate(f"""new Promise((resolve) => {{
+              const ws = new WebSocket('wss://localhost:{server.port}/ws/1');
+              ws.onopen = () => ws.send('increment');
+              ws.onmessage = (event) => {{ ws.onclose = (end) => resolve([event.data, end.code]); ws.close(1000); }};
+            }})""")
+            assert said == ["new value: 2", 1000]

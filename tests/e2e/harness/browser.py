@@ -40,12 +40,14 @@ class Page:
 
 
 class Browser:
-    def __init__(self):
+    def __init__(self, trusted_key=None):
+        """`trusted_key`: of a certificate that nobody vouches for, harness.tls.public_key_hash."""
+        trusting = [f"--ignore-certificate-errors-spki-list={trusted_key}"] if trusted_key else []
         self._folder = tempfile.mkdtemp(prefix="jamsocket-chromium-")
         self._process = subprocess.Popen(
             [find_chromium(), "--headless=new", "--remote-debugging-port=0", f"--user-data-dir={self._folder}", "--no-sandbox",
              "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-extensions", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync", "about:blank"],
+             "--disable-component-update", "--disable-sync", *trusting, "about:blank"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         port_file = pathlib.Path(self._folder) / "DevToolsActivePort"
 

@@ -71,7 +71,7 @@ class Server:
             self.first_line = self._lines.get(timeout=60 * PATIENCE)
         except queue.Empty:
             self.process.kill()
-        match = re.fullmatch(r"listening on (?:http://(\S+):(\d+)|unix:(\S+))\n", self.first_line or "")
+        match = re.fullmatch(r"listening on (?:https?://(\S+):(\d+)|unix:(\S+))\n", self.first_line or "")
         if not match:
             self.process.wait()
             raise AssertionError(f"the first line is {self.first_line!r}; the log:\n{self.log_text()}")

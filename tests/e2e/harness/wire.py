@@ -104,8 +104,9 @@ class TooLate(AssertionError):
 class Connection:
     """A TCP connection to the server; blocking, each read with a deadline."""
 
-    def __init__(self, port, seconds=10.0, receive_buffer=None, host="127.0.0.1", path=None, source=None):
-        """`path`: of a unix-domain socket, instead of host and port. `source`: the address to come from."""
+    def __init__(self, port, seconds=10.0, receive_buffer=None, host="127.0.0.1", path=None, source=None, tls=None):
+        """`path`: of a unix-domain socket, instead of host and port. `source`: the address to come from. `tls`: a context
+        of Python's ssl, to begin with its handshake."""
         self.socket = socket.socket(socket.AF_UNIX if path else socket.AF_INET6 if ":" in host else socket.AF_INET)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -117,6 +118,8 @@ class Connection:
         self.seconds = seconds
         self.socket.settimeout(seconds * PATIENCE)
         self.socket.connect(path if path else (host, port))
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
         self.buffer = b""
 
     def __enter__(self):
