@@ -38,6 +38,7 @@ struct ServerLimits {
   std::uint32_t connections_max = 0;                         ///< 0: from the open-files limit. Beyond: 503.
   std::uint32_t connections_per_address_max = 0;             ///< 0: any number. Beyond: 429. IPv6: of a /64.
   std::uint32_t connections_per_address_per_second_max = 0;  ///< New ones. 0: any number. Beyond: 429.
+  std::uint32_t connections_per_subject_max = 0;             ///< Of one service. 0: any number. Beyond: 429.
   std::uint32_t rooms_per_address_per_minute_max = 0;        ///< Made by one address. 0: any. Beyond: 429.
   std::uint32_t client_messages_per_second_max = 0;          ///< Of one client. 0: any. Beyond: it is not read.
   std::size_t client_bytes_per_second_max = 0;               ///< Of one client. 0: any. Beyond: it is not read.

@@ -73,6 +73,7 @@ namespace jamsocket {
   X(ProxyHeadersRefused, "proxy_headers_refused", "connections of proxies closed for their PROXY header") \
   X(LimitConnectionsPerAddress, "limit_connections_per_address_max", "refused with 429")                  \
   X(LimitConnectionRate, "limit_connections_per_address_per_second_max", "refused with 429")              \
+  X(LimitConnectionsPerSubject, "limit_connections_per_subject_max", "refused with 429")                  \
   X(LimitRoomRate, "limit_rooms_per_address_per_minute_max", "rooms not made, 429")                       \
   X(LimitClientsPerRoom, "limit_clients_per_room_max", "joins of full rooms, 503")                        \
   X(LimitClientMessages, "limit_client_messages_per_second_max", "pauses in reading a client")            \

@@ -88,6 +88,8 @@ inline constexpr std::string_view kTokensBusy = "The server has too many tokens 
 inline constexpr std::string_view kRoomFull = "The room has as many clients as it may have; try later.";
 inline constexpr std::string_view kTooManyOfAddress =
     "Your address has as many connections as it may have, or opens them too fast; try later.";
+inline constexpr std::string_view kTooManyOfSubject =
+    "You have as many connections as you may have; close one, or try later.";
 inline constexpr std::string_view kTooManyRoomsOfAddress = "Your address has made many rooms just now; try later.";
 inline constexpr std::string_view kForwardedGarbage =
     "The header in which the proxy names its client holds no address where one must be.";

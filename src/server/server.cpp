@@ -94,6 +94,9 @@ class RunningServer final : public Server, private AdminTarget {
     if (settings_.connections_per_address.is_on()) {
       shared_.connections_by_address = &connections_by_address_.emplace(settings_.connections_per_address);
     }
+    if (settings_.connections_per_subject.is_on()) {
+      shared_.connections_by_subject = &connections_by_subject_.emplace(settings_.connections_per_subject);
+    }
     if (settings_.rooms_per_address.is_on()) {
       shared_.rooms_by_address = &rooms_by_address_.emplace(settings_.rooms_per_address);
     }
@@ -531,6 +534,7 @@ class RunningServer final : public Server, private AdminTarget {
   LimitLog limit_log_;
   MemoryWatch memory_watch_;
   std::optional<KeyedLimit> connections_by_address_;  // Before the shards: their connections have places in it.
+  std::optional<KeyedLimit> connections_by_subject_;
   std::optional<KeyedLimit> rooms_by_address_;
   std::atomic<std::uint32_t> connection_count_{0};
   std::atomic<std::uint32_t> room_count_{0};

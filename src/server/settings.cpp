@@ -367,6 +367,7 @@ Result<Settings> Settings::from(const ServerOptions& options) {
   settings.endpoints = JAM_TRY(endpoints_of(options));
   settings.unix_mode = JAM_TRY(parse_unix_mode(options.unix_mode));
   settings.proxies = JAM_TRY(proxy_settings(options));
+  settings.connections_per_subject = {.places_max = limits.connections_per_subject_max};
   settings.connections_per_address = {.places_max = limits.connections_per_address_max,
                                       .rate = {.amount_max = limits.connections_per_address_per_second_max}};
   settings.rooms_per_address.rate = {.amount_max = limits.rooms_per_address_per_minute_max,

@@ -109,6 +109,7 @@ struct Settings {
   mode_t unix_mode = 0660;
   ProxySettings proxies;
   KeyedLimit::Limits connections_per_address;
+  KeyedLimit::Limits connections_per_subject;
   KeyedLimit::Limits rooms_per_address;
   MemoryMarks memory;
   std::uint32_t shards = 1;

@@ -61,6 +61,7 @@ struct Shared {
   LimitLog& limit_log;
   MemoryWatch& memory;
   KeyedLimit* connections_by_address = nullptr;  ///< Null: they are not counted.
+  KeyedLimit* connections_by_subject = nullptr;  ///< Null: they are not counted.
   KeyedLimit* rooms_by_address = nullptr;        ///< Null: they are not counted.
   store::Store* store = nullptr;                 ///< Null: nothing is kept.
 };
@@ -200,6 +201,9 @@ class Shard final : public LoopOwner,
   void limit_hit(Counter limit, std::string_view who);
   [[nodiscard]] bool speaks_for_others(const io::PeerAddress& peer) const;
   [[nodiscard]] std::optional<KeyedLimit::Place> place_for(const IpAddress& client);
+  /// Whether there is a place among those of the client's subject, which the session then has.
+  [[nodiscard]] bool take_subjects_place(const RoomName& name, session::ClientSession& session,
+                                         std::string_view subject);
   [[nodiscard]] bool may_make_room(const IpAddress& maker);
   [[nodiscard]] http::ForwardedFor client_behind(const http::Request& request) const;
   void retire(ProxyGreeting& greeting);

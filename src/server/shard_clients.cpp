@@ -156,6 +156,10 @@ void Shard::let_in(const RoomName& name, const HostedServicePtr& service, sessio
   if (admission.expires_ms != 0) {
     session.expire_in(Milliseconds{std::max<std::int64_t>(admission.expires_ms - unix_ms_, 0)});
   }
+  if (!take_subjects_place(name, session, info->subject)) [[unlikely]] {
+    session.reject(429, kTooManyOfSubject);
+    return;
+  }
   if (const Milliseconds rest = rest_of(name); rest > 0ms) [[unlikely]] {
     counters_.add(Counter::ClientsTurnedAway);
     session.turn_away(ws::close_code::kTryLater, room_rests(rest));

@@ -182,6 +182,23 @@ std::optional<KeyedLimit::Place> Shard::place_for(const IpAddress& client) {
   return *std::move(place);
 }
 
+// Who signs for one service has no say in another's: its subjects are others.
+bool Shard::take_subjects_place(const RoomName& name, session::ClientSession& session, std::string_view subject) {
+  if (shared_.connections_by_subject == nullptr || subject.empty()) [[likely]] {
+    return true;
+  }
+  std::string key(name.service);
+  key += '\n';
+  key += subject;
+  auto place = shared_.connections_by_subject->take(key, now_);
+  if (!place) {
+    limit_hit(Counter::LimitConnectionsPerSubject, session);
+    return false;
+  }
+  session.keep(*std::move(place));
+  return true;
+}
+
 bool Shard::may_make_room(const IpAddress& maker) {
   if (shared_.rooms_by_address == nullptr || !maker.is_known()) [[likely]] {
     return true;

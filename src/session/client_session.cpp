@@ -194,6 +194,13 @@ room::LinkFacts ClientSession::facts() const {
   return {.remote_address = remote_address(), .queued_bytes = outbox_.queued_bytes()};
 }
 
+void ClientSession::keep(KeyedLimit::Place subjects_place) {
+  if (origin_ == nullptr) {
+    origin_ = std::make_unique<Origin>();
+  }
+  origin_->subjects_place = std::move(subjects_place);
+}
+
 std::string ClientSession::remote_address() const {
   const bool is_told = origin_ != nullptr && origin_->address.is_known();
   return is_told ? origin_->address.text() : io::peer_of(stream_.socket()).text();

@@ -109,6 +109,8 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
 
   /// Asks the room in. To be called once, first.
   void join(room::Room& room, std::unique_ptr<service::ConnectInfo> info, const std::string& resume = {});
+  /// A place among the connections of its subject, until it ends.
+  void keep(KeyedLimit::Place subjects_place);
   /// Before `join`: accepts the upgrade, and waits for one text message, for SessionHost::token_came.
   void await_token(const TokenBudget& budget);
   /// Closes the client with 4401 when that time has passed, whatever it does until then.

@@ -12,8 +12,9 @@ namespace jamsocket::session {
 
 /// Goes with a connection from owner to owner and ends with it.
 struct Origin {
-  IpAddress address;        ///< The client's; nobody's: not known, as on a unix-domain socket.
-  KeyedLimit::Place place;  ///< Among the connections of the address, if those are counted.
+  IpAddress address;                   ///< The client's; nobody's: not known, as on a unix-domain socket.
+  KeyedLimit::Place place;             ///< Among the connections of the address, if those are counted.
+  KeyedLimit::Place subjects_place{};  ///< Among those of the token's subject, likewise.
 };
 
 }  // namespace jamsocket::session

@@ -80,6 +80,19 @@ def test_without_a_token_nobody_comes_in(server):
     assert http(server.port, "GET", "/status").status == 200
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_subject_has_so_many_connections(kind, tmp_path):
+    limit = "connections_per_subject_max"
+    with Server(kind, "probe", {**settings(key_folder(tmp_path)), f"limits.{limit}": 2, "server.shards": 2}) as server:
+        held = [upgrade(server, f"/ws/{room}", bearer=token())[1] for room in ("a", "b")]
+        assert status(server, bearer=token()) == 429
+        assert status(server, bearer=token(sub="bob")) == 101, "others are not meant"
+        until(lambda: any(line["event"] == "limit.hit" and line["limit"] == limit for line in server.log_lines()), 10, "no line")
+        assert "alice" not in server.log_text()
+        held.pop().close()
+        until(lambda: status(server, bearer=token()) == 101, 10, "the place is not free again")
+
+
 NOW = int(time.time())
 BAD = {
     "A-01 none": lambda: f'{b64(b"""{"alg":"none"}""")}.{b64(json.dumps({"sub": "a", "exp": NOW + 600}).encode())}.',
