@@ -235,12 +235,12 @@ class Shard final : public LoopOwner,
                                                                           std::string_view room_id,
                                                                           const Credential& credential);
   /// Answers the request itself, and then returns false.
-  [[nodiscard]] bool may_ask(HttpConnection& connection, std::string_view service, std::string_view room_id,
-                             const Credential& credential);
+  [[nodiscard]] bool may_ask(HttpConnection& connection, const std::string& remote_address, std::string_view service,
+                             std::string_view room_id, const Credential& credential);
   [[nodiscard]] bool may_join(HttpConnection& connection, JoinRoom& join);
   [[nodiscard]] http::Response issue_ticket(const RoomName& name, auth::Identity identity,
                                             const auth::TicketLimits& limits);
-  void issue_ticket_for(HttpConnection& connection, IssueTicket wanted);
+  void issue_ticket_for(HttpConnection& connection, const std::string& remote_address, IssueTicket wanted);
   void await_token(const RoomName& name, session::ClientSession& session, std::unique_ptr<service::ConnectInfo> info,
                    const TokenSettings& tokens);
   void flush_journal();
@@ -280,8 +280,8 @@ class Shard final : public LoopOwner,
     std::unique_ptr<service::ConnectInfo> info;
   };
   std::unordered_map<const session::ClientSession*, AwaitsToken> await_tokens_;
-  SteadyTime token_second_;                ///< When the second began in which
-  std::chrono::nanoseconds token_used_{};  ///< so much was spent on checking tokens.
+  SteadyTime token_second_;                    ///< When the second began in which
+  std::chrono::nanoseconds token_used_{};      ///< so much was spent on checking tokens.
   std::shared_ptr<const io::TlsContext> tls_;  ///< Null: connections are plain.
   Arrivals arrivals_;
   std::vector<std::unique_ptr<session::ClientSession>> retired_sessions_;

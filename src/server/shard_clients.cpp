@@ -51,18 +51,18 @@ void Shard::route(HttpConnection& connection, const http::Request& request) {
                           connection.respond(std::move(answer.response), to_then(answer.then));
                         },
                         [&](MakeRoom& make) {
-                          if (may_ask(connection, make.service, make.room_id, make.credential)) {
+                          if (may_ask(connection, remote_address, make.service, make.room_id, make.credential)) {
                             make.maker = client;
                             make_room_for(connection.id(), std::move(make));
                           }
                         },
                         [&](GenerateRoom& generate) {
-                          if (may_ask(connection, generate.service, {}, generate.credential)) {
+                          if (may_ask(connection, remote_address, generate.service, {}, generate.credential)) {
                             generate.maker = client;
                             generate_room_for(connection.id(), std::move(generate), kGenerateAttempts);
                           }
                         },
-                        [&](IssueTicket& wanted) { issue_ticket_for(connection, std::move(wanted)); },
+                        [&](IssueTicket& wanted) { issue_ticket_for(connection, remote_address, std::move(wanted)); },
                         [&](JoinRoom& join) {
                           if (may_join(connection, join)) {
                             take_upgrade(connection, std::move(join), client);

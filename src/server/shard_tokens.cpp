@@ -67,8 +67,8 @@ std::expected<auth::Identity, http::Response> Shard::check_token(const HostedSer
   return *std::move(identity);
 }
 
-bool Shard::may_ask(HttpConnection& connection, std::string_view service_path, std::string_view room_id,
-                    const Credential& credential) {
+bool Shard::may_ask(HttpConnection& connection, const std::string& remote_address, std::string_view service_path,
+                    std::string_view room_id, const Credential& credential) {
   const HostedServicePtr service = shared_.services.current().find(service_path);
   if (service == nullptr || service->settings.tokens.mode == Mode::Off) {
     return true;
@@ -77,13 +77,13 @@ bool Shard::may_ask(HttpConnection& connection, std::string_view service_path, s
     if (service->settings.tokens.mode == Mode::Optional) {
       return true;
     }
-    note_refusal(Counter::TokensRefused, connection.peer().text());
+    note_refusal(Counter::TokensRefused, remote_address);
     connection.respond(whole_response(token_refused(kTokenNeeded)));
     return false;
   }
   const auto identity = check_token(*service, room_id, credential);
   if (!identity) {
-    note_refusal(Counter::TokensRefused, connection.peer().text());
+    note_refusal(Counter::TokensRefused, remote_address);
     connection.respond(whole_response(identity.error()));
   }
   return identity.has_value();
@@ -107,7 +107,7 @@ bool Shard::may_join(HttpConnection& connection, JoinRoom& join) {
         join.admission.awaits_token = true;
         return true;
       }
-      note_refusal(Counter::TokensRefused, connection.peer().text());
+      note_refusal(Counter::TokensRefused, join.info->remote_address);
       connection.respond(whole_response(token_refused(kTokenNeeded)), HttpConnection::Then::Close);
       return false;
     case Credential::Kind::Token:
@@ -115,7 +115,7 @@ bool Shard::may_join(HttpConnection& connection, JoinRoom& join) {
   }
   auto identity = check_token(*service, join.room_id, join.credential);
   if (!identity) {
-    note_refusal(Counter::TokensRefused, connection.peer().text());
+    note_refusal(Counter::TokensRefused, join.info->remote_address);
     connection.respond(whole_response(identity.error()), HttpConnection::Then::Close);
     return false;
   }
@@ -124,7 +124,7 @@ bool Shard::may_join(HttpConnection& connection, JoinRoom& join) {
   return true;
 }
 
-void Shard::issue_ticket_for(HttpConnection& connection, IssueTicket wanted) {
+void Shard::issue_ticket_for(HttpConnection& connection, const std::string& remote_address, IssueTicket wanted) {
   const HostedServicePtr service = shared_.services.current().find(wanted.service);
   if (service == nullptr || wanted.credential.kind != Credential::Kind::Token) {
     connection.respond(whole_response(token_refused(kTokenNeeded)));
@@ -132,7 +132,7 @@ void Shard::issue_ticket_for(HttpConnection& connection, IssueTicket wanted) {
   }
   auto identity = check_token(*service, wanted.room_id, wanted.credential);
   if (!identity) {
-    note_refusal(Counter::TokensRefused, connection.peer().text());
+    note_refusal(Counter::TokensRefused, remote_address);
     connection.respond(whole_response(identity.error()));
     return;
   }

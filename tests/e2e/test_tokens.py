@@ -349,6 +349,14 @@ def test_optional_tokens(tmp_path):
         assert status(server, bearer=token()) == 101
 
 
+def test_refusals_name_the_client_and_not_its_proxy(tmp_path):
+    values = {**settings(key_folder(tmp_path)), "proxies.trusted": "127.0.0.1", "proxies.header": "x-forwarded-for"}
+    with Server("module", "probe", values) as server:
+        assert status(server, bearer="a.b.c", add=[("X-Forwarded-For", "203.0.113.7")]) == 401
+        lines = until(lambda: [line for line in server.log_lines() if line["event"] == "server.refused"], 10)
+        assert lines[0]["remote_address"] == "203.0.113.7"
+
+
 def test_tokens_that_are_off_mean_nothing():
     with Server("module", "probe", {"service.subprotocols": "jam.bearer.x"}) as server:
         response, connection = upgrade(server, "/ws/room?who&ticket=1-x", bearer="a.b.c", protocols="jam.bearer.x")
