@@ -199,7 +199,7 @@ def test_what_was_refused_is_logged_once_a_second_and_counted():
         lines = [line for line in server.log_lines() if line["event"] == "proxy.header_refused"]
         assert 1 <= len(lines) <= 5, lines
         assert all(line["proxy"] == "127.0.0.1" and line["reason"] for line in lines)
-        assert "jamsocket_proxy_headers_refused_total 20" in ask(admin_port(server), "/metrics")[1].splitlines()
+        until(lambda: "jamsocket_proxy_headers_refused_total 20" in ask(admin_port(server), "/metrics")[1].splitlines(), 10)
 
 
 def test_stopping_does_not_wait_for_a_header():
