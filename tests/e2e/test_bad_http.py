@@ -181,7 +181,7 @@ NOT_HERE = {
     "H-10 names that are not the server's": "test_origins.py, with a list of hosts",
     "H-19 a header of 1 GiB": "the answer comes after 8 KiB; the case of 1 MiB shows it",
     "H-25 origins by rule": "test_origins.py",
-    "H-26 HTTP to a TLS port": "there is no TLS port yet",
+    "H-26 HTTP to a TLS port": "test_tls.py: it is told so",
 }
 
 
