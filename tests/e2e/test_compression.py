@@ -229,4 +229,4 @@ def test_contexts_are_given_back():
         for _ in range(3):
             visit()
             server.wait_for_descriptors(idle)
-        assert server.memory() <= held
+        assert server.memory() <= held + (1 << 20)  # Contexts of one visit that stayed would be more than 1.5 MiB.
