@@ -196,7 +196,7 @@ def test_what_was_refused_is_logged_once_a_second_and_counted():
             with Connection(server.port) as client:
                 client.send_until_refused(b"GET /\x1b[2J HTTP/1.1\r\n\r\n")
                 client.expect_end()
-        lines = [line for line in server.log_lines() if line["event"] == "proxy.header_refused"]
+        lines = until(lambda: [line for line in server.log_lines() if line["event"] == "proxy.header_refused"], 10)
         assert 1 <= len(lines) <= 5, lines
         assert all(line["proxy"] == "127.0.0.1" and line["reason"] for line in lines)
         until(lambda: "jamsocket_proxy_headers_refused_total 20" in ask(admin_port(server), "/metrics")[1].splitlines(), 10)

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from harness.wait import until
 from harness.server import KINDS, Server
 from harness.wire import Connection, request
 import pytest
@@ -61,7 +62,7 @@ def test_origins_are_held_exactly(kind):
             assert ask(server).status == 101, "whoever sends no Origin is no page"
             assert ask(server, ["https://good.com", "https://good.com"]).status == 400
             # A refusal made no room, told nothing of itself to the log but once a second, and nothing raw.
-            refusals = [line for line in server.log_lines() if line.get("event") == "server.refused"]
+            refusals = until(lambda: [line for line in server.log_lines() if line.get("event") == "server.refused"], 10)
             assert 1 <= len(refusals) <= 10, refusals
 
 
