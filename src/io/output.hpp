@@ -30,22 +30,21 @@ struct Chunk {
 };
 
 /// Some whole messages inside a chunk. A plain value that owns nothing: valid until the arena's
-/// `end_turn`, unless its chunk is kept alive by a KeptSlice.
+/// `end_turn`, unless its chunk is kept alive by a KeptSlice. Two words: it travels in registers.
 struct Slice {
   Chunk* chunk = nullptr;
   std::uint32_t begin = 0;
   std::uint32_t end = 0;
-  std::uint32_t messages = 0;
 
   [[nodiscard]] std::size_t size() const { return end - begin; }
-  [[nodiscard]] std::string_view bytes() const { return {chunk->data() + begin, size()}; }
+  [[nodiscard]] char* data() const { return chunk->data() + begin; }
+  [[nodiscard]] std::string_view bytes() const { return {data(), size()}; }
   /// Makes this slice longer by `next`, if it lies right behind.
-  [[nodiscard]] bool extend(const Slice& next) {
+  [[nodiscard]] bool extend(Slice next) {
     if (chunk != next.chunk || end != next.begin) {
       return false;
     }
     end = next.end;
-    messages += next.messages;
     return true;
   }
 };
@@ -54,7 +53,7 @@ struct Slice {
 class KeptSlice {
  public:
   /// Adopts a reference that was counted already.
-  explicit KeptSlice(const Slice& counted) : slice_(counted) {}
+  explicit KeptSlice(Slice counted) : slice_(counted) {}
   KeptSlice(KeptSlice&& other) noexcept : slice_(other.slice_) { other.slice_ = {}; }
   KeptSlice& operator=(KeptSlice&& other) noexcept;
   KeptSlice(const KeptSlice&) = delete;
@@ -74,18 +73,27 @@ class OutputArena {
   OutputArena(const OutputArena&) = delete;
   OutputArena& operator=(const OutputArena&) = delete;
 
+  /// Room for a message of `bytes` bytes, which the caller fills in before it goes on.
+  [[nodiscard]] Slice reserve(std::size_t bytes) {
+    if (current_ == nullptr || bytes > current_->capacity - current_->used) [[unlikely]] {
+      next_chunk(bytes);
+    }
+    const std::uint32_t begin = current_->used;
+    current_->used += static_cast<std::uint32_t>(bytes);
+    return {.chunk = current_, .begin = begin, .end = current_->used};
+  }
   /// Copies `head` and `body`, one behind the other, as one message.
   [[nodiscard]] Slice append(std::string_view head, std::string_view body);
 
   /// Holds on to `slice` beyond the turn. A slice that is a small part of its chunk is copied out,
   /// once for all clients that keep the same one, so that a slow client never pins what is not its own.
-  [[nodiscard]] KeptSlice keep(const Slice& slice);
+  [[nodiscard]] KeptSlice keep(Slice slice);
 
   /// Every Slice that is not kept is invalid from here on.
   void end_turn();
 
  private:
-  Chunk* room_for(std::size_t bytes);
+  void next_chunk(std::size_t bytes);
 
   std::size_t chunk_bytes_;
   Chunk* current_ = nullptr;

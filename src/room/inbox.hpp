@@ -46,16 +46,18 @@ class Inbox {
   /// What the events hold in memory, those taken already included.
   [[nodiscard]] std::size_t bytes() const { return bytes_.size() + items_.size() * sizeof(Item); }
 
-  /// The next event but for its time and number; its views are valid until `clear`.
-  [[nodiscard]] service::Event take() {
+  /// The next event but for its time, number and monitor; its views are valid until `clear`.
+  void take(service::Event& event) {
     const Item& item = items_[next_++];
-    service::Event event{.kind = item.kind, .client = item.client};
-    if (item.kind == service::EventKind::Connect) {
+    event.kind = item.kind;
+    event.client = item.client;
+    if (item.kind == service::EventKind::Connect) [[unlikely]] {
       event.connect_info = infos_[item.offset].get();
+      event.payload = {};
     } else {
-      event.payload = std::string_view(bytes_).substr(item.offset, item.length);
+      event.connect_info = nullptr;
+      event.payload = {bytes_.data() + item.offset, item.length};
     }
-    return event;
   }
 
   void clear() {

@@ -25,7 +25,7 @@ class Message {
 
   /// The bytes for the wire; `make` makes them, at most once.
   template <class Make>
-  const io::Slice& plain(Make make) {
+  io::Slice plain(Make make) {
     if (plain_.chunk == nullptr) {
       plain_ = make();
     }
@@ -33,7 +33,7 @@ class Message {
   }
   /// The same for a form other than plain; `form` is any number that names it.
   template <class Make>
-  const io::Slice& in_form(std::uint32_t form, Make make) {
+  io::Slice in_form(std::uint32_t form, Make make) {
     const auto found = std::ranges::find(forms_, form, &std::pair<std::uint32_t, io::Slice>::first);
     return found != forms_.end() ? found->second : forms_.emplace_back(form, make()).second;
   }

@@ -155,7 +155,8 @@ bool Room::begin_call(ServiceCall& call) {
   call.room = this;
   call.service = &service_;
   call.instance = instance_.get();
-  call.event = running_->take();
+  // Field by field: a structure made elsewhere and copied here waits for its stores to reach the cache.
+  running_->take(call.event);
   if (call.event.kind == EventKind::Disconnect && !durable_) {
     // One that left in order was a member until here.
     if (const auto gone = forget(call.event.client)) {

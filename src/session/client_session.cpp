@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
+#include <cstring>
 #include <utility>
 
 #include "base/check.hpp"
@@ -131,10 +131,12 @@ void ClientSession::push(room::Message& message) {
 }
 
 io::Slice ClientSession::encode(const room::Message& message, ws::Compressed compressed, std::string_view payload) {
-  std::array<char, ws::kServerHeaderBytesMax> header;
   const auto opcode = message.kind == room::MessageKind::Text ? ws::Opcode::Text : ws::Opcode::Binary;
-  const std::size_t header_bytes = ws::encode_frame_header(header.data(), opcode, payload.size(), compressed);
-  return host_.output().append({header.data(), header_bytes}, payload);
+  const std::size_t header_bytes = ws::server_header_bytes(payload.size());
+  const io::Slice frame = host_.output().reserve(header_bytes + payload.size());
+  ws::encode_frame_header(frame.data(), opcode, payload.size(), compressed);
+  std::memcpy(frame.data() + header_bytes, payload.data(), payload.size());
+  return frame;
 }
 
 io::Slice ClientSession::encode_deflated(const room::Message& message, ws::Deflater& deflater) {
@@ -151,7 +153,7 @@ ws::Inflation ClientSession::inflation() {
   return {.inflater = has_own ? &*contexts_->inflater : &host_.inflater(), .agreement = *deflate_};
 }
 
-void ClientSession::push_slice(const io::Slice& slice) {
+void ClientSession::push_slice(io::Slice slice) {
   mark_touched();
   const OutboxLimits& limits = host_.session_settings().outbox;
   if (outbox_.push(slice, limits) == Outbox::Push::Queued) [[likely]] {

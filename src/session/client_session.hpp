@@ -179,7 +179,7 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   void send_upgrade();
   void tell_resume();
   void close_instead_of(int status, std::string_view reason);
-  void push_slice(const io::Slice& slice);
+  void push_slice(io::Slice slice);
   [[nodiscard]] io::Slice encode(const room::Message& message, ws::Compressed compressed, std::string_view payload);
   [[nodiscard]] io::Slice encode_deflated(const room::Message& message, ws::Deflater& deflater);
   [[nodiscard]] ws::Inflation inflation();

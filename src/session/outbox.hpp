@@ -45,10 +45,10 @@ class Outbox {
   Outbox(const Outbox&) = delete;
   Outbox& operator=(const Outbox&) = delete;
 
-  /// Queues whole messages. Full: not queued, because something waits and this would be too much.
-  Push push(const io::Slice& slice, const OutboxLimits& limits);
+  /// Queues a message. Full: not queued, because something waits and this would be too much.
+  Push push(io::Slice message, const OutboxLimits& limits);
   /// Queues without looking at the limits, for the last frame of a connection.
-  void push_last(const io::Slice& slice);
+  void push_last(io::Slice message);
   /// Sends this pong as soon as the socket takes it; a later one replaces it. For a blocked outbox.
   void set_pending_pong(std::string frame);
 
@@ -71,7 +71,8 @@ class Outbox {
   void keep_turn(io::OutputArena& arena);
   Flush flush_kept(io::Stream& stream, io::OutputArena& arena, Counters& counters);
 
-  io::Slice turn_;              ///< The first slice of this turn.
+  io::Slice turn_;              ///< The first messages of this turn, side by side.
+  std::uint32_t turn_messages_ = 0;
   std::unique_ptr<Kept> kept_;  ///< Whatever one slice cannot say.
 };
 
