@@ -13,11 +13,11 @@ constexpr std::size_t kPartsPerWrite = 64;
 
 struct Outbox::Kept {
   struct Waiting {
-    io::KeptSlice slice;
+    KeptSlice slice;
     std::size_t messages;
   };
   struct Part {
-    io::Slice slice;
+    Slice slice;
     std::size_t messages;
   };
 
@@ -31,7 +31,7 @@ struct Outbox::Kept {
   std::string pong;
   std::size_t counted_bytes = 0;  ///< Of `bytes`, as OutboundBytesWaiting says.
 
-  void keep(io::OutputArena& arena, io::Slice slice, std::size_t slice_messages) {
+  void keep(OutputArena& arena, Slice slice, std::size_t slice_messages) {
     slices.push_back({arena.keep(slice), slice_messages});
     bytes += slice.size();
     messages += slice_messages;
@@ -51,7 +51,7 @@ struct Outbox::Kept {
 Outbox::Outbox() = default;
 Outbox::~Outbox() = default;
 
-Outbox::Push Outbox::push(io::Slice message, const OutboxLimits& limits) {
+Outbox::Push Outbox::push(Slice message, const OutboxLimits& limits) {
   if (turn_.chunk == nullptr && kept_ == nullptr) {
     turn_ = message;
     turn_messages_ = 1;
@@ -64,7 +64,7 @@ Outbox::Push Outbox::push(io::Slice message, const OutboxLimits& limits) {
   return Push::Queued;
 }
 
-void Outbox::push_last(io::Slice message) {
+void Outbox::push_last(Slice message) {
   if (turn_.chunk == nullptr) {
     turn_ = message;
     turn_messages_ = 1;
@@ -87,7 +87,7 @@ void Outbox::push_last(io::Slice message) {
 
 void Outbox::set_pending_pong(std::string frame) { kept().pong = std::move(frame); }
 
-Outbox::Flush Outbox::flush(io::Stream& stream, io::OutputArena& arena, Counters& counters, Writable writable) {
+Outbox::Flush Outbox::flush(io::Stream& stream, OutputArena& arena, Counters& counters, Writable writable) {
   if (kept_ == nullptr) [[likely]] {
     if (turn_.chunk == nullptr) {
       return Flush::Drained;
@@ -145,7 +145,7 @@ Outbox::Kept& Outbox::kept() {
   return *kept_;
 }
 
-void Outbox::keep_turn(io::OutputArena& arena) {
+void Outbox::keep_turn(OutputArena& arena) {
   Kept& rest = kept();
   if (turn_.chunk != nullptr) {
     rest.keep(arena, std::exchange(turn_, {}), std::exchange(turn_messages_, 0));
@@ -158,7 +158,7 @@ void Outbox::keep_turn(io::OutputArena& arena) {
   rest.turn_messages = 0;
 }
 
-Outbox::Flush Outbox::flush_kept(io::Stream& stream, io::OutputArena& arena, Counters& counters) {
+Outbox::Flush Outbox::flush_kept(io::Stream& stream, OutputArena& arena, Counters& counters) {
   Kept& rest = *kept_;
   if (!rest.pong.empty()) {
     rest.keep(arena, arena.append(std::exchange(rest.pong, {}), {}), 1);

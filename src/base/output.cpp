@@ -1,4 +1,4 @@
-#include "io/output.hpp"
+#include "base/output.hpp"
 
 #include <cstdlib>
 #include <cstring>
@@ -7,7 +7,7 @@
 
 #include "base/check.hpp"
 
-namespace jamsocket::io {
+namespace jamsocket {
 namespace {
 
 constexpr std::size_t kFreeChunks = 64;
@@ -47,7 +47,8 @@ KeptSlice::~KeptSlice() {
 }
 
 // The arena itself holds one reference on each chunk it may still write to or hand out slices of.
-OutputArena::OutputArena(std::size_t chunk_bytes) : chunk_bytes_(chunk_bytes) {}
+OutputArena::OutputArena(HeadBytes head_bytes, std::size_t chunk_bytes)
+    : head_bytes_(head_bytes), chunk_bytes_(chunk_bytes) {}
 
 OutputArena::~OutputArena() {
   end_turn();
@@ -125,4 +126,4 @@ void OutputArena::next_chunk(std::size_t bytes) {
   }
 }
 
-}  // namespace jamsocket::io
+}  // namespace jamsocket

@@ -1,4 +1,4 @@
-// io/output.hpp
+// base/output.hpp
 //
 // Bytes on their way out: encoded once into an arena, then referred to by every client they go to.
 //
@@ -13,11 +13,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string_view>
 #include <vector>
 
-namespace jamsocket::io {
+namespace jamsocket {
 
 /// A block of bytes with a reference count. Made by OutputArena only.
 struct Chunk {
@@ -68,7 +69,10 @@ class KeptSlice {
 
 class OutputArena {
  public:
-  explicit OutputArena(std::size_t chunk_bytes = std::size_t{64} << 10U);
+  /// How long the head is that goes before a message of so many bytes.
+  using HeadBytes = std::size_t (*)(std::uint64_t payload_bytes);
+
+  explicit OutputArena(HeadBytes head_bytes = no_head, std::size_t chunk_bytes = std::size_t{64} << 10U);
   ~OutputArena();
   OutputArena(const OutputArena&) = delete;
   OutputArena& operator=(const OutputArena&) = delete;
@@ -82,6 +86,21 @@ class OutputArena {
     current_->used += static_cast<std::uint32_t>(bytes);
     return {.chunk = current_, .begin = begin, .end = current_->used};
   }
+  /// Copies `payload`, with room for its head before it, which is still to be written.
+  [[nodiscard]] Slice append_headless(std::string_view payload) {
+    const std::size_t head_bytes = head_bytes_(payload.size());
+    const Slice slice = reserve(head_bytes + payload.size());
+    if (!payload.empty()) {
+      std::memcpy(slice.data() + head_bytes, payload.data(), payload.size());
+    }
+    return slice;
+  }
+  /// Nobody needs the slice: if it is the last one, its room is used again.
+  void give_back(Slice slice) {
+    if (slice.chunk == current_ && slice.end == current_->used) {
+      current_->used = slice.begin;
+    }
+  }
   /// Copies `head` and `body`, one behind the other, as one message.
   [[nodiscard]] Slice append(std::string_view head, std::string_view body);
 
@@ -93,8 +112,10 @@ class OutputArena {
   void end_turn();
 
  private:
+  static std::size_t no_head(std::uint64_t /*payload_bytes*/) { return 0; }
   void next_chunk(std::size_t bytes);
 
+  HeadBytes head_bytes_;
   std::size_t chunk_bytes_;
   Chunk* current_ = nullptr;
   std::vector<Chunk*> full_;  ///< Of this turn, besides the current one.
@@ -103,4 +124,4 @@ class OutputArena {
   Slice last_kept_as_;  ///< Holds a reference of its own until the turn ends.
 };
 
-}  // namespace jamsocket::io
+}  // namespace jamsocket
