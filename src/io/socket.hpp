@@ -15,7 +15,7 @@
 #include <string_view>
 
 #include "base/address.hpp"
-#include "base/output.hpp"
+#include "io/output.hpp"
 
 namespace jamsocket::io {
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "base/check.hpp"
@@ -115,12 +116,51 @@ void ClientSession::unavailable(std::string_view reason) {
   }
 }
 
+void ClientSession::push(room::Message& message) {
+  if ((state_ != State::Open && state_ != State::Leaving) || overflowed_) {
+    return;
+  }
+  if (!deflate_) [[likely]] {
+    push_slice(message.plain([&] { return encode(message, ws::Compressed::No, message.payload); }));
+  } else if (contexts_ != nullptr && contexts_->deflater) {
+    push_slice(encode_deflated(message, *contexts_->deflater));
+  } else {
+    push_slice(
+        message.in_form(deflate_->server_window_bits, [&] { return encode_deflated(message, host_.deflater()); }));
+  }
+}
+
+io::Slice ClientSession::encode(const room::Message& message, ws::Compressed compressed, std::string_view payload) {
+  std::array<char, ws::kServerHeaderBytesMax> header;
+  const auto opcode = message.kind == room::MessageKind::Text ? ws::Opcode::Text : ws::Opcode::Binary;
+  const std::size_t header_bytes = ws::encode_frame_header(header.data(), opcode, payload.size(), compressed);
+  return host_.output().append({header.data(), header_bytes}, payload);
+}
+
+io::Slice ClientSession::encode_deflated(const room::Message& message, ws::Deflater& deflater) {
+  const auto compressed = deflater.deflate(message.payload, *deflate_);
+  return compressed ? encode(message, ws::Compressed::Yes, *compressed)
+                    : encode(message, ws::Compressed::No, message.payload);
+}
+
 ws::Inflation ClientSession::inflation() {
   if (!deflate_) [[likely]] {
     return {};
   }
   const bool has_own = contexts_ != nullptr && contexts_->inflater;
   return {.inflater = has_own ? &*contexts_->inflater : &host_.inflater(), .agreement = *deflate_};
+}
+
+void ClientSession::push_slice(const io::Slice& slice) {
+  mark_touched();
+  const OutboxLimits& limits = host_.session_settings().outbox;
+  if (outbox_.push(slice, limits) == Outbox::Push::Queued) [[likely]] {
+    return;
+  }
+  // A burst within one turn may be more than may wait: what counts is what the socket leaves of it.
+  // A connection found broken here is found so again, and dropped, at the end of the turn.
+  (void)outbox_.flush(stream_, host_.output(), host_.counters());
+  overflowed_ = outbox_.push(slice, limits) == Outbox::Push::Full;
 }
 
 void ClientSession::close(std::uint16_t code, std::string_view reason) {
@@ -173,7 +213,7 @@ void ClientSession::end_turn() {
     if (state_ == State::Open) {
       handshake_.reset();
     }
-    consume(unread, room::PayloadStays::ForTheCall);
+    consume(unread);
     notice_end();
   }
   if (overflowed_ && (state_ == State::Open || state_ == State::Leaving)) {
@@ -293,11 +333,11 @@ void ClientSession::read() {
   switch (got.status) {
     case io::IoStatus::Done:
       last_seen_ = host_.tick();
-      host_.received(got.bytes);
+      host_.counters().add(Counter::BytesIn, got.bytes);
       if (inbound_ != nullptr) [[unlikely]] {
         inbound_->spend_bytes(got.bytes, host_.steady_now());
       }
-      consume(buffer.first(got.bytes), room::PayloadStays::ForTheTurn);
+      consume(buffer.first(got.bytes));
       notice_end();
       return;
     case io::IoStatus::WouldBlock:
@@ -333,7 +373,7 @@ void ClientSession::go_on_reading() {
     return;
   }
   resume_reading();
-  consume(held, room::PayloadStays::ForTheCall);
+  consume(held);
 }
 
 void ClientSession::discard_input() {
@@ -343,16 +383,12 @@ void ClientSession::discard_input() {
   }
 }
 
-// `stays`: of the input.
-void ClientSession::consume(std::span<char> input, room::PayloadStays stays) {
+void ClientSession::consume(std::span<char> input) {
   if (state_ == State::Awaiting) [[unlikely]] {
     consume_awaiting(input);
     return;
   }
   const ws::ReaderLimits& limits = host_.session_settings().reader;
-  Counters& counters = host_.counters();
-  const char* const begin = input.data();
-  const char* const end = begin + input.size();
   const ws::Inflation inflating = inflation();
   for (;;) {
     const ws::ReadStep step = reader_.next(input, limits, inflating);
@@ -360,11 +396,9 @@ void ClientSession::consume(std::span<char> input, room::PayloadStays stays) {
       case ws::StepKind::Text:
       case ws::StepKind::Binary:
         if (room_ != nullptr) [[likely]] {
-          counters.add(Counter::MessagesIn);
-          // A message that came in pieces, or compressed, lies elsewhere, and not for long.
-          const bool is_in_input = step.payload.data() >= begin && step.payload.data() < end;
+          host_.counters().add(Counter::MessagesIn);
           room_->message(step.kind == ws::StepKind::Text ? service::EventKind::Text : service::EventKind::Binary,
-                         client_, step.payload, is_in_input ? stays : room::PayloadStays::ForTheCall);
+                         client_, step.payload);
         }
         break;
       case ws::StepKind::Ping:

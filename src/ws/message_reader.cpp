@@ -5,7 +5,6 @@
 #include <cstring>
 #include <string>
 
-#include "base/utf8.hpp"
 #include "ws/close_code.hpp"
 #include "ws/deflate.hpp"
 #include "ws/utf8.hpp"

@@ -5,8 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "base/utf8.hpp"
-
 namespace jamsocket::ws {
 namespace {
 
