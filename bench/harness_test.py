@@ -3,6 +3,7 @@
 
 import sys
 import unittest
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -18,7 +19,7 @@ def run(ns: float, others: float = 0.0) -> dict:
 
 
 def contender(name: str) -> Contender:
-    return Contender(name, (), lambda work, port, shards: [])
+    return Contender(name, (), lambda work, port, shards, certificate: [])
 
 
 class Scores(unittest.TestCase):
@@ -74,6 +75,19 @@ class Verdicts(unittest.TestCase):
         self.assertEqual(rounds.check(work, good), [])
         bad = {"before": holdings, "cycles": [{"answered": work.conns - 1, "after": leaked}]}
         self.assertEqual(len(rounds.check(work, bad)), 2)
+
+
+    def test_handshakes_that_were_not_held_or_not_closed_are_a_problem(self):
+        work = next(work for work in works.WORKS if work.metric == "connect_p99")
+        self.assertEqual(rounds.check(work, {"held": work.conns, "closed": work.conns}), [])
+        self.assertEqual(len(rounds.check(work, {"held": work.conns - 1, "closed": work.conns - 2})), 2)
+
+    def test_who_does_not_do_a_work_is_left_out(self):
+        tls = next(work for work in works.WORKS if work.tls and work.with_floor)
+        self.assertTrue(contender("floor").does(tls))
+        self.assertFalse(contender("floor").does(replace(tls, with_floor=False)))
+        self.assertFalse(replace(contender("Beast"), speaks_tls=False).does(tls))
+        self.assertTrue(replace(contender("Beast"), speaks_tls=False).does(ECHO))
 
 
 class Repeats(unittest.TestCase):

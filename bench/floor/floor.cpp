@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -44,6 +45,22 @@ int listen_on(std::uint16_t port) {
     die_errno("listen");
   }
   return fd;
+}
+
+SSL_CTX* serving_tls(const std::string& certificate, const std::string& key) {
+  SSL_CTX* context = SSL_CTX_new(TLS_server_method());
+  if (context == nullptr || SSL_CTX_use_certificate_chain_file(context, certificate.c_str()) != 1 ||
+      SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM) != 1) {
+    ERR_print_errors_fp(stderr);
+    std::exit(2);
+  }
+  // What our own server offers, so that both encrypt alike.
+  SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256");
+  SSL_CTX_set_num_tickets(context, 0);
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_read_ahead(context, 1);
+  SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  return context;
 }
 
 /// The head of an unmasked binary frame.
@@ -96,6 +113,9 @@ std::uint32_t room_number(std::string_view request) {
 Floor::Floor(const FloorOptions& options)
     : options_(options), listener_(listen_on(options.port)), input_(kInputBytes), head_(frame_head(options.payload)) {
   frame_ = head_ + std::string(options_.payload, 'x');
+  if (!options_.tls_cert.empty()) {
+    tls_.reset(serving_tls(options_.tls_cert, options_.tls_key));
+  }
   epoll_ = epoll_create1(EPOLL_CLOEXEC);
   epoll_event event{EPOLLIN, {nullptr}};
   if (epoll_ < 0 || epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &event) != 0) {
@@ -134,15 +154,48 @@ void Floor::accept_all() {
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     auto* peer = new Peer;  // Freed by leave(): the epoll set is what owns it.
     peer->fd = fd;
+    if (tls_ != nullptr) {
+      peer->tls.reset(SSL_new(tls_.get()));
+      SSL_set_fd(peer->tls.get(), fd);
+      SSL_set_accept_state(peer->tls.get());
+    }
     epoll_event event{EPOLLIN, {peer}};
     epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
   }
 }
 
+ssize_t Floor::receive(Peer& peer, char* to, std::size_t bytes) {
+  if (peer.tls == nullptr) {
+    return ::recv(peer.fd, to, bytes, MSG_DONTWAIT);
+  }
+  std::size_t total = 0;
+  do {  // One read of the socket may have brought several records.
+    std::size_t got = 0;
+    ERR_clear_error();
+    const int done = SSL_read_ex(peer.tls.get(), to + total, bytes - total, &got);
+    if (done != 1) {
+      const bool waits = SSL_get_error(peer.tls.get(), done) == SSL_ERROR_WANT_READ;
+      errno = waits ? EAGAIN : EPROTO;
+      return total > 0 ? static_cast<ssize_t>(total) : -1;
+    }
+    total += got;
+  } while (SSL_has_pending(peer.tls.get()) == 1 && total < bytes);
+  return static_cast<ssize_t>(total);
+}
+
+ssize_t Floor::send(Peer& peer, std::string_view bytes) {
+  if (peer.tls == nullptr) {
+    return ::send(peer.fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  }
+  std::size_t sent = 0;
+  ERR_clear_error();
+  return SSL_write_ex(peer.tls.get(), bytes.data(), bytes.size(), &sent) == 1 ? static_cast<ssize_t>(sent) : -1;
+}
+
 void Floor::readable(Peer& peer) {
   const std::size_t kept = peer.pending.size();
   std::memcpy(input_.data(), peer.pending.data(), kept);
-  const ssize_t got = ::recv(peer.fd, input_.data() + kept, input_.size() - kept, MSG_DONTWAIT);
+  const ssize_t got = receive(peer, input_.data() + kept, input_.size() - kept);
   if (got == 0 || (got < 0 && errno != EAGAIN)) {
     leave(peer);
     return;
@@ -211,7 +264,7 @@ void Floor::end_of_turn() {
 
 void Floor::deliver(Peer& peer, std::string_view bytes) {
   if (peer.unsent.empty()) {
-    const ssize_t sent = ::send(peer.fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t sent = send(peer, bytes);
     if (sent == static_cast<ssize_t>(bytes.size())) {
       return;
     }
@@ -222,7 +275,7 @@ void Floor::deliver(Peer& peer, std::string_view bytes) {
 }
 
 void Floor::writable(Peer& peer) {
-  const ssize_t sent = ::send(peer.fd, peer.unsent.data(), peer.unsent.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  const ssize_t sent = send(peer, peer.unsent);
   peer.unsent.erase(0, sent > 0 ? static_cast<std::size_t>(sent) : 0);
   if (peer.unsent.empty()) {
     watch(peer, EPOLLIN);

@@ -1,9 +1,10 @@
 // raw_epoll: the physical limit of epoll and one system call a frame; see floor/floor.hpp.
 //
-//   raw_epoll [--mode echo|fanout] [--port N] [--payload BYTES] [--coalesce 0|1]
+//   raw_epoll [--mode echo|fanout] [--port N] [--payload BYTES] [--coalesce 0|1] [--tls-cert FILE --tls-key FILE]
 
 #include <sys/resource.h>
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
@@ -23,6 +24,10 @@ int main(int argc, char** argv) {
       options.payload = std::strtoul(value, nullptr, 10);
     } else if (name == "--coalesce") {
       options.coalesce = std::string_view(value) == "1";
+    } else if (name == "--tls-cert") {
+      options.tls_cert = value;
+    } else if (name == "--tls-key") {
+      options.tls_key = value;
     } else {
       std::fprintf(stderr, "raw_epoll: no such option: %s\n", argv[i]);
       return 2;
@@ -32,6 +37,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "raw_epoll: --mode is echo or fanout\n");
     return 2;
   }
+  std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes to sockets without MSG_NOSIGNAL.
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
     limit.rlim_cur = limit.rlim_max;

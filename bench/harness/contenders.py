@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
+from harness.certificate import Certificate
 from harness.works import Work
 
 
@@ -11,18 +12,26 @@ from harness.works import Work
 class Contender:
     name: str
     needs: tuple[Path, ...]  # files without which it cannot run
-    command: Callable[[Work, int, int], list[str]]  # work, port, shards
+    command: Callable[[Work, int, int, Certificate | None], list[str]]  # work, port, shards, with TLS
+    speaks_tls: bool = True
+
+    def does(self, work: Work) -> bool:
+        return (self.speaks_tls or not work.tls) and (work.with_floor or self.name != "floor")
 
     def missing(self) -> list[Path]:
         return [path for path in self.needs if not path.exists()]
 
 
+def _flags(certificate: Certificate | None) -> list[str]:
+    return [] if certificate is None else ["--tls-cert", str(certificate.file), "--tls-key", str(certificate.key)]
+
+
 def floor(build: Path) -> Contender:
     program = build / "bench/raw_epoll"
 
-    def command(work: Work, port: int, _shards: int) -> list[str]:
+    def command(work: Work, port: int, _shards: int, certificate: Certificate | None) -> list[str]:
         return [str(program), "--mode", work.service, "--port", str(port), "--payload", str(work.payload),
-                "--coalesce", "1" if work.coalesce else "0"]
+                "--coalesce", "1" if work.coalesce else "0", *_flags(certificate)]
 
     return Contender("floor", (program,), command)
 
@@ -30,9 +39,9 @@ def floor(build: Path) -> Contender:
 def native(build: Path) -> Contender:
     program = build / "bench/bench_native"
 
-    def command(work: Work, port: int, shards: int) -> list[str]:
+    def command(work: Work, port: int, shards: int, certificate: Certificate | None) -> list[str]:
         return [str(program), work.service, "--port", str(port), "--shards", str(shards),
-                "--shutdown-policy", work.shutdown_policy]
+                "--shutdown-policy", work.shutdown_policy, *_flags(certificate)]
 
     return Contender("native", (program,), command)
 
@@ -41,17 +50,18 @@ def module(build: Path) -> Contender:
     program = build / "bin/jamsocket"
     modules = {"echo": build / "examples/echo.wasm", "fanout": build / "examples/bench_fanout.wasm"}
 
-    def command(work: Work, port: int, shards: int) -> list[str]:
+    def command(work: Work, port: int, shards: int, certificate: Certificate | None) -> list[str]:
         settings = [word for setting in work.settings for word in ("--set", setting)]
         return [str(program), "serve", str(modules[work.service]), "--port", str(port), "--shards", str(shards),
-                "--shutdown-policy", work.shutdown_policy, *settings]
+                "--shutdown-policy", work.shutdown_policy, *settings, *_flags(certificate)]
 
     return Contender("module", (program, *modules.values()), command)
 
 
 def peer(name: str, needs: tuple[Path, ...], start: list[str]) -> Contender:
     """A server of somebody else's: takes the service and the port, whatever the work."""
-    return Contender(name, needs, lambda work, port, _shards: [*start, work.service, str(port)])
+    return Contender(name, needs, lambda work, port, _shards, _certificate: [*start, work.service, str(port)],
+                     speaks_tls=False)
 
 
 def ours(build: Path) -> list[Contender]:

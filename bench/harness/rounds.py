@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness import processes
+from harness import certificate, processes
 from harness.contenders import Contender
 from harness.works import METRICS, OF_ITSELF, Work
 
@@ -64,11 +64,14 @@ def _run(contender: Contender, work: Work, settings: Settings, shards: int) -> d
     port = processes.free_port()
     cores = processes.Cores.shared() if work.baseline == "one_shard" else processes.Cores.apart()
     with tempfile.TemporaryDirectory() as folder:
-        with processes.server(contender.command(work, port, shards), port, cores.server,
+        with_tls = certificate.make(Path(folder)) if work.tls else None
+        with processes.server(contender.command(work, port, shards, with_tls), port, cores.server,
                               Path(folder) / "log", settings.realtime) as pid:
             command = [str(settings.build / "bench/wsload"), *work.load, "--conns", str(work.conns),
                        "--payload", str(work.payload), "--path", PATH, "--port", str(port),
                        "--server-pid", str(pid), "--label", contender.name]
+            if work.tls:
+                command.append("--tls")
             if work.timed:
                 command += ["--seconds", str(settings.seconds), "--warmup", str(settings.warmup)]
             return processes.load(command, cores.client, 120 + settings.seconds + settings.warmup, settings.realtime)
@@ -87,7 +90,7 @@ def _round(contenders: list[Contender], outcome: Outcome, settings: Settings) ->
     broken = [name for name, _ in outcome.problems]
     for contender in contenders:
         name = contender.name
-        if name in broken or name not in OF_ITSELF.get(outcome.work.baseline, (name,)):
+        if name in broken or name not in OF_ITSELF.get(outcome.work.baseline, (name,)) or not contender.does(outcome.work):
             continue
         try:
             if outcome.work.baseline == "one_shard":
@@ -109,8 +112,12 @@ def disturbance_pct(runs: dict[str, dict]) -> float:
 
 
 def check(work: Work, run: dict) -> list[str]:
-    """What a report of the `rooms` mode says besides a figure: all answered, all given back."""
+    """What reports say besides a figure. Rooms: all answered, all given back. Handshakes that trickle: all were there
+    while others connected, and none was there in the end."""
     problems = []
+    for what in ("held", "closed"):
+        if run.get(what, work.conns) != work.conns:
+            problems.append(f"{run[what]} of {work.conns} handshakes were {what}")
     for number, cycle in enumerate(run.get("cycles", ()), 1):
         if cycle["answered"] != work.conns:
             problems.append(f"{cycle['answered']} of {work.conns} rooms answered in cycle {number}")

@@ -27,6 +27,8 @@ class Work:
     settings: tuple[str, ...] = ()   # KEY=VALUE, of a server that takes them
     shutdown_policy: str = "300sec"
     timed: bool = True               # takes --seconds and --warmup
+    tls: bool = False
+    with_floor: bool = True          # the floor does it, too
 
 
 # metric -> (unit, where it is in wsload's JSON)
@@ -34,6 +36,7 @@ METRICS = {
     "server_ns": ("ns", lambda run: run["server"]["ns_per_msg"]),
     "connection_ns": ("ns", lambda run: run["server"]["ns_per_conn"]),
     "latency_p99": ("us", lambda run: run["lat_us"]["p99"]),
+    "connect_p99": ("us", lambda run: run["lat_us"]["p99"]),
     "idle_bytes": ("B", lambda run: run["rss_per_conn_bytes"]),
     "room_bytes": ("B", lambda run: run["cycles"][0]["rss_per_room_bytes"]),
 }
@@ -85,6 +88,13 @@ WORKS: tuple[Work, ...] = (
          baseline="no_settings", settings=DOOR),
     Work("idle-10000", "idle connection, 10,000 of them", "echo", ("idle", "--seconds", "1"),
          Bar(native=300, module=300), metric="idle_bytes", conns=10_000, baseline="none", timed=False),
+    echo("echo-100-tls", "echo over TLS, 100 connections", SHAPE, tls=True),
+    Work("idle-10000-tls", "idle TLS connection, 10,000 of them", "echo", ("idle", "--seconds", "1"),
+         Bar(native=20_480, module=20_480), metric="idle_bytes", conns=10_000, baseline="none", timed=False, tls=True),
+    # The time of a handshake and its request is the only limit here: at its default, 10 s.
+    Work("trickle-10000-tls", "TLS connect, 10,000 handshakes trickle: p99", "echo", ("trickle", "--rate", "100"),
+         Bar(native=100_000, module=100_000), metric="connect_p99", conns=10_000, baseline="none", tls=True,
+         with_floor=False),
     Work("churn-1", "connect, join, leave in sequence", "echo", ("churn", "--burst", "1"),
          Bar(native=1.5, module=1.5), metric="connection_ns", conns=10_000, timed=False),
     Work("churn-500", "connect, join, leave, 500 at once", "echo", ("churn", "--burst", "500"),

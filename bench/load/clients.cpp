@@ -16,11 +16,23 @@ namespace jamsocket::bench {
 namespace {
 
 constexpr std::size_t kBufferBytes = std::size_t{1} << 20U;
+constexpr std::size_t kWireBytes = std::size_t{1} << 16U;
 constexpr int kUpgradeTimeoutMs = 5000;
 constexpr std::array<char, 4> kMask{0x37, 0x5a, 0x21, 0x4d};
 // RFC 6455's own example key, so that the floor, whose answer is canned, can be measured too.
 constexpr std::string_view kKey = "dGhlIHNhbXBsZSBub25jZQ==";
 constexpr std::string_view kAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+void send_wire(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t sent = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (sent > 0) {
+      bytes.remove_prefix(static_cast<std::size_t>(sent));
+    } else if (sent < 0 && errno != EINTR) {
+      die_errno("send");
+    }
+  }
+}
 
 unsigned byte_at(std::string_view bytes, std::size_t at) { return static_cast<unsigned char>(bytes[at]); }
 
@@ -72,7 +84,8 @@ std::uint64_t StampedFrame::stamp_of(std::string_view payload) {
   return stamp;
 }
 
-Clients::Clients(const LoadOptions& options) : options_(options), buffer_(kBufferBytes), events_(1024) {
+Clients::Clients(const LoadOptions& options)
+    : options_(options), buffer_(kBufferBytes), wire_(kWireBytes), events_(1024) {
   epoll_ = epoll_create1(EPOLL_CLOEXEC);
   if (epoll_ < 0) {
     die_errno("epoll_create1");
@@ -110,11 +123,27 @@ void Clients::dial(Client& client) {
   setsockopt(client.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   const linger reset{1, 0};
   setsockopt(client.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-  send_all(client, request(client));
+  if (options_.tls) {
+    client.tls = std::make_unique<TlsClient>(tls_);
+    send_wire(client.fd, client.tls->take_outgoing());
+  } else {
+    send_all(client, request(client));
+  }
   epoll_event event{EPOLLIN, {&client}};
   if (epoll_ctl(epoll_, EPOLL_CTL_ADD, client.fd, &event) != 0) {
     die_errno("epoll_ctl");
   }
+}
+
+// @return whether plain bytes may follow.
+bool Clients::read_handshake(Client& client, std::string_view wire) {
+  const bool was_established = client.tls->is_established();
+  client.tls->receive(wire);
+  send_wire(client.fd, client.tls->take_outgoing());
+  if (!was_established && client.tls->is_established()) {
+    send_all(client, request(client));
+  }
+  return client.tls->is_established();
 }
 
 bool Clients::read_upgrade(Client& client) {
@@ -129,7 +158,12 @@ bool Clients::read_upgrade(Client& client) {
     }
     die_errno("recv in the upgrade");
   }
-  client.pending.append(bytes.data(), static_cast<std::size_t>(got));
+  const std::string_view received(bytes.data(), static_cast<std::size_t>(got));
+  if (client.tls == nullptr) {
+    client.pending.append(received);
+  } else if (read_handshake(client, received)) {
+    client.pending.append(buffer_.data(), client.tls->read(buffer_));
+  }
   if (client.open) {
     return false;  // Early frames wait for the measurement.
   }
@@ -168,6 +202,7 @@ void Clients::leave(Client& client) {
   ::close(client.fd);
   client.fd = -1;
   client.open = false;
+  client.tls.reset();
   client.pending.clear();
 }
 
@@ -180,20 +215,20 @@ std::span<epoll_event> Clients::wait(int timeout_ms) {
 }
 
 void Clients::send_all(Client& client, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t sent = ::send(client.fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (sent > 0) {
-      bytes.remove_prefix(static_cast<std::size_t>(sent));
-    } else if (sent < 0 && errno != EINTR) {
-      die_errno("send");
-    }
+  if (client.tls == nullptr) {
+    send_wire(client.fd, bytes);
+  } else {
+    client.tls->write(bytes);
+    send_wire(client.fd, client.tls->take_outgoing());
   }
 }
 
 std::string_view Clients::read(Client& client) {
   const std::size_t kept = client.pending.size();
   std::memcpy(buffer_.data(), client.pending.data(), kept);
-  const ssize_t got = ::recv(client.fd, buffer_.data() + kept, buffer_.size() - kept, MSG_DONTWAIT);
+  const std::span<char> into = std::span(buffer_).subspan(kept);
+  const std::span<char> wire = client.tls == nullptr ? into : std::span(wire_);
+  const ssize_t got = ::recv(client.fd, wire.data(), wire.size(), MSG_DONTWAIT);
   if (got == 0) {
     die("the server closed a connection");
   }
@@ -203,7 +238,15 @@ std::string_view Clients::read(Client& client) {
     }
     die_errno("recv");
   }
-  return {buffer_.data(), kept + static_cast<std::size_t>(got)};
+  auto bytes = static_cast<std::size_t>(got);
+  if (client.tls != nullptr) {
+    client.tls->receive({wire.data(), bytes});
+    bytes = client.tls->read(into);
+    if (bytes == 0) {
+      return {};
+    }
+  }
+  return {buffer_.data(), kept + bytes};
 }
 
 Clients::ServerFrame Clients::front_frame(std::string_view bytes) {

@@ -2,7 +2,7 @@
 //
 // WebSocket clients on one epoll set: connecting, upgrading, and the two directions of frames.
 //
-// No library and no more protocol than a server under test needs: one key, one mask, whole messages.
+// No library for it, and no more protocol than a server under test needs: one key, one mask, whole messages.
 // Whatever else a server does (a close, a fragment, a masked frame) ends the process: such a run is void.
 
 #pragma once
@@ -11,12 +11,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "load/options.hpp"
+#include "load/tls_client.hpp"
 
 namespace jamsocket::bench {
 
@@ -28,7 +30,8 @@ struct Client {
   Role role = Role::Member;
   bool open = false;
   std::uint64_t dialled_ns = 0;
-  std::string pending;  ///< Bytes of a frame, or of the upgrade's answer, that are not yet whole.
+  std::unique_ptr<TlsClient> tls;  ///< Null: plain.
+  std::string pending;             ///< Bytes of a frame, or of the upgrade's answer, that are not yet whole.
 };
 
 /// A masked client frame whose payload begins with a time stamp: 16 hexadecimal digits, the
@@ -52,7 +55,7 @@ class Clients {
   Clients& operator=(const Clients&) = delete;
   ~Clients();
 
-  /// Connects and sends the upgrade request.
+  /// Connects and sends the upgrade request; with TLS, its hello.
   void dial(Client& client);
   /// Reads what there is of the answer. @return whether the client became open by it.
   bool read_upgrade(Client& client);
@@ -99,9 +102,13 @@ class Clients {
   static ServerFrame front_frame(std::string_view bytes);
   [[nodiscard]] std::string request(const Client& client) const;
 
+  [[nodiscard]] bool read_handshake(Client& client, std::string_view wire);
+
   const LoadOptions& options_;
+  TlsClientContext tls_;
   int epoll_ = -1;
   std::vector<char> buffer_;
+  std::vector<char> wire_;  ///< TLS: what one read brought.
   std::vector<epoll_event> events_;
 };
 

@@ -1,6 +1,6 @@
 // wsload: a small WebSocket load client for one machine.
 //
-// One thread, one epoll set, no library. It opens the connections, waits until every one is upgraded,
+// One thread, one epoll set, no library but OpenSSL. It opens the connections, waits until every one is upgraded,
 // runs one mode and prints one line of JSON; code 2 and a sentence where the run cannot be trusted.
 //
 //   echo    every connection keeps --depth messages in flight and expects each back
@@ -10,16 +10,18 @@
 //   idle    the connections are opened and left alone; the server's memory is read
 //   rooms   a room for each connection: opened, asked, closed; what the server holds is read
 //   churn   connect, upgrade, leave, --burst at a time
+//   trickle the connections say a byte of their TLS hello each second, while --rate honest clients a second connect
 //
-// With --server-pid the CPU time the server used inside the measured window is read from its CPU clock.
-// "others_cpu_pct" is what everything else on the machine used meanwhile (100 = one core): a run with
-// more than a few per cent of it was disturbed and is worth repeating.
+// With --tls all of it is over TLS, whoever's certificate it is. With --server-pid the CPU time the server used inside
+// the measured window is read from its CPU clock. "others_cpu_pct" is what everything else on the machine used
+// meanwhile (100 = one core): a run with more than a few per cent of it was disturbed and is worth repeating.
 
 #include <sys/resource.h>
 
 #include "load/holding.hpp"
 #include "load/options.hpp"
 #include "load/traffic.hpp"
+#include "load/trickle.hpp"
 
 namespace {
 
@@ -50,6 +52,9 @@ int main(int argc, char** argv) {
       break;
     case Mode::Churn:
       jamsocket::bench::run_churn(options);
+      break;
+    case Mode::Trickle:
+      jamsocket::bench::run_trickle(options);
       break;
   }
   return 0;

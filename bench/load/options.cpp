@@ -13,11 +13,12 @@
 namespace jamsocket::bench {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Mode>, 5> kModes{{{"echo", Mode::Echo},
+constexpr std::array<std::pair<std::string_view, Mode>, 6> kModes{{{"echo", Mode::Echo},
                                                                    {"fanout", Mode::Fanout},
                                                                    {"idle", Mode::Idle},
                                                                    {"rooms", Mode::Rooms},
-                                                                   {"churn", Mode::Churn}}};
+                                                                   {"churn", Mode::Churn},
+                                                                   {"trickle", Mode::Trickle}}};
 
 using Target = std::variant<std::string*, std::uint16_t*, unsigned*, double*, pid_t*>;
 
@@ -55,6 +56,9 @@ void check(const LoadOptions& options) {
       die("counts must be at least 1");
     }
   }
+  if (options.mode == Mode::Trickle && (!options.tls || options.rate <= 0)) {
+    die("trickle needs --tls and --rate");
+  }
 }
 
 }  // namespace
@@ -68,7 +72,7 @@ void die_errno(std::string_view what) { die(std::string(what) + ": " + std::stre
 
 LoadOptions parse_load_options(int argc, char** argv) {
   if (argc < 2) {
-    die("usage: wsload echo|fanout|idle|rooms|churn [--option value]...");
+    die("usage: wsload echo|fanout|idle|rooms|churn|trickle [--option value]...");
   }
   LoadOptions options;
   options.mode_name = argv[1];
@@ -84,6 +88,10 @@ LoadOptions parse_load_options(int argc, char** argv) {
     const std::string_view name = argv[i];
     if (name == "--text") {
       options.text = true;
+      continue;
+    }
+    if (name == "--tls") {
+      options.tls = true;
       continue;
     }
     if (name == "--spin") {

@@ -18,7 +18,7 @@ namespace jamsocket::bench {
 /// The same, with errno's words.
 [[noreturn]] void die_errno(std::string_view what);
 
-enum class Mode : std::uint8_t { Echo, Fanout, Idle, Rooms, Churn };
+enum class Mode : std::uint8_t { Echo, Fanout, Idle, Rooms, Churn, Trickle };
 
 struct LoadOptions {
   Mode mode = Mode::Echo;
@@ -32,12 +32,13 @@ struct LoadOptions {
   unsigned payload = 64;    ///< Bytes, at least 16.
   unsigned depth = 1;       ///< Echo: messages in flight a connection.
   unsigned window = 1;      ///< Fanout: publishes in flight a room.
-  double rate = 0;          ///< Fanout: publishes a second and room; 0: closed loop.
+  double rate = 0;          ///< Fanout: publishes a second and room; 0: closed loop. Trickle: honest clients a second.
   double seconds = 5;
   double warmup = 1;     ///< Seconds.
   unsigned burst = 256;  ///< Connections that wait for their upgrade at the same time.
   unsigned cycles = 2;   ///< Rooms mode: how often all rooms are opened and closed.
   bool text = false;
+  bool tls = false;   ///< Of any certificate.
   bool spin = false;  ///< Polls without sleeping: no wake-ups in the server's sends.
   pid_t server_pid = 0;
   std::string label;

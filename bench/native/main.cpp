@@ -1,6 +1,6 @@
 // bench_native: the measured services inside a server of our own, without the sandbox.
 //
-//   bench_native echo|fanout [--port N] [--shards N] [--shutdown-policy POLICY]
+//   bench_native echo|fanout [--port N] [--shards N] [--shutdown-policy POLICY] [--tls-cert FILE --tls-key FILE]
 
 #include <cstdint>
 #include <cstdio>
@@ -16,7 +16,9 @@
 namespace {
 
 int usage() {
-  std::fprintf(stderr, "usage: bench_native echo|fanout [--port N] [--shards N] [--shutdown-policy POLICY]\n");
+  std::fprintf(stderr,
+               "usage: bench_native echo|fanout [--port N] [--shards N] [--shutdown-policy POLICY] [--tls-cert FILE "
+               "--tls-key FILE]\n");
   return 2;
 }
 
@@ -38,6 +40,10 @@ int main(int argc, char** argv) {
       options.shards = static_cast<std::uint32_t>(std::strtoul(value, nullptr, 10));
     } else if (name == "--shutdown-policy") {
       options.shutdown_policy = value;
+    } else if (name == "--tls-cert") {
+      options.tls_cert = value;
+    } else if (name == "--tls-key") {
+      options.tls_key = value;
     } else {
       return usage();
     }
