@@ -226,7 +226,8 @@ def test_contexts_are_given_back():
         held = visit()
         server.wait_for_descriptors(idle)
         assert held - before <= 50 * (400 << 10)
-        for _ in range(3):
+        for _ in range(10):
             visit()
             server.wait_for_descriptors(idle)
-        assert server.memory() <= held + (1 << 20)  # Contexts of one visit that stayed would be more than 1.5 MiB.
+        # Contexts of one visit that stayed would be more than 1.5 MiB, of ten 15 MiB; an allocator that settles is less.
+        assert server.memory() <= held + (6 << 20)
