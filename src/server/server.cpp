@@ -20,8 +20,8 @@
 #include "room/verify.hpp"
 #include "server/admin_listener.hpp"
 #include "server/admin_routes.hpp"
+#include "server/background_tasks.hpp"
 #include "server/metrics.hpp"
-#include "server/service_changes.hpp"
 #include "server/services.hpp"
 #include "server/settings.hpp"
 #include "server/shard.hpp"
@@ -544,8 +544,8 @@ class RunningServer final : public Server, private AdminTarget {
   LoopThreads threads_;
   Shared shared_;
   std::unique_ptr<AdminListener> admin_;
-  ServiceChanges changes_;
-  ServiceChanges verifications_;
+  BackgroundTasks changes_;
+  BackgroundTasks verifications_;
   std::function<void()> on_stop_asked_;
   std::atomic<std::uint16_t> port_{0};
   std::atomic<std::uint16_t> admin_port_{0};

@@ -1,15 +1,15 @@
-#include "server/service_changes.hpp"
+#include "server/background_tasks.hpp"
 
 #include <utility>
 
 namespace jamsocket::server {
 
-bool ServiceChanges::enqueue(std::move_only_function<void()> change) {
+bool BackgroundTasks::enqueue(std::move_only_function<void()> task) {
   const std::scoped_lock lock(mutex_);
   if (stopped_ || waiting_.size() >= kWaitingMax) {
     return false;
   }
-  waiting_.push_back(std::move(change));
+  waiting_.push_back(std::move(task));
   if (!thread_.joinable()) {
     thread_ = std::thread([this] { run(); });
   }
@@ -17,7 +17,7 @@ bool ServiceChanges::enqueue(std::move_only_function<void()> change) {
   return true;
 }
 
-void ServiceChanges::stop() {
+void BackgroundTasks::stop() {
   {
     const std::scoped_lock lock(mutex_);
     stopped_ = true;
@@ -28,18 +28,18 @@ void ServiceChanges::stop() {
   }
 }
 
-void ServiceChanges::run() {
+void BackgroundTasks::run() {
   std::unique_lock lock(mutex_);
   while (true) {
     changed_.wait(lock, [this] { return stopped_ || !waiting_.empty(); });
     if (stopped_) {
       return;
     }
-    auto change = std::move(waiting_.front());
+    auto task = std::move(waiting_.front());
     waiting_.pop_front();
     lock.unlock();
-    change();
-    change = nullptr;
+    task();
+    task = nullptr;
     lock.lock();
   }
 }
