@@ -42,8 +42,11 @@ std::optional<Identity> Tickets::redeem(std::string_view ticket, std::string_vie
   return identity;
 }
 
-std::size_t Tickets::revoke(std::string_view subject) {
-  return std::erase_if(tickets_, [&](const auto& entry) { return entry.second.identity.subject == subject; });
+std::size_t Tickets::revoke(std::string_view subject, std::string_view rooms) {
+  return std::erase_if(tickets_, [&](const auto& entry) {
+    const Ticket& ticket = entry.second;
+    return ticket.identity.subject == subject && ticket.room.starts_with(rooms);
+  });
 }
 
 void Tickets::drop_old(SteadyTime now) {

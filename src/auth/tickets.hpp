@@ -34,8 +34,8 @@ class Tickets {
   /// @return whose it was; nullopt: there is no such ticket, it is for another room (and then still good for
   ///         its own), it was used or is too old.
   [[nodiscard]] std::optional<Identity> redeem(std::string_view ticket, std::string_view room, SteadyTime now);
-  /// Takes back what was not used of a subject's. @return how many.
-  std::size_t revoke(std::string_view subject);
+  /// Takes back what a subject has not used yet, for rooms whose text begins with `rooms`. @return how many.
+  std::size_t revoke(std::string_view subject, std::string_view rooms);
   [[nodiscard]] std::size_t size() const { return tickets_.size(); }
 
  private:

@@ -44,7 +44,8 @@ TEST(Tickets, CanBeTakenBack) {
   Tickets tickets;
   const std::string alice = tickets.issue("room", somebody("alice"), kLimits, kNow).value();
   const std::string bob = tickets.issue("room", somebody("bob"), kLimits, kNow).value();
-  EXPECT_EQ(tickets.revoke("alice"), 1U);
+  EXPECT_EQ(tickets.revoke("alice", "other"), 0U);
+  EXPECT_EQ(tickets.revoke("alice", "ro"), 1U);
   EXPECT_FALSE(tickets.redeem(alice, "room", kNow).has_value());
   EXPECT_TRUE(tickets.redeem(bob, "room", kNow).has_value());
 }

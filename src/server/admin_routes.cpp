@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <utility>
 
 #include "http/target.hpp"
@@ -224,6 +225,18 @@ void close_client(AdminTarget& target, const AdminCall& call) {
       });
 }
 
+void revoke_tickets(AdminTarget& target, AdminListener& listener, const AdminCall& call) {
+  ask_all(
+      target.shards(), listener,
+      [service = query_value(call.request.query, "service"), subject = call.names[0]](Shard& shard) {
+        return shard.revoke_tickets(service, subject);
+      },
+      [reply = call.reply](const std::vector<std::size_t>& counts) {
+        const auto revoked = std::accumulate(counts.begin(), counts.end(), std::size_t{0});
+        reply.send(json_response(200, json{{"revoked", revoked}}.dump()));
+      });
+}
+
 void list_services(AdminTarget& target, const AdminCall& call) {
   json services = json::array();
   for (const ServiceFacts& facts : target.service_facts()) {
@@ -294,6 +307,8 @@ std::vector<AdminRoute> admin_routes(AdminTarget& target, AdminListener& listene
       {Method::Delete, "/admin/rooms/{room}", kToken, [&](const AdminCall& call) { close_room(target, call); }},
       {Method::Delete, "/admin/rooms/{room}/clients/{client}", kToken,
        [&](const AdminCall& call) { close_client(target, call); }},
+      {Method::Delete, "/admin/tickets/{subject}", kToken,
+       [&](const AdminCall& call) { revoke_tickets(target, listener, call); }},
       {Method::Get, "/admin/services", kToken, [&](const AdminCall& call) { list_services(target, call); }},
       {Method::Post, "/admin/services/{service}", kToken,
        [&](const AdminCall& call) { change_service(target, ServiceChange::Add, call); }, kLoadingTimeout},

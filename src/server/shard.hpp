@@ -111,6 +111,8 @@ class Shard final : public LoopOwner,
   bool close_room(const RoomName& name, const Closing& closing);
   /// @return whether there are such a room and client.
   bool close_client(const RoomName& name, ClientId client, const Closing& closing);
+  /// Takes back the tickets for rooms of this shard that the service's subject has not used. @return how many.
+  std::size_t revoke_tickets(std::string_view service, std::string_view subject);
 
   /// Any thread.
   [[nodiscard]] const LoopStats& stats() const { return stats_; }

@@ -157,6 +157,10 @@ http::Response Shard::issue_ticket(const RoomName& name, auth::Identity identity
   return response;
 }
 
+std::size_t Shard::revoke_tickets(std::string_view service, std::string_view subject) {
+  return tickets_.revoke(subject, ticket_room(service, {}));
+}
+
 bool Shard::use_ticket(const RoomName& name, Admission& admission, service::ConnectInfo& info) {
   auto identity = tickets_.redeem(*admission.ticket, ticket_room(name.service, name.id), now_);
   if (!identity || (identity->expires_ms != 0 && identity->expires_ms <= unix_ms_)) {

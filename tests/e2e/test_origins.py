@@ -72,8 +72,8 @@ def test_any_origin():
         assert ask(server, ["null"]).status == 101
 
 
-# A-10: what a browser adds of its own accord, cookies and credentials, makes a foreign page no less foreign.
 def test_a_foreign_page_with_cookies_is_refused():
+    """A-10: what a browser adds of its own accord, cookies and credentials, makes a foreign page no less foreign."""
     with Server("module", "echo") as server:
         answer = ask(server, ["https://evil.com"], add=[("Cookie", "session=alice"), ("Authorization", "Basic YTpi")])
         assert answer.status == 403
