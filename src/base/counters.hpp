@@ -48,7 +48,7 @@ namespace jamsocket {
   X(RoomsMade, "rooms_made", "rooms made")                                                                \
   X(RoomsEnded, "rooms_ended", "rooms ended, by their shutdown policy or a failure")                      \
   X(RoomsFailed, "rooms_failed", "rooms that a trap or a limit broke, or set aside")                      \
-  X(RoomsRefused, "rooms_refused", "rooms not made at the limit")                                         \
+  X(RoomsRefused, "rooms_refused", "rooms not made at a limit")                                           \
   X(RoomsBroughtBack, "rooms_brought_back", "rooms brought back from the store")                          \
   X(RoomsUnreadable, "rooms_unreadable", "times a stored room could not be read")                         \
   X(RoomsUpgraded, "rooms_upgraded", "rooms of older code taken over by newer code")                      \
@@ -56,7 +56,6 @@ namespace jamsocket {
   X(RoomsDiverged, "rooms_diverged", "checkpoints that their events, run again, did not lead to")         \
   X(RoomsNotVerified, "rooms_not_verified", "checkpoints that could not be compared")                     \
   X(RoomsAsleep, "rooms_asleep", "times a kept room was put to sleep, clients or not")                    \
-  X(RoomsWaitForDisk, "limit_room_in_flight_max", "times a room waited for the disk")                     \
   X(Checkpoints, "checkpoints", "checkpoints taken of rooms")                                             \
   X(DiskFull, "disk_full", "clients turned away because the disk is nearly full")                         \
   X(EventsHandled, "events_handled", "service calls")                                                     \
@@ -80,6 +79,31 @@ namespace jamsocket {
   X(LimitClientBytes, "limit_client_bytes_per_second_max", "pauses in reading a client")                  \
   X(LimitMemoryHigh, "limit_memory_high_bytes", "connections refused with 503")                           \
   X(LimitMemoryCritical, "limit_memory_critical_bytes", "slow clients closed with 1013")                  \
+  X(LimitMessageBytes, "limit_message_bytes_max", "clients closed with 1009")                             \
+  X(LimitFragments, "limit_fragments_max", "clients closed with 1008")                                    \
+  X(LimitMessageTimeout, "limit_message_timeout_ms", "clients closed with 1008")                          \
+  X(LimitOutboundBytes, "limit_outbound_bytes_max", "slow clients closed with 1013")                      \
+  X(LimitOutboundMessages, "limit_outbound_messages_max", "slow clients closed with 1013")                \
+  X(LimitCloseTimeout, "limit_close_timeout_ms", "close frames that were not answered")                   \
+  X(LimitRequestLine, "limit_request_line_bytes_max", "requests answered 414")                            \
+  X(LimitHeadersBytes, "limit_headers_bytes_max", "requests answered 431")                                \
+  X(LimitHeaders, "limit_headers_max", "requests answered 431")                                           \
+  X(LimitRoomId, "limit_room_id_bytes_max", "requests answered 400")                                      \
+  X(LimitRooms, "limit_rooms_max", "rooms not made, 503")                                                 \
+  X(LimitKeyUpdates, "limit_tls_key_updates_max", "connections dropped")                                  \
+  X(LimitRoomsPerService, "limit_rooms_per_service_max", "rooms not made, 503")                           \
+  X(LimitProxyHeader, "limit_proxy_header_bytes_max", "connections closed")                               \
+  X(LimitSends, "limit_sends_per_event_max", "events that failed")                                        \
+  X(LimitSendBytes, "limit_send_bytes_per_event_max", "events that failed")                               \
+  X(LimitLogBytes, "limit_log_bytes_per_event_max", "events whose further lines were dropped")            \
+  X(LimitLogLines, "limit_log_lines_per_event_max", "events whose further lines were dropped")            \
+  X(LimitRoomMemory, "limit_room_memory_bytes_max", "events that failed")                                 \
+  X(LimitRoomStack, "limit_room_stack_bytes_max", "events that failed")                                   \
+  X(LimitEventCpu, "limit_event_cpu_ms_max", "events that failed")                                        \
+  X(LimitEventWall, "limit_event_wall_ms_max", "events that failed")                                      \
+  X(LimitInFlightEvents, "limit_room_in_flight_events_max", "times a room waited for the disk")           \
+  X(LimitInFlightBytes, "limit_room_in_flight_bytes_max", "times a room waited for the disk")             \
+  X(LimitCheckpointBacklog, "limit_checkpoint_backlog_bytes_max", "checkpoints put off")                  \
   X(ClientsTurnedAway, "clients_turned_away", "joins of rooms that keep failing")                         \
   X(LogLinesDropped, "limit_log_lines_per_second_max", "services' log lines dropped")                     \
   X(InboxFull, "inbox_full", "times a room's inbox was full and its clients not read")                    \
@@ -146,18 +170,14 @@ struct CounterInfo {
 };
 
 /// Limits whose counters have names of their own.
-inline constexpr std::array<std::pair<Counter, std::string_view>, 11> kLimitsUnderOtherNames{
+inline constexpr std::array<std::pair<Counter, std::string_view>, 7> kLimitsUnderOtherNames{
     {{Counter::ConnectionsRefused, "connections_max"},
      {Counter::HandshakeTimeouts, "handshake_timeout_ms"},
-     {Counter::ClientsSlow, "outbound_max"},
      {Counter::InboxFull, "inbox_bytes_max"},
-     {Counter::RoomsRefused, "rooms_max"},
-     {Counter::EventsOverCpu, "event_cpu_ms_max"},
-     {Counter::EventsOverMemory, "room_memory_bytes_max"},
-     {Counter::EventsOverEffects, "sends_per_event_max"},
      {Counter::CallsOverlong, "overlong_call_ms"},
-     {Counter::ClientsTimedOut, "heartbeat_timeout_seconds"},
-     {Counter::ProxyHeadersRefused, "proxy_header"}}};
+     {Counter::ClientsTurnedAway, "failures_before_back_off"},
+     {Counter::DiskFull, "disk_free_bytes_min"},
+     {Counter::ClientsTimedOut, "heartbeat_timeout_seconds"}}};
 
 inline constexpr std::array<CounterInfo, static_cast<std::size_t>(Counter::Count_)> kCounterInfo{{
 #define JAM_X(name, text, help) {text, help},

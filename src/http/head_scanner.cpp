@@ -62,7 +62,7 @@ void HeadScanner::step_request_line(char c) {
     return step_version(c);
   }
   if (++line_bytes_ > limits_.request_line_bytes_max) {
-    return refuse(414, "The request line is too long.");
+    return refuse(414, "The request line is too long.", Counter::LimitRequestLine);
   }
   if (state_ == State::Version) {
     return step_version(c);
@@ -118,7 +118,7 @@ void HeadScanner::step_header(char c) {
     return;
   }
   if (++headers_bytes_ > limits_.headers_bytes_max) {
-    return refuse(431, "The headers are too long.");
+    return refuse(431, "The headers are too long.", Counter::LimitHeadersBytes);
   }
   switch (state_) {
     case State::LineStart:
@@ -150,7 +150,7 @@ void HeadScanner::begin_header(char c) {
     return refuse(400, "A header needs a name of letters, digits and a few signs, and a colon right after it.");
   }
   if (++headers_ > limits_.headers_max) {
-    return refuse(431, "There are too many headers.");
+    return refuse(431, "There are too many headers.", Counter::LimitHeaders);
   }
   state_ = State::Name;
 }
@@ -162,6 +162,8 @@ void HeadScanner::expect_lf(char c, State next) {
   state_ = next;
 }
 
-void HeadScanner::refuse(int http_status, std::string_view reason) { violation_ = HeadViolation{http_status, reason}; }
+void HeadScanner::refuse(int http_status, std::string_view reason, std::optional<Counter> limit) {
+  violation_ = HeadViolation{http_status, reason, limit};
+}
 
 }  // namespace jamsocket::http

@@ -11,13 +11,15 @@
 #include <optional>
 #include <string_view>
 
+#include "base/counters.hpp"
 #include "http/request_parser.hpp"
 
 namespace jamsocket::http {
 
 struct HeadViolation {
   int http_status = 0;
-  std::string_view reason;  ///< Static.
+  std::string_view reason;         ///< Static.
+  std::optional<Counter> limit{};  ///< Which limit it is beyond, if it is one.
 };
 
 class HeadScanner {
@@ -55,7 +57,7 @@ class HeadScanner {
   void step_header(char c);
   void begin_header(char c);
   void expect_lf(char c, State next);
-  void refuse(int http_status, std::string_view reason);
+  void refuse(int http_status, std::string_view reason, std::optional<Counter> limit = {});
 
   RequestLimits limits_;
   std::optional<HeadViolation> violation_;

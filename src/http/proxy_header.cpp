@@ -165,7 +165,9 @@ ProxyStep parse_v2(std::string_view input, std::size_t bytes_max) {
     return failure("The PROXY header's family is not TCP, or its addresses do not fit its length.");
   }
   if (total > bytes_max) {
-    return failure("The PROXY header is longer than limits.proxy_header_bytes_max.");
+    ProxyStep step = failure("The PROXY header is longer than limits.proxy_header_bytes_max.");
+    step.is_too_long = true;
+    return step;
   }
   if (input.size() < total) {
     return need_more(input);

@@ -25,6 +25,7 @@ struct ProxyStep {
   /// connection is the proxy's own.
   IpAddress client{};
   std::string_view reason{};  ///< Failure: one sentence, without the peer's bytes.
+  bool is_too_long = false;   ///< Failure: it is longer than `bytes_max`.
 };
 
 /// Looks at the bytes that a connection begins with, all that have come so far.

@@ -215,7 +215,7 @@ class RequestParser::Impl {
 
   ParseStep refuse(HeadViolation violation) {
     is_over_ = true;
-    return {ParseStatus::Failure, 0, violation.http_status, violation.reason};
+    return {ParseStatus::Failure, 0, violation.http_status, violation.reason, violation.limit};
   }
 
   RequestLimits limits_;

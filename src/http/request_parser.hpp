@@ -10,8 +10,10 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string_view>
 
+#include "base/counters.hpp"
 #include "http/request.hpp"
 
 namespace jamsocket::http {
@@ -35,6 +37,7 @@ struct ParseStep {
   std::size_t consumed_bytes = 0;  ///< Of the input of this call.
   int http_status = 0;             ///< Failure: 400, 413, 414, 417, 431, 501 or 505.
   std::string_view reason;         ///< Failure: one sentence for the body of the answer; static.
+  std::optional<Counter> limit{};  ///< Failure: which limit it is beyond, if it is one.
 };
 
 class RequestParser {

@@ -75,8 +75,9 @@ bool is_port(std::string_view text) {
   return error == std::errc() && end == text.data() + text.size();
 }
 
-std::unexpected<Error> bad_id(std::string_view what, std::size_t bytes_max) {
-  return fail(ErrorCode::InvalidArgument,
+std::unexpected<Error> bad_id(std::string_view what, std::size_t bytes_max,
+                              ErrorCode code = ErrorCode::InvalidArgument) {
+  return fail(code,
               fmt::format("The room id {}; a room id is one path segment of 1 to {} bytes of UTF-8 without control "
                           "characters, and not \".\" or \"..\".",
                           what, bytes_max));
@@ -170,14 +171,14 @@ Result<std::string> decode_room_id(std::string_view encoded_segment, std::size_t
     return bad_id("has a slash in it (in the path, write %2F)", bytes_max);
   }
   if (encoded_segment.size() > 3 * bytes_max) {
-    return bad_id("is too long", bytes_max);
+    return bad_id("is too long", bytes_max, ErrorCode::TooLarge);
   }
   std::optional<std::string> id = percent_decode(encoded_segment);
   if (!id) {
     return bad_id("has a % that is not followed by two hexadecimal digits", bytes_max);
   }
   if (id->size() > bytes_max) {
-    return bad_id("is too long", bytes_max);
+    return bad_id("is too long", bytes_max, ErrorCode::TooLarge);
   }
   if (!is_utf8(*id)) {
     return bad_id("is not UTF-8", bytes_max);

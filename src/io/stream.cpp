@@ -87,6 +87,8 @@ Stream::~Stream() = default;
 
 bool Stream::tls_has_ended() const { return tls_->has_ended; }
 
+bool Stream::tls_asked_too_often() const { return tls_->session.asked_too_often(); }
+
 IoResult Stream::read_tls(std::span<char> into) {
   JAM_CHECK(into.size() >= kTlsReadBytesMin);
   // Decrypted in place: plain bytes fall behind those of the wire that they are made of, but for what was received

@@ -49,6 +49,8 @@ class Stream {
   }
   /// The peer has said that nothing more comes, behind what was read last: the socket may never become readable again.
   [[nodiscard]] bool has_ended() const { return tls_ != nullptr && tls_has_ended(); }
+  /// After a read that failed: because the peer asked for more changes than TlsLimits::asked_changes_max.
+  [[nodiscard]] bool asked_too_often() const { return tls_ != nullptr && tls_asked_too_often(); }
   /// No more from us: the peer reads to the end and then sees the end.
   void shut_down_writing();
   void close();
@@ -77,6 +79,7 @@ class Stream {
   [[nodiscard]] IoResult read_tls(std::span<char> into);
   [[nodiscard]] IoResult write_tls(std::span<const std::string_view> parts);
   [[nodiscard]] bool tls_has_ended() const;
+  [[nodiscard]] bool tls_asked_too_often() const;
   [[nodiscard]] IoStatus send_unsent();
   void send_outgoing();
 

@@ -65,6 +65,8 @@ class TlsSession {
   [[nodiscard]] bool has_outgoing() const { return !outgoing_.empty(); }
   /// Of Status::Failed, in OpenSSL's words; static text.
   [[nodiscard]] const char* failure() const { return failure_; }
+  /// It failed because the peer asked for more than `asked_changes_max`.
+  [[nodiscard]] bool asked_too_often() const { return asked_changes_ > limits_.asked_changes_max; }
   /// It failed because the peer speaks HTTP without TLS.
   [[nodiscard]] bool met_plain_http() const { return met_plain_http_; }
   /// "TLSv1.3".

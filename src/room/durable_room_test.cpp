@@ -250,6 +250,23 @@ TEST_F(DurableRoom, CheckpointsShortenWhatIsRunAgain) {
   EXPECT_EQ(bob.take().back(), "26");
 }
 
+TEST_F(DurableRoom, ACheckpointThatIsDueWaitsForThoseBefore) {
+  settings.checkpoints.events = 3;
+  start();
+  shard->store.behind = true;
+  for (int i = 0; i < 4; ++i) {
+    say(alice, "x");
+  }
+  shard->settle();
+  EXPECT_EQ(shard->counter_set.get(Counter::LimitCheckpointBacklog),
+            3U);  // With alice's coming it is due at her second.
+  EXPECT_FALSE(disk->rooms.at({"keeper", "lobby"}).stored.checkpoint);
+  shard->store.behind = false;
+  say(alice, "x");
+  shard->settle();
+  EXPECT_TRUE(disk->rooms.at({"keeper", "lobby"}).stored.checkpoint);
+}
+
 TEST_F(DurableRoom, AnEmptyRoomIsDroppedOnceAllIsKept) {
   settings.shutdown_policy.empty_for = std::chrono::seconds{0};
   start();
@@ -356,7 +373,7 @@ TEST_F(DurableRoom, WhatIsOnItsWayToTheDiskIsBoundedWithAsyncToo) {
   }
   shard->run();
   EXPECT_EQ(alice.take(), (Heard{"1", "2"}));
-  EXPECT_EQ(shard->counter_set.get(Counter::RoomsWaitForDisk), 1U);
+  EXPECT_EQ(shard->counter_set.get(Counter::LimitInFlightEvents), 1U);
   shard->settle();
   EXPECT_EQ(alice.take(), (Heard{"3", "4", "5"}));
 }
@@ -370,6 +387,7 @@ TEST_F(DurableRoom, LargeMessagesOnTheirWayToTheDiskAreBoundedByTheirBytes) {
   shard->run();
   ASSERT_TRUE(shard->store.commit_one());
   EXPECT_EQ(alice.take().size(), 2U);
+  EXPECT_EQ(shard->counter_set.get(Counter::LimitInFlightBytes), 1U);
   shard->settle();
   EXPECT_EQ(alice.take().size(), 1U);
 }

@@ -8,9 +8,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <utility>
 #include <vector>
 
+#include "base/counters.hpp"
 #include "service/effects.hpp"
 #include "service/event.hpp"
 #include "store/journal.hpp"
@@ -105,8 +107,12 @@ class Gate {
     return event;
   }
 
-  [[nodiscard]] bool is_full(const GateLimits& limits) const {
-    return events_ >= limits.events_max || bytes_ >= limits.bytes_max;
+  /// The limit that it has reached, if it has.
+  [[nodiscard]] std::optional<Counter> limit_reached(const GateLimits& limits) const {
+    if (events_ >= limits.events_max) {
+      return Counter::LimitInFlightEvents;
+    }
+    return bytes_ >= limits.bytes_max ? std::optional(Counter::LimitInFlightBytes) : std::nullopt;
   }
   [[nodiscard]] bool is_empty() const { return events_ == 0 && waiting_.empty(); }
   void release_memory() {

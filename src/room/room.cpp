@@ -46,7 +46,7 @@ bool Room::inbox_is_full() {
   }
   if (!readers_paused_) {
     readers_paused_ = true;
-    host_.counters().add(Counter::InboxFull);
+    host_.limit_hit(Counter::InboxFull, *this);
   }
   return true;
 }
@@ -344,6 +344,9 @@ void Room::apply(const service::Effects& effects) {
         break;
     }
   }
+  if constexpr (kInside) {
+    note_dropped_lines(effects);
+  }
 }
 
 // For room_durable.cpp.
@@ -409,6 +412,13 @@ void Room::write_log(const Effect& effect, std::string_view text) {
   host_.logger().log(effect.level, "room.log", {{"service", service_.name()}, {"room", id_}, {"text", text}});
 }
 
+// Of one event; what several log together may_log bounds.
+void Room::note_dropped_lines(const service::Effects& effects) {
+  if (const auto limit = effects.log_limit_passed()) [[unlikely]] {
+    host_.limit_hit(*limit, *this);
+  }
+}
+
 bool Room::may_log() {
   if (host_.steady_now() - log_since_ >= std::chrono::seconds{1}) {
     log_since_ = host_.steady_now();
@@ -418,7 +428,7 @@ bool Room::may_log() {
     ++log_lines_;
     return true;
   }
-  host_.counters().add(Counter::LogLinesDropped);
+  host_.limit_hit(Counter::LogLinesDropped, *this);
   if (log_lines_ == settings_.log_lines_per_second_max) {
     ++log_lines_;
     host_.logger().warn(
@@ -428,10 +438,12 @@ bool Room::may_log() {
   return false;
 }
 
-void Room::count_failure(Outcome outcome) {
+void Room::count_failure(const ServiceCall& call) {
   host_.counters().add(Counter::EventsFailed);
-  host_.counters().add(Counter::RoomsFailed);
-  switch (outcome) {
+  if (call.fault.limit) {
+    host_.limit_hit(*call.fault.limit, *this);
+  }
+  switch (call.outcome) {
     case Outcome::CpuLimit:
       return host_.counters().add(Counter::EventsOverCpu);
     case Outcome::MemoryLimit:
@@ -453,6 +465,7 @@ void Room::log_failure(std::string_view line, const ServiceCall& call) {
       write_log(effect, call.effects.bytes_of(effect));
     }
   }
+  note_dropped_lines(call.effects);
   host_.logger().error(line, {{"service", service_.name()},
                               {"room", id_},
                               {"event_kind", to_string(call.event.kind)},
@@ -465,7 +478,8 @@ void Room::log_failure(std::string_view line, const ServiceCall& call) {
 }
 
 void Room::fail(const ServiceCall& call) {
-  count_failure(call.outcome);
+  count_failure(call);
+  host_.counters().add(Counter::RoomsFailed);
   log_failure("room.failed", call);
   const std::vector<Member> members = std::exchange(members_, {});
   for (const Member& member : members) {

@@ -51,6 +51,8 @@ class RoomHost {
   [[nodiscard]] virtual InboxPool& inboxes() = 0;
   [[nodiscard]] virtual Counters& counters() = 0;
   [[nodiscard]] virtual Logger& logger() = 0;
+  /// Counts it, and says so in the log at most once a second.
+  virtual void limit_hit(Counter limit, const Room& room) = 0;
   /// Of the shard; null: nothing is kept.
   [[nodiscard]] virtual store::Journal* journal() = 0;
 };
@@ -198,7 +200,8 @@ class Room {
   void set_timer(const service::Effect& effect);
   void write_log(const service::Effect& effect, std::string_view text);
   [[nodiscard]] bool may_log();
-  void count_failure(service::Outcome outcome);
+  void count_failure(const ServiceCall& call);
+  void note_dropped_lines(const service::Effects& effects);
   void log_failure(std::string_view line, const ServiceCall& call);
   void fail(const ServiceCall& call);
   void start_afresh();

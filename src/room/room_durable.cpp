@@ -69,8 +69,8 @@ bool Room::may_run() {
   if (durable.state != Durable::State::Ready) {
     return false;
   }
-  if (durable.gate.is_full(settings_.gate)) [[unlikely]] {
-    host_.counters().add(Counter::RoomsWaitForDisk);
+  if (const auto limit = durable.gate.limit_reached(settings_.gate)) [[unlikely]] {
+    host_.limit_hit(*limit, *this);
     return false;
   }
   return true;
@@ -209,7 +209,7 @@ void Room::record(const service::Event& event, EventOutcome outcome, service::Ef
 
 void Room::undo(ServiceCall& call) {
   Durable& durable = *durable_;
-  host_.counters().add(Counter::EventsFailed);
+  count_failure(call);
   log_failure("room.event_undone", call);
   call.effects.clear();
   instance_.reset();
@@ -235,13 +235,16 @@ bool Room::failed_too_often() {
 
 void Room::checkpoint_if_due() {
   const CheckpointPolicy& policy = settings_.checkpoints;
-  if (durable_->journal.is_behind()) [[unlikely]] {
+  const bool is_due = durable_->events_since >= policy.events || durable_->bytes_since >= policy.log_bytes ||
+                      durable_->cpu_since >= policy.cpu;
+  if (!is_due) [[likely]] {
     return;
   }
-  if (durable_->events_since >= policy.events || durable_->bytes_since >= policy.log_bytes ||
-      durable_->cpu_since >= policy.cpu) {
-    checkpoint();
+  if (durable_->journal.is_behind()) {
+    host_.limit_hit(Counter::LimitCheckpointBacklog, *this);
+    return;
   }
+  checkpoint();
 }
 
 void Room::checkpoint() {
@@ -449,7 +452,7 @@ void Room::let_arrivals_in() {
 
 // What the client says could not be kept.
 void Room::turn_away(ClientId client) {
-  host_.counters().add(Counter::DiskFull);
+  host_.limit_hit(Counter::DiskFull, *this);
   if (const auto gone = forget(client)) {
     gone->link->unavailable("the server's disk is nearly full");
     if (!gone->leaving) {

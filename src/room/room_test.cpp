@@ -74,6 +74,7 @@ class FakeHost final : public RoomHost, public SlowCallHost {
   InboxPool& inboxes() override { return pool; }
   Counters& counters() override { return counter_set; }
   Logger& logger() override { return log; }
+  void limit_hit(Counter limit, const Room&) override { counter_set.add(limit); }
   store::Journal* journal() override { return nullptr; }
 
   void run() {

@@ -101,6 +101,7 @@ class BasicShard : public RoomHost, public SlowCallHost {
   InboxPool& inboxes() override { return pool; }
   Counters& counters() override { return counter_set; }
   Logger& logger() override { return log; }
+  void limit_hit(Counter limit, const Room&) override { counter_set.add(limit); }
   store::Journal* journal() override { return &shard_journal; }
 
   void run() {

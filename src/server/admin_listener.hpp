@@ -90,7 +90,7 @@ class AdminListener final : public HttpHost, public AcceptHost {
   [[nodiscard]] std::int64_t unix_ms() const override { return clock_.unix_ms(); }
   [[nodiscard]] const HttpSettings& http_settings() const override { return http_; }
   void route(HttpConnection& connection, const http::Request& request) override;
-  void timed_out(const HttpConnection& /*connection*/) override { counters_.add(Counter::HandshakeTimeouts); }
+  void limit_hit(Counter limit, const HttpConnection& /*connection*/) override { counters_.add(limit); }
   void retire(HttpConnection& connection) override;
   void accepted(io::Socket socket, const io::PeerAddress& peer) override;
 

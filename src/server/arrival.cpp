@@ -37,7 +37,7 @@ void Arrival::on_ready(std::uint32_t) {
 }
 
 void Arrival::on_timer() {
-  host_.counters().add(Counter::HandshakeTimeouts);
+  host_.limit_hit(Counter::HandshakeTimeouts, peer_);
   stream_.reset();
   drop();
 }
@@ -111,7 +111,7 @@ void Arrival::watch(std::uint32_t events) {
 
 void Arrivals::begin(io::Stream stream, const io::PeerAddress& peer, session::Origin origin, SteadyTime deadline) {
   if (arrivals_.size() >= at_once_max_) {
-    host_.counters().add(Counter::TlsCrowdedOut);
+    host_.limit_hit(Counter::TlsCrowdedOut, peer);
     arrivals_.begin()->second->drop();
   }
   const std::uint64_t id = ++last_id_;

@@ -45,6 +45,8 @@ class ArrivalHost {
                        std::string unread) = 0;
   /// The connection is over.
   virtual void did_not_arrive() = 0;
+  /// Counts it, and says so in the log at most once a second.
+  virtual void limit_hit(Counter limit, const io::PeerAddress& peer) = 0;
 };
 
 class Arrivals;

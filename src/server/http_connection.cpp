@@ -104,7 +104,7 @@ void HttpConnection::on_ready(std::uint32_t events) {
 
 void HttpConnection::on_timer() {
   if (state_ == State::Reading) {
-    host_.timed_out(*this);
+    host_.limit_hit(Counter::HandshakeTimeouts, *this);
   }
   if (state_ != State::Lingering) {  // There, the answer is whole and the kernel delivers it at the reader's pace.
     stream_.reset();
@@ -119,6 +119,9 @@ void HttpConnection::read() {
     return;
   }
   if (got.status != io::IoStatus::Done) {
+    if (stream_.asked_too_often()) {
+      host_.limit_hit(Counter::LimitKeyUpdates, *this);
+    }
     drop();
     return;
   }
@@ -179,6 +182,9 @@ void HttpConnection::refuse(const http::ParseStep& step) {
   host_.counters().add(Counter::HttpRequests);
   state_ = State::Answering;
   head_only_ = false;
+  if (step.limit) {
+    host_.limit_hit(*step.limit, *this);
+  }
   respond(whole_response(http::text_response(step.http_status, step.reason)), Then::Close);
 }
 

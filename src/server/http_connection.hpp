@@ -49,8 +49,8 @@ class HttpHost {
   [[nodiscard]] virtual const HttpSettings& http_settings() const = 0;
   /// Leads to `respond` or `hand_over`, at once or later.
   virtual void route(HttpConnection& connection, const http::Request& request) = 0;
-  /// No whole request came in time.
-  virtual void timed_out(const HttpConnection& connection) = 0;
+  /// Counts it, and says so in the log at most once a second.
+  virtual void limit_hit(Counter limit, const HttpConnection& connection) = 0;
   /// To be destroyed, but not before the turn ends.
   virtual void retire(HttpConnection& connection) = 0;
 };

@@ -67,14 +67,14 @@ TEST(Metrics, SumsUpServicesByName) {
 TEST(Metrics, TellsLimitsByName) {
   Counters counters;
   counters.add(Counter::LimitConnectionRate, 2);
-  counters.add(Counter::ClientsSlow);
+  counters.add(Counter::ClientsTurnedAway);
   const LoopStats stats;
   const std::array shards{ShardNumbers{counters, stats}};
   const std::string text = metrics_text(shards, {}, {});
   EXPECT_TRUE(has_line(text, R"(jamsocket_limits_hit_total{limit="connections_per_address_per_second_max"} 2)"))
       << text;
-  EXPECT_TRUE(has_line(text, R"(jamsocket_limits_hit_total{limit="outbound_max"} 1)")) << text;
-  EXPECT_TRUE(has_line(text, "jamsocket_clients_slow_total 1")) << text;
+  EXPECT_TRUE(has_line(text, R"(jamsocket_limits_hit_total{limit="failures_before_back_off"} 1)")) << text;
+  EXPECT_TRUE(has_line(text, "jamsocket_clients_turned_away_total 1")) << text;
 }
 
 TEST(Metrics, KnowsItsProcess) {

@@ -48,7 +48,7 @@ void ProxyGreeting::on_ready(std::uint32_t) {
   header_.append(buffer.data(), seen.bytes);
   const http::ProxyStep step = http::parse_proxy_header(header_, header_bytes_max_);
   if (step.status == http::ProxyStatus::Failure) {
-    end(step.reason);
+    end(step.reason, step.is_too_long ? std::optional(Counter::LimitProxyHeader) : std::nullopt);
     return;
   }
   header_.resize(step.header_bytes);
@@ -60,12 +60,12 @@ void ProxyGreeting::on_ready(std::uint32_t) {
   }
 }
 
-void ProxyGreeting::on_timer() { end("No PROXY header came in time."); }
+void ProxyGreeting::on_timer() { end("No PROXY header came in time.", Counter::HandshakeTimeouts); }
 
-void ProxyGreeting::end(std::string_view reason) {
+void ProxyGreeting::end(std::string_view reason, std::optional<Counter> limit) {
   deadline_.cancel();
   socket_.close();  // The event loop forgets it with that.
-  host_.not_greeted(*this, reason);
+  host_.not_greeted(*this, reason, limit);
 }
 
 }  // namespace jamsocket::server

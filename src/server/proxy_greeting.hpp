@@ -10,11 +10,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/address.hpp"
 #include "base/clock.hpp"
+#include "base/counters.hpp"
 #include "io/event_loop.hpp"
 #include "io/socket.hpp"
 #include "io/timer_heap.hpp"
@@ -31,8 +33,8 @@ class GreetingHost {
   [[nodiscard]] virtual io::TimerHeap& timers() = 0;
   /// The header was read: `take_socket` is to be called. `client`: nobody's when the proxy speaks for itself.
   virtual void greeted(ProxyGreeting& greeting, const IpAddress& client) = 0;
-  /// There was none, or a bad one, or not in time; the socket is closed.
-  virtual void not_greeted(ProxyGreeting& greeting, std::string_view reason) = 0;
+  /// There was none, or a bad one, or not in time; the socket is closed. `limit`: it was beyond that one.
+  virtual void not_greeted(ProxyGreeting& greeting, std::string_view reason, std::optional<Counter> limit) = 0;
 };
 
 class ProxyGreeting final : public io::EventHandler, public io::TimerTarget {
@@ -54,7 +56,7 @@ class ProxyGreeting final : public io::EventHandler, public io::TimerTarget {
   void on_timer() override;
 
  private:
-  void end(std::string_view reason);
+  void end(std::string_view reason, std::optional<Counter> limit = {});
 
   std::uint64_t id_;
   io::Socket socket_;

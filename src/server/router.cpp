@@ -90,6 +90,12 @@ std::optional<Answer> check_origin(const http::Request& request, const HostedSer
       Answer::Then::Close, Counter::OriginsRefused};
 }
 
+Answer bad_room_id(const Error& error) {
+  const bool is_long = error.code == ErrorCode::TooLarge;
+  return {whole_text(400, error.message), Answer::Then::Close,
+          is_long ? std::optional(Counter::LimitRoomId) : std::nullopt};
+}
+
 Decision decide_new_room(const http::Request& request, const HostedServicePtr& service) {
   if (request.method != http::Method::Post) {
     return Answer{whole_response(method_not_allowed("POST"))};
@@ -159,7 +165,7 @@ Decision decide_ticket(const http::Request& request, std::string_view path, cons
   }
   Result<std::string> id = http::decode_room_id(found->rest, settings.room_id_bytes_max);
   if (!id) {
-    return Answer{whole_text(400, id.error().message), Answer::Then::Close};
+    return bad_room_id(id.error());
   }
   auto credential = take_credential(request, {.subprotocol = false, .authorization = true, .ticket = false}, nullptr);
   if (!credential) {
@@ -181,7 +187,7 @@ Decision decide_room(const http::Request& request, std::string_view path, const 
   const HostedService& service = *found->service;
   Result<std::string> id = http::decode_room_id(found->rest, settings.room_id_bytes_max);
   if (!id) {
-    return Answer{whole_text(400, id.error().message), Answer::Then::Close};
+    return bad_room_id(id.error());
   }
   if (auto refusal = check_origin(request, service); refusal && request.header_count("Origin") == 1) {
     return *std::move(refusal);

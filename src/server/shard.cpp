@@ -203,7 +203,7 @@ void Shard::charge(room::Room& room, std::chrono::nanoseconds cpu_time) {
   }
   room.share_used += cpu_time;
   if (room.share_used > room.settings().cpu_per_second_max && room.over_share_until <= coarse_) {
-    counters_.add(Counter::RoomsOverShare);
+    limit_hit(Counter::RoomsOverShare, room);
     room.over_share_until = room.share_since + kSecond;
   }
 }

@@ -130,6 +130,7 @@ class Shard final : public LoopOwner,
   [[nodiscard]] room::InboxPool& inboxes() override { return inboxes_; }
   [[nodiscard]] Counters& counters() override { return counters_; }
   [[nodiscard]] Logger& logger() override { return shared_.logger; }
+  void limit_hit(Counter limit, const room::Room& room) override;
   [[nodiscard]] store::Journal* journal() override { return journal_ ? &*journal_ : nullptr; }
   // SessionHost
   [[nodiscard]] std::span<char> receive_buffer() override { return receive_buffer_; }
@@ -144,17 +145,18 @@ class Shard final : public LoopOwner,
   void limit_hit(Counter limit, const session::ClientSession& session) override;
   // GreetingHost
   void greeted(ProxyGreeting& greeting, const IpAddress& client) override;
-  void not_greeted(ProxyGreeting& greeting, std::string_view reason) override;
+  void not_greeted(ProxyGreeting& greeting, std::string_view reason, std::optional<Counter> limit) override;
   void token_came(session::ClientSession& session, std::string_view message) override;
   // HttpHost
   [[nodiscard]] const HttpSettings& http_settings() const override { return shared_.settings.http; }
   void route(HttpConnection& connection, const http::Request& request) override;
-  void timed_out(const HttpConnection& connection) override;
+  void limit_hit(Counter limit, const HttpConnection& connection) override;
   void retire(HttpConnection& connection) override;
   // ArrivalHost
   void arrived(io::Stream stream, const io::PeerAddress& peer, session::Origin origin, SteadyTime deadline,
                std::string unread) override;
   void did_not_arrive() override;
+  void limit_hit(Counter limit, const io::PeerAddress& peer) override;
   // AcceptHost
   void accepted(io::Socket socket, const io::PeerAddress& peer) override;
 

@@ -73,6 +73,9 @@ void Shard::route(HttpConnection& connection, const http::Request& request) {
 
 // Counted each time, logged once a second for each kind.
 void Shard::note_refusal(Counter kind, const std::string& remote_address) {
+  if (!limit_of(kind).empty()) {
+    return limit_hit(kind, remote_address);
+  }
   counters_.add(kind);
   shared_.limit_log.say(
       kind, "server.refused", now_,
@@ -161,7 +164,7 @@ void Shard::let_in(const RoomName& name, const HostedServicePtr& service, sessio
     return;
   }
   if (const Milliseconds rest = rest_of(name); rest > 0ms) [[unlikely]] {
-    counters_.add(Counter::ClientsTurnedAway);
+    limit_hit(Counter::ClientsTurnedAway, session);
     session.turn_away(ws::close_code::kTryLater, room_rests(rest));
     return;
   }
@@ -189,10 +192,10 @@ void Shard::join_in(const RoomName& name, const HostedServicePtr& service, sessi
   } else if (!rooms_.is_of(name, *service)) {
     session.reject(503, kServiceRemoved);  // Of one that had this name before, and not yet ended.
   } else if (room->is_full() && !room->expects(info->subject, admission.resume)) {
-    limit_hit(Counter::LimitClientsPerRoom, {});
+    limit_hit(Counter::LimitClientsPerRoom, *room);
     session.reject(503, kRoomFull);
   } else if (const auto refusal = room->refusal()) {
-    counters_.add(Counter::ClientsTurnedAway);
+    limit_hit(journal_ && journal_->is_full() ? Counter::DiskFull : Counter::ClientsTurnedAway, *room);
     session.turn_away(ws::close_code::kTryLater, *refusal);
   } else {
     session.join(*room, std::move(info), admission.resume);
@@ -202,7 +205,9 @@ void Shard::join_in(const RoomName& name, const HostedServicePtr& service, sessi
 room::Room* Shard::make(const RoomName& name, const HostedServicePtr& service, room::WhenMissing when_missing) {
   room::Room* const room = rooms_.make(service, std::string(name.id), *this);
   if (room == nullptr) {
-    limit_hit(Counter::RoomsRefused, {});
+    const bool server_is_full = shared_.room_count.load() >= shared_.settings.rooms_max;
+    counters_.add(Counter::RoomsRefused);
+    limit_hit(server_is_full ? Counter::LimitRooms : Counter::LimitRoomsPerService, std::string_view());
     return nullptr;
   }
   if (!failing_rooms_.none()) {
@@ -239,6 +244,7 @@ void Shard::make_room(const RoomName& name, const IpAddress& maker, Reply reply)
     return;
   }
   if (is_durable && journal_->is_full()) {
+    limit_hit(Counter::DiskFull, maker.text());
     reply(http::text_response(503, kDiskFull));
     return;
   }

@@ -44,7 +44,7 @@ void Shard::stop_accepting() {
 
 void Shard::accepted(io::Socket socket, const io::PeerAddress& peer) {
   if (shared_.memory.level() != MemoryWatch::Level::Calm) [[unlikely]] {
-    limit_hit(Counter::LimitMemoryHigh, {});
+    limit_hit(Counter::LimitMemoryHigh, std::string_view());
     refuse(socket, 503, kShortOfMemory);
     return;
   }
@@ -74,11 +74,14 @@ void Shard::greeted(ProxyGreeting& greeting, const IpAddress& client) {
   retire(greeting);
 }
 
-void Shard::not_greeted(ProxyGreeting& greeting, std::string_view reason) {
+void Shard::not_greeted(ProxyGreeting& greeting, std::string_view reason, std::optional<Counter> limit) {
   shared_.connection_count.fetch_sub(1, std::memory_order_relaxed);
   counters_.add(Counter::ProxyHeadersRefused);
   shared_.limit_log.say(Counter::ProxyHeadersRefused, "proxy.header_refused", now_,
                         {{"proxy", greeting.peer().text()}, {"reason", reason}});
+  if (limit) {
+    limit_hit(*limit, greeting.peer());
+  }
   retire(greeting);
 }
 
@@ -146,8 +149,17 @@ void Shard::limit_hit(Counter limit, std::string_view who) {
   shared_.limit_log.hit(limit, who, now_);
 }
 
-void Shard::timed_out(const HttpConnection& connection) {
-  limit_hit(Counter::HandshakeTimeouts, connection.peer().text());
+void Shard::limit_hit(Counter limit, const HttpConnection& connection) {
+  const IpAddress& client = connection.origin().address;
+  limit_hit(limit, client.is_known() ? client.text() : connection.peer().text());
+}
+
+void Shard::limit_hit(Counter limit, const io::PeerAddress& peer) { limit_hit(limit, peer.text()); }
+
+void Shard::limit_hit(Counter limit, const room::Room& room) {
+  counters_.add(limit);
+  shared_.limit_log.say(limit, "limit.hit", now_,
+                        {{"limit", limit_of(limit)}, {"service", room.service_name()}, {"room", room.id()}});
 }
 
 void Shard::limit_hit(Counter limit, const session::ClientSession& session) {

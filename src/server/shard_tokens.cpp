@@ -55,7 +55,7 @@ std::expected<auth::Identity, http::Response> Shard::check_token(const HostedSer
     token_used_ = 0ns;
   }
   if (token_used_ >= shared_.settings.token_cpu_per_second_max) {
-    limit_hit(Counter::TokensOverCpu, {});
+    limit_hit(Counter::TokensOverCpu, std::string_view());
     return std::unexpected(http::text_response(503, kTokensBusy));
   }
   const std::chrono::nanoseconds before = thread_cpu_time();
@@ -148,7 +148,7 @@ void Shard::issue_ticket_for(HttpConnection& connection, const std::string& remo
 http::Response Shard::issue_ticket(const RoomName& name, auth::Identity identity, const auth::TicketLimits& limits) {
   const auto ticket = tickets_.issue(ticket_room(name.service, name.id), std::move(identity), limits, now_);
   if (!ticket) {
-    limit_hit(Counter::TicketsRefused, {});
+    limit_hit(Counter::TicketsRefused, std::string_view());
     return http::text_response(503, "There are as many unused tickets as there may be; try later.");
   }
   counters_.add(Counter::TicketsIssued);

@@ -94,7 +94,7 @@ void Effects::log(LogLevel level, std::string_view text) {
   // Each line costs a byte more than its text.
   if (text.size() >= limits_.log_bytes_max - log_bytes_ || log_lines_ >= limits_.log_lines_max) {
     if (!log_dropped_) {
-      log_dropped_ = true;
+      log_dropped_ = log_lines_ >= limits_.log_lines_max ? Counter::LimitLogLines : Counter::LimitLogBytes;
       add(EffectKind::Log, "further log lines of this event were dropped: over the limit").level = LogLevel::Warn;
     }
     return;
@@ -117,7 +117,7 @@ void Effects::clear() {
   send_bytes_ = 0;
   log_bytes_ = 0;
   log_lines_ = 0;
-  log_dropped_ = false;
+  log_dropped_.reset();
   refused_ = false;
   accepted_subprotocol_ = false;
 }

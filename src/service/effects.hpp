@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/counters.hpp"
 #include "jamsocket/service.hpp"
 
 namespace jamsocket::service {
@@ -80,6 +81,12 @@ class Effects {
     std::swap(taken, *this);
     return taken;
   }
+  /// After Push::OverLimit: the limit.
+  [[nodiscard]] Counter limit_passed() const {
+    return sends_ >= limits_.sends_max ? Counter::LimitSends : Counter::LimitSendBytes;
+  }
+  /// The limit for which `log` dropped lines, if it did.
+  [[nodiscard]] std::optional<Counter> log_limit_passed() const { return log_dropped_; }
   /// What it holds in memory.
   [[nodiscard]] std::size_t bytes() const { return bytes_.size() + list_.size() * sizeof(Effect); }
   /// Forgets all; keeps a modest capacity.
@@ -95,7 +102,7 @@ class Effects {
   std::size_t send_bytes_ = 0;
   std::size_t log_bytes_ = 0;
   std::size_t log_lines_ = 0;
-  bool log_dropped_ = false;
+  std::optional<Counter> log_dropped_;
   bool refused_ = false;
   bool accepted_subprotocol_ = false;
 };

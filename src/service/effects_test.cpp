@@ -24,9 +24,11 @@ TEST(Effects, BoundsSendsAndBytesExactlyAtTheirLimits) {
   Effects effects(kTiny);
   EXPECT_EQ(effects.send_binary(broadcast, "0123456789"), Effects::Push::Done);
   EXPECT_EQ(effects.send_binary(broadcast, "x"), Effects::Push::OverLimit);
+  EXPECT_EQ(effects.limit_passed(), Counter::LimitSendBytes);
   EXPECT_EQ(effects.send_binary(broadcast, ""), Effects::Push::Done);
   EXPECT_EQ(effects.send_binary(broadcast, ""), Effects::Push::Done);
   EXPECT_EQ(effects.send_binary(broadcast, ""), Effects::Push::OverLimit);
+  EXPECT_EQ(effects.limit_passed(), Counter::LimitSends);
   effects.clear();
   EXPECT_EQ(effects.send_binary(broadcast, "0123456789"), Effects::Push::Done);
 }
@@ -45,8 +47,10 @@ TEST(Effects, RefusesTextThatIsNotUtf8AndCodesThatMayNotGoOut) {
 TEST(Effects, DropsLogBeyondItsLimitAndSaysSoOnce) {
   Effects effects(kTiny);
   effects.log(LogLevel::Info, "1234567");
+  EXPECT_EQ(effects.log_limit_passed(), std::nullopt);
   effects.log(LogLevel::Info, "x");
   effects.log(LogLevel::Info, "y");
+  EXPECT_EQ(effects.log_limit_passed(), Counter::LimitLogBytes);
   ASSERT_EQ(effects.list().size(), 2U);
   EXPECT_EQ(effects.list()[1].level, LogLevel::Warn);
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <optional>
 #include <utility>
 
 #include "service/random.hpp"
@@ -13,6 +14,7 @@ namespace {
 struct CallFailed {
   Outcome outcome;
   std::string reason;
+  std::optional<Counter> limit{};
 };
 
 std::string_view as_text(Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
@@ -83,12 +85,13 @@ class EventContext final : public Context {
   [[nodiscard]] std::string_view room_id() override { return room_id_; }
 
  private:
-  static void check(Effects::Push pushed, const char* call) {
+  void check(Effects::Push pushed, const char* call) const {
     switch (pushed) {
       case Effects::Push::Done:
         return;
       case Effects::Push::OverLimit:
-        throw CallFailed{Outcome::EffectLimit, std::string(call) + ": over the limit of sends or bytes of one event"};
+        throw CallFailed{Outcome::EffectLimit, std::string(call) + ": over the limit of sends or bytes of one event",
+                         effects_.limit_passed()};
       case Effects::Push::NotUtf8:
         throw CallFailed{Outcome::BadCall, std::string(call) + ": the text is not valid UTF-8"};
       case Effects::Push::Invalid:
@@ -112,7 +115,7 @@ Outcome contain(Fault& fault, Call&& call) {
     std::forward<Call>(call)();
     return Outcome::Done;
   } catch (const CallFailed& failed) {
-    fault = {failed.outcome, failed.reason, {}};
+    fault = {failed.outcome, failed.reason, {}, failed.limit};
   } catch (const std::exception& error) {
     fault = {Outcome::Trap, std::string("exception: ") + error.what(), {}};
   } catch (...) {

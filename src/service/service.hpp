@@ -11,10 +11,12 @@
 #include <cstdint>
 #include <expected>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/counters.hpp"
 #include "base/result.hpp"
 #include "service/effects.hpp"
 #include "service/event.hpp"
@@ -36,8 +38,9 @@ enum class Outcome : std::uint8_t {
 /// Why a call did not end well.
 struct Fault {
   Outcome outcome = Outcome::Trap;
-  std::string reason;     ///< One sentence.
-  std::string backtrace;  ///< The guest's, a function a line, outermost last; may be empty.
+  std::string reason;              ///< One sentence.
+  std::string backtrace;           ///< The guest's, a function a line, outermost last; may be empty.
+  std::optional<Counter> limit{};  ///< Which limit it ran over, if it was one.
 };
 
 class ServiceInstance {

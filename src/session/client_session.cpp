@@ -217,7 +217,9 @@ void ClientSession::end_turn() {
     notice_end();
   }
   if (overflowed_ && (state_ == State::Open || state_ == State::Leaving)) {
-    host_.limit_hit(Counter::ClientsSlow, *this);
+    host_.counters().add(Counter::ClientsSlow);
+    const bool are_many = outbox_.queued_messages() >= host_.session_settings().outbox.messages_max;
+    host_.limit_hit(are_many ? Counter::LimitOutboundMessages : Counter::LimitOutboundBytes, *this);
     leave_and_close(close_code::kTryLater, "too slow: too much is waiting to be read");
   }
   if (state_ != State::Gone) {
@@ -235,7 +237,7 @@ void ClientSession::heartbeat(Tick now) {
   }
   const Tick silent_for = now - last_seen_;
   if (silent_for >= settings.dead_after) {
-    host_.counters().add(Counter::ClientsTimedOut);
+    host_.limit_hit(Counter::ClientsTimedOut, *this);
     drop();
     return;
   }
@@ -297,6 +299,7 @@ void ClientSession::on_timer() {
       return;
     case State::Open:
       host_.counters().add(Counter::ProtocolErrors);
+      host_.limit_hit(Counter::LimitMessageTimeout, *this);
       leave_and_close(close_code::kPolicy, "the message took too long to complete");
       return;
     case State::Leaving:
@@ -304,6 +307,8 @@ void ClientSession::on_timer() {
       say_last_and_linger();
       return;
     case State::Closing:
+      host_.limit_hit(Counter::LimitCloseTimeout, *this);
+      [[fallthrough]];
     case State::Lingering:
       // The peer had its time: what it has not read is dropped.
       stream_.reset();
@@ -344,6 +349,9 @@ void ClientSession::read() {
       return;
     case io::IoStatus::Closed:
     case io::IoStatus::Failed:
+      if (stream_.asked_too_often()) {
+        host_.limit_hit(Counter::LimitKeyUpdates, *this);
+      }
       drop();
       return;
   }
@@ -473,6 +481,9 @@ void ClientSession::protocol_failure(const ws::ReadStep& step) {
   }
   host_.counters().add(Counter::ProtocolErrors);
   host_.counters().closed(CloseBy::Server, step.code);
+  if (state_ == State::Open && (step.code == close_code::kTooBig || step.code == close_code::kPolicy)) {
+    host_.limit_hit(step.code == close_code::kTooBig ? Counter::LimitMessageBytes : Counter::LimitFragments, *this);
+  }
   host_.logger().debug("session.protocol_error", {{"close_code", step.code}, {"reason", step.payload}});
   leave_with(ws::encode_close_frame(step.code, step.payload));
 }

@@ -44,6 +44,7 @@ class MemoryStore final : public Store {
   void keep_fault(StoredRoom room) override { faults.push_back(std::move(room)); }
   [[nodiscard]] std::vector<SleepingRoom> sleeping() const override;
   [[nodiscard]] bool is_full() const override { return full; }
+  [[nodiscard]] bool is_behind() const override { return behind; }
 
   /// Carries out the oldest request. @return whether there was one.
   bool commit_one();
@@ -54,6 +55,7 @@ class MemoryStore final : public Store {
   [[nodiscard]] std::size_t in_flight() const { return jobs_.size(); }
 
   bool full = false;
+  bool behind = false;              ///< With compressing checkpoints.
   bool checkpoints_follow = false;  ///< They wait for `keep_checkpoint` once their batch is committed.
   std::vector<StoredRoom> faults;
 

@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "base/clock.hpp"
+#include "base/counters.hpp"
 #include "service/effects.hpp"
 #include "service/event.hpp"
 #include "service/random.hpp"
@@ -69,6 +70,10 @@ class CallWatch {
   [[nodiscard]] bool runs_long() const { return ticks_ >= kLongTicks; }
   /// After tick() said no: why.
   [[nodiscard]] std::string sentence() const;
+  /// After tick() said no: the limit.
+  [[nodiscard]] Counter limit_passed() const {
+    return wall_is_over_ ? Counter::LimitEventWall : Counter::LimitEventCpu;
+  }
 
  private:
   static constexpr std::int64_t kLongTicks = 2;
@@ -115,6 +120,7 @@ struct CallState {
   /// What a host function or the watch ended the call for; the trap that follows only carries it out.
   service::Outcome failed_with = service::Outcome::Done;
   std::string failed_because;
+  std::optional<Counter> failed_limit;  ///< If it was one.
   LineBuffer standard_output{LogLevel::Info};
   LineBuffer standard_error{LogLevel::Warn};
 };

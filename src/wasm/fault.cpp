@@ -112,10 +112,13 @@ service::Fault fault_of(const CallState& state, const ModuleLimits& limits, Grow
   if (state.failed_with != Outcome::Done) {
     fault.outcome = state.failed_with;
     fault.reason = state.failed_because;
+    fault.limit = state.failed_limit;
   } else if (has_code && code == WASMTIME_TRAP_CODE_STACK_OVERFLOW) {
     fault.reason = sentence_of(code);
+    fault.limit = Counter::LimitRoomStack;
   } else if (growth == GrowthRefused::Yes) {
     fault.outcome = Outcome::MemoryLimit;
+    fault.limit = Counter::LimitRoomMemory;
     fault.reason = fmt::format("the guest's memory could not grow (the limit is {} MiB), and it trapped",
                                limits.memory_bytes_max >> 20U);
   } else if (has_code) {

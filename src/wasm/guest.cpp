@@ -33,6 +33,7 @@ wasmtime_error_t* on_tick(wasmtime_context_t* /*context*/, void* data, std::uint
   state.failed_with = Outcome::CpuLimit;
   state.failed_because = within_budget ? "the event took long while the server was stopping or had too many slow ones"
                                        : state.watch.sentence();
+  state.failed_limit = within_budget ? std::nullopt : std::optional(state.watch.limit_passed());
   return wasmtime_error_new("ended by the host");
 }
 
@@ -235,6 +236,7 @@ std::optional<std::uint32_t> Guest::copy_in(const wasmtime_func_t& allocate, std
       fail(Outcome::MemoryLimit,
            fmt::format("the guest has no memory left for a message of {} bytes (the limit is {} MiB)", length,
                        limits_.memory_bytes_max >> 20U));
+      fault_.limit = Counter::LimitRoomMemory;
     } else {
       fail(Outcome::BadCall,
            fmt::format("the guest's allocator answered {} for {} bytes: not in its memory of {} bytes", *pointer,

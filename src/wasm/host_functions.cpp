@@ -283,6 +283,7 @@ void HostCall::check(service::Effects::Push pushed, std::string_view function) {
     case Push::Done:
       return;
     case Push::OverLimit:
+      state_.failed_limit = state_.effects->limit_passed();
       return fail(Outcome::EffectLimit, fmt::format("{}: over the limit of sends or bytes of one event", function));
     case Push::NotUtf8:
       return fail(Outcome::BadCall, fmt::format("{}: the text is not valid UTF-8", function));

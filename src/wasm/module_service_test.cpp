@@ -137,6 +137,20 @@ struct Crime {
   const char* words;
 };
 
+// Which limit it runs over, as an operator is told it.
+std::optional<Counter> limit_of(const Crime& crime) {
+  switch (crime.outcome) {
+    case Outcome::CpuLimit:
+      return Counter::LimitEventCpu;
+    case Outcome::MemoryLimit:
+      return Counter::LimitRoomMemory;
+    case Outcome::EffectLimit:
+      return *crime.letter == 'q' ? Counter::LimitSends : Counter::LimitSendBytes;
+    default:
+      return std::string_view(crime.words) == "stack is full" ? std::optional(Counter::LimitRoomStack) : std::nullopt;
+  }
+}
+
 class Crimes : public Rooms, public ::testing::WithParamInterface<Crime> {};
 
 // Goal: each ends with its outcome and sentence, and the next room knows nothing of it.
@@ -151,6 +165,7 @@ TEST_P(Crimes, EndTheRoomAndNothingElse) {
   ASSERT_EQ(room.text(GetParam().letter), GetParam().outcome) << room.fault().reason;
   EXPECT_THAT(room.fault().reason, HasSubstr(GetParam().words));
   EXPECT_THAT(room.fault().reason, ::testing::Not(HasSubstr("\n")));
+  EXPECT_EQ(room.fault().limit, limit_of(GetParam()));
   room.drop_instance();
   EXPECT_EQ(canary.text("T"), Outcome::Done);
   TestRoom fresh = zoo();
@@ -295,6 +310,7 @@ TEST_F(Rooms, EndAtTheWallTimeToo) {
   TestRoom room = zoo(limits);
   EXPECT_EQ(room.text("l"), Outcome::CpuLimit);
   EXPECT_THAT(room.fault().reason, HasSubstr("ran for more than 20 ms"));
+  EXPECT_EQ(room.fault().limit, Counter::LimitEventWall);
 }
 
 // Goal: a ticker that has gone to sleep wakes for the next event. Method: one room runs for longer than

@@ -185,7 +185,7 @@ class Watch:
         last = {}
         for line in self.server.log_lines(self.log_seen):
             assert line["level"] != "error", line
-            reason = (line["event"], line.get("reason"))
+            reason = (line["event"], line.get("reason") or line.get("limit"))
             at = datetime.datetime.fromisoformat(line["time"]).timestamp()
             # The server's second is of its turns' times, the line's time of when it was written.
             assert reason not in last or at - last[reason] >= 0.9, f"{reason} again after {at - last[reason]:.3f} s"
