@@ -5,13 +5,17 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "auth/keys.hpp"
+#include "base/clock.hpp"
 #include "cli/commands.hpp"
 #include "cli/output.hpp"
 #include "cli/setting_flags.hpp"
 #include "config/docs.hpp"
 #include "config/load.hpp"
+#include "io/tls_context.hpp"
 #include "server/settings.hpp"
 
 namespace jamsocket::cli {
@@ -25,6 +29,38 @@ struct State {
   CLI::App* example = nullptr;
 };
 
+const std::string& origin_of(const config::Loaded& loaded, std::string_view key) {
+  return loaded.origins[static_cast<std::size_t>(config::find_entry(key) - config::entries().data())];
+}
+
+// Files that a server reads at its start.
+std::vector<std::string> problems_of_files(const config::Loaded& loaded) {
+  std::vector<std::string> problems;
+  const ServerOptions& whole = loaded.settings.server;
+  if (!whole.tls_cert.empty()) {
+    const auto tls =
+        io::TlsContext::load({.certificate = whole.tls_cert, .key = whole.tls_key}, SystemClock().unix_ms());
+    if (!tls) {
+      problems.push_back(fmt::format("{}: {}", origin_of(loaded, "tls.cert"), tls.error().message));
+    }
+  }
+  const auto check_keys = [&](const TokenOptions& tokens, const std::string& where) {
+    if (tokens.mode == "off") {
+      return;
+    }
+    if (const auto keys = auth::KeySet::load(tokens.keys); !keys) {
+      problems.push_back(fmt::format("{}: token_keys: {}", where, keys.error().message));
+    }
+  };
+  check_keys(whole.tokens, origin_of(loaded, "auth.token_keys"));
+  for (const config::NamedService& service : loaded.services) {
+    if (service.settings.server.tokens.keys != whole.tokens.keys) {
+      check_keys(service.settings.server.tokens, fmt::format("{}: services.{}", service.origin, service.name));
+    }
+  }
+  return problems;
+}
+
 // What a server would still refuse at its start, though each key alone and the relations between them are fine.
 std::vector<std::string> problems_of_server(const std::string& file, const config::Loaded& loaded) {
   std::vector<std::string> problems;
@@ -34,6 +70,9 @@ std::vector<std::string> problems_of_server(const std::string& file, const confi
   }
   if (const auto settings = server::Settings::from(options); !settings) {
     problems.push_back(fmt::format("{}: {}", file, settings.error().message));
+  }
+  for (const std::string& problem : problems_of_files(loaded)) {
+    problems.push_back(problem);
   }
   for (const config::NamedService& service : loaded.services) {
     options = service.settings.server;

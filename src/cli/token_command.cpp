@@ -24,6 +24,8 @@ namespace {
 
 using Json = nlohmann::json;
 
+constexpr std::int64_t kSecondsMax = 3'155'760'000;  // A century.
+
 struct State {
   std::string new_key;
   std::string algorithm = "HS256";
@@ -85,6 +87,10 @@ std::string add_claim(Json& claims, const std::string& name_and_value) {
 Json one_or_list(const std::vector<std::string>& texts) { return texts.size() == 1 ? Json(texts[0]) : Json(texts); }
 
 int make_token(const State& state) {
+  if (state.seconds < -kSecondsMax || state.seconds > kSecondsMax) {
+    return complain(fmt::format("--for is {}; allowed: -{} to {} seconds", state.seconds, kSecondsMax, kSecondsMax),
+                    kExitUsage);
+  }
   const auto keys = auth::KeySet::load(state.key);
   if (!keys) {
     return complain(keys.error().message);
@@ -122,6 +128,9 @@ int make_token(const State& state) {
   if (token->size() > auth::kTokenBytesMax) {
     return complain(
         fmt::format("the token would have {} bytes; a server takes at most {}", token->size(), auth::kTokenBytesMax));
+  }
+  if (!claims.contains("sub")) {
+    note("it has no subject (--sub): servers refuse it unless their auth.token_claims leaves sub out");
   }
   say(*token);
   return kExitDone;

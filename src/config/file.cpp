@@ -273,7 +273,12 @@ const Entry* entry_on_line(std::string_view text, std::uint32_t line) {
 }
 
 std::string syntax_problem(const toml::parse_error& error, std::string_view text) {
-  std::string description = escape_for_log(error.description(), 200);
+  // It is printable and escaped already, but for what it may quote of the file.
+  std::string description(error.description());
+  if (description.size() > 200 ||
+      std::ranges::any_of(description, [](char c) { return static_cast<unsigned char>(c) - 0x20U >= 0x5F; })) {
+    description = escape_for_log(description, 200);
+  }
   const Entry* entry = entry_on_line(text, static_cast<std::uint32_t>(error.source().begin.line));
   if (entry != nullptr && description.find("redefine") != std::string::npos) {
     return fmt::format("{} is set twice; allowed: once", entry->key);

@@ -52,6 +52,9 @@ class Loader {
         problems_.push_back(
             fmt::format("{}: services.{} names no module; allowed: module = \"FILE.wasm\"", origin, service.name));
       }
+      if (const std::string wrong = wrong_tokens(service.settings.server.tokens); !wrong.empty()) {
+        problems_.push_back(fmt::format("{}: services.{}: {}", origin, service.name, wrong));
+      }
       loaded_.services.push_back(std::move(service));
     }
   }
@@ -68,6 +71,9 @@ class Loader {
   // What the table's single entries cannot say.
   void check_relations() {
     check_heartbeat();
+    check_places();
+    check_tls();
+    check_tokens();
     check_service();
     check_proxies();
     check_memory();
@@ -80,10 +86,59 @@ class Loader {
     if (server.heartbeat_timeout > server.heartbeat_interval) {
       return;
     }
-    problems_.push_back(
-        fmt::format("{}: heartbeat_timeout_seconds is {}; allowed: more than heartbeat_interval_seconds, which is {}",
-                    origin_of_either("server.heartbeat_timeout_seconds", "server.heartbeat_interval_seconds"),
-                    server.heartbeat_timeout.count() / 1000, server.heartbeat_interval.count() / 1000));
+    problems_.push_back(fmt::format(
+        "{}: server.heartbeat_timeout_seconds is {}; allowed: more than heartbeat_interval_seconds, which is {}",
+        origin_of_either("server.heartbeat_timeout_seconds", "server.heartbeat_interval_seconds"),
+        server.heartbeat_timeout.count() / 1000, server.heartbeat_interval.count() / 1000));
+  }
+
+  // A place is listened on once.
+  void check_places() {
+    const ServerOptions& server = loaded_.settings.server;
+    for (auto place = server.listen.begin(); place != server.listen.end(); ++place) {
+      if (std::find(server.listen.begin(), place, *place) != place && !place->ends_with(":0")) {
+        problems_.push_back(fmt::format("{}: server.listen has '{}' twice; allowed: each place once",
+                                        origin("server.listen"), escape_for_log(*place, 200)));
+      }
+    }
+    const bool is_taken = server.listen.empty() && server.port != 0 && server.host == server.admin_host &&
+                          server.admin_port == std::to_string(server.port);
+    if (is_taken) {
+      problems_.push_back(fmt::format("{}: admin.port is {}, as server.port is; allowed: another one, or off",
+                                      origin_of_either("admin.port", "server.port"), server.admin_port));
+    }
+  }
+
+  void check_tls() {
+    const ServerOptions& server = loaded_.settings.server;
+    if (server.tls_cert.empty() != server.tls_key.empty()) {
+      const bool has_cert = server.tls_key.empty();
+      problems_.push_back(fmt::format("{}: tls.{} is set but tls.{} is not; allowed: both, or neither",
+                                      origin(has_cert ? "tls.cert" : "tls.key"), has_cert ? "cert" : "key",
+                                      has_cert ? "key" : "cert"));
+    }
+  }
+
+  // What is wrong, or nothing.
+  static std::string wrong_tokens(const TokenOptions& tokens) {
+    if (tokens.mode == "off") {
+      return {};
+    }
+    if (tokens.keys.empty()) {
+      return fmt::format("tokens is {} and there are no keys to check them with; allowed: token_keys besides",
+                         tokens.mode);
+    }
+    if (tokens.carriers.empty()) {
+      return fmt::format("tokens is {} and token_carriers is empty, so that nobody can bring one; allowed: one or more",
+                         tokens.mode);
+    }
+    return {};
+  }
+
+  void check_tokens() {
+    if (const std::string wrong = wrong_tokens(loaded_.settings.server.tokens); !wrong.empty()) {
+      problems_.push_back(fmt::format("{}: auth: {}", origin("auth.tokens"), wrong));
+    }
   }
 
   void check_service() {
@@ -108,8 +163,9 @@ class Loader {
     const bool by_protocol = server.proxy_protocol != "off";
     const bool by_header = server.forwarded_header != "off";
     if (by_protocol && by_header) {
-      problems_.push_back(fmt::format("{}: header is {} besides protocol = \"required\"; allowed: one of the two",
-                                      origin("proxies.header"), server.forwarded_header));
+      problems_.push_back(
+          fmt::format("{}: proxies.header is {} besides protocol = \"required\"; allowed: one of the two",
+                      origin("proxies.header"), server.forwarded_header));
     }
     if ((by_protocol || by_header) && server.proxies_trusted.empty()) {
       problems_.push_back(fmt::format("{}: no proxy is trusted to say so; allowed: with proxies.trusted besides",
@@ -122,12 +178,12 @@ class Loader {
     if (limits.memory_high_bytes != 0 && limits.memory_critical_bytes != 0 &&
         limits.memory_critical_bytes < limits.memory_high_bytes) {
       problems_.push_back(
-          fmt::format("{}: memory_critical_bytes is {}; allowed: 0, or not less than memory_high_bytes, "
+          fmt::format("{}: limits.memory_critical_bytes is {}; allowed: 0, or not less than memory_high_bytes, "
                       "which is {}",
                       origin("limits.memory_critical_bytes"), limits.memory_critical_bytes, limits.memory_high_bytes));
     }
     if (limits.client_bytes_per_second_max != 0 && limits.client_bytes_per_second_max < 1024) {
-      problems_.push_back(fmt::format("{}: client_bytes_per_second_max is {}; allowed: 0, or 1KiB and more",
+      problems_.push_back(fmt::format("{}: limits.client_bytes_per_second_max is {}; allowed: 0, or 1KiB and more",
                                       origin("limits.client_bytes_per_second_max"),
                                       limits.client_bytes_per_second_max));
     }
@@ -137,7 +193,7 @@ class Loader {
     const ServerOptions& server = loaded_.settings.server;
     if (server.admin_port != "off" && server.admin_token_file.empty() && !is_loopback(server.admin_host)) {
       problems_.push_back(
-          fmt::format("{}: host is {}, which others can reach; allowed: an address of this machine only, "
+          fmt::format("{}: admin.host is {}, which others can reach; allowed: an address of this machine only, "
                       "like 127.0.0.1, or a token_file besides",
                       origin("admin.host"), escape_for_log(server.admin_host, 100)));
     }
@@ -147,7 +203,7 @@ class Loader {
     const ServerLimits& limits = loaded_.settings.server.limits;
     if (limits.back_off_most < limits.back_off_first) {
       problems_.push_back(
-          fmt::format("{}: back_off_most_ms is {}; allowed: not less than back_off_first_ms, which is {}",
+          fmt::format("{}: limits.back_off_most_ms is {}; allowed: not less than back_off_first_ms, which is {}",
                       origin_of_either("limits.back_off_most_ms", "limits.back_off_first_ms"),
                       limits.back_off_most.count(), limits.back_off_first.count()));
     }

@@ -130,8 +130,9 @@ TEST_F(LoadTest, BadFlagsAreNamedAsTheyWereSpelled) {
 TEST_F(LoadTest, TheTimeoutMustBeLongerThanTheInterval) {
   Sources sources;
   sources.flags = {flag("server.heartbeat_interval_seconds", "-i", "60")};
-  EXPECT_THAT(load(sources).error(), testing::ElementsAre("-i: heartbeat_timeout_seconds is 60; allowed: more than "
-                                                          "heartbeat_interval_seconds, which is 60"));
+  EXPECT_THAT(load(sources).error(),
+              testing::ElementsAre("-i: server.heartbeat_timeout_seconds is 60; allowed: more than "
+                                   "heartbeat_interval_seconds, which is 60"));
   sources.flags.push_back(flag("server.heartbeat_timeout_seconds", "-t", "61"));
   EXPECT_TRUE(load(sources));
 }

@@ -60,7 +60,8 @@ bool is_service_name(std::string_view text) {
 bool is_host(std::string_view text) {
   constexpr std::size_t kHostBytesMax = 253;  // RFC 1035 section 2.3.4, as text.
   const auto is_host_char = [](char c) { return is_alphanumeric(c) || c == '.' || c == '-' || c == ':' || c == '%'; };
-  return !text.empty() && text.size() <= kHostBytesMax && std::ranges::all_of(text, is_host_char);
+  const bool has_port = std::ranges::count(text, ':') == 1;  // An IPv6 address has more.
+  return !text.empty() && text.size() <= kHostBytesMax && !has_port && std::ranges::all_of(text, is_host_char);
 }
 
 bool is_loopback(std::string_view host) { return host == "localhost" || host == "::1" || host.starts_with("127."); }

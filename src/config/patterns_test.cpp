@@ -31,7 +31,8 @@ TEST(Patterns, HostsAreAddressesAndNames) {
   for (const auto* good : {"127.0.0.1", "0.0.0.0", "::1", "::", "fe80::1%eth0", "localhost", "a-b.example"}) {
     EXPECT_TRUE(is_host(good)) << good;
   }
-  for (const auto* bad : {"", " ", "local host", "http://x", "[::1]", "x/y", "h\xC3\xA9", "a\n"}) {
+  for (const auto* bad :
+       {"", " ", "local host", "http://x", "[::1]", "x/y", "h\xC3\xA9", "a\n", "localhost:80", "127.0.0.1:80"}) {
     EXPECT_FALSE(is_host(bad)) << bad;
   }
   EXPECT_TRUE(is_host(std::string(253, 'a')));

@@ -33,15 +33,25 @@ BAD_FILES = [
      "networks like 10.0.0.0/8, or unix for all that come by a unix-domain socket"),
     ('[proxies]\nprotocol = "required"', ":2:12: no proxy is trusted to say so; allowed: with proxies.trusted besides"),
     ('[proxies]\ntrusted = ["unix"]\nprotocol = "required"\nheader = "forwarded"',
-     ':4:10: header is forwarded besides protocol = "required"; allowed: one of the two'),
+     ':4:10: proxies.header is forwarded besides protocol = "required"; allowed: one of the two'),
     ('[limits]\nmemory_high_bytes = "2GiB"\nmemory_critical_bytes = "1GiB"',
-     ":3:25: memory_critical_bytes is 1073741824; allowed: 0, or not less than memory_high_bytes, which is 2147483648"),
+     ":3:25: limits.memory_critical_bytes is 1073741824; allowed: 0, or not less than memory_high_bytes, which is 2147483648"),
     ('[limits]\nclient_bytes_per_second_max = 100',
-     ":2:31: client_bytes_per_second_max is 100; allowed: 0, or 1KiB and more"),
-    ('[admin]\nport = 0\nhost = "0.0.0.0"', ":3:8: host is 0.0.0.0, which others can reach; allowed: an address of this "
+     ":2:31: limits.client_bytes_per_second_max is 100; allowed: 0, or 1KiB and more"),
+    ('[admin]\nport = 0\nhost = "0.0.0.0"', ":3:8: admin.host is 0.0.0.0, which others can reach; allowed: an address of this "
      "machine only, like 127.0.0.1, or a token_file besides"),
-    ('[limits]\nback_off_first_ms = 60001', ":2:21: back_off_most_ms is 60000; allowed: not less than back_off_first_ms, which is "
+    ('[limits]\nback_off_first_ms = 60001', ":2:21: limits.back_off_most_ms is 60000; allowed: not less than back_off_first_ms, which is "
      "60001"),
+    ('[tls]\ncert = "server.pem"', ":2:8: tls.cert is set but tls.key is not; allowed: both, or neither"),
+    ('[auth]\ntokens = "required"', ":2:10: auth: tokens is required and there are no keys to check them with; allowed: token_keys besides"),
+    ('[auth]\ntokens = "required"\ntoken_keys = "keys"\ntoken_carriers = []', ":2:10: auth: tokens is required and token_carriers is "
+     "empty, so that nobody can bring one; allowed: one or more"),
+    ('[services.chat]\nmodule = "chat.wasm"\ntokens = "optional"', ":1:11: services.chat: tokens is optional and there are no keys to "
+     "check them with; allowed: token_keys besides"),
+    ('[server]\nlisten = ["[::]:80", "127.0.0.1:81", "[::]:80"]', ":2:10: server.listen has '[::]:80' twice; allowed: each place once"),
+    ('[server]\nport = 9090\n[admin]\nport = 9090', ":4:8: admin.port is 9090, as server.port is; allowed: another one, or off"),
+    ('[server]\nhost = "localhost:8080"', ":2:8: server.host is 'localhost:8080'; allowed: an IP address or a host name"),
+    ("[server\nport = 1", ":1:8: Error while parsing table header: expected ']', saw '\\n'; allowed: TOML 1.0"),
     ('[server]\nhost = "${HOST}"', ":2:8: server.host is '${HOST}'; variables are not replaced, write the value itself"),
     ('static_files = "missing"', "/missing', which is not a folder; allowed: a folder that exists"),
     (b"\xef\xbb\xbf[server]\n", ":1:1: the file begins with a byte order mark; allowed: UTF-8 without one"),
@@ -74,6 +84,21 @@ class Settings(CommandTest):
         self.refused(["config", "check", missing], 2, f"{missing}: cannot be read: No such file or directory\n")
         self.refused(["serve", "x.wasm", "--config", missing], 2, f"{missing}: cannot be read: No such file or directory\n")
 
+    def test_files_that_a_start_reads_are_checked(self):
+        missing = self.folder / "missing"
+        self.write("bad.key", "short")
+        for contents, end in [
+            (f'[tls]\ncert = "{missing}"\nkey = "{missing}"', f":2:8: tls.cert cannot be read: {missing}: No such file or directory\n"),
+            (f'[auth]\ntokens = "required"\ntoken_keys = "{missing}"',
+             f":3:14: token_keys: {missing} cannot be read: No such file or directory\n"),
+            (f'[services.a]\nmodule = "a.wasm"\ntokens = "required"\ntoken_keys = "{self.folder}/bad.key"',
+             ":1:11: services.a: token_keys: "),
+        ]:
+            path = self.write("jamsocket.toml", contents)
+            ended = jamsocket("config", "check", path)
+            self.assertEqual((ended.returncode, ended.stdout, ended.stderr.count("\n")), (2, "", 1), ended.stderr)
+            self.assertTrue(ended.stderr.startswith(f"{path}{end.rstrip()}"), ended.stderr)
+
     def test_an_empty_file_is_fine(self):
         path = self.write("jamsocket.toml", "")
         ended = jamsocket("config", "check", path)
@@ -88,7 +113,7 @@ class Settings(CommandTest):
                           "number of seconds"),
             (["-i", "1.5"], "--heartbeat-interval: server.heartbeat_interval_seconds is '1.5'; allowed: 1 to 86400, a "
                             "whole number of seconds"),
-            (["-t", "25"], "--heartbeat-timeout: heartbeat_timeout_seconds is 25; allowed: more than "
+            (["-t", "25"], "--heartbeat-timeout: server.heartbeat_timeout_seconds is 25; allowed: more than "
                            "heartbeat_interval_seconds, which is 25"),
             (["-s", "Immediate"], "--shutdown-policy: service.shutdown_policy is 'Immediate'; allowed: never, immediate, "
                                   "or <n>sec with a whole number n, like 300sec"),
