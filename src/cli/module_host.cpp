@@ -27,12 +27,17 @@ std::uint32_t fitting_rooms(const ServerOptions& options, std::optional<std::uin
   return mappings_max && options.data_dir.empty() ? std::min(wanted, wasm::rooms_for_mappings(*mappings_max)) : wanted;
 }
 
-void tell_of_fitting(std::uint32_t fitting, std::uint32_t wanted, std::uint64_t mappings_max, Logger& logger) {
+// To whoever asked for more rooms it is a warning; the default is more than most machines have mappings for.
+void tell_of_fitting(std::uint32_t fitting, const config::Settings& settings, std::uint64_t mappings_max,
+                     Logger& logger) {
+  const std::uint32_t wanted = settings.server.limits.rooms_max;
+  const bool is_asked_for = wanted != config::Settings{}.server.limits.rooms_max;
   if (fitting < wanted) {
-    logger.info("server.rooms_fitted", {{"rooms_max", fitting},
-                                        {"rooms_max_set", wanted},
-                                        {"max_map_count", mappings_max},
-                                        {"advice", "for more rooms raise vm.max_map_count (sysctl)"}});
+    logger.log(is_asked_for ? LogLevel::Warn : LogLevel::Debug, "server.rooms_fitted",
+               {{"rooms_max", fitting},
+                {"rooms_max_set", wanted},
+                {"max_map_count", mappings_max},
+                {"advice", "for more rooms raise vm.max_map_count (sysctl)"}});
   }
 }
 
@@ -51,7 +56,7 @@ Result<void> serve(const std::string& module_file, const config::Loaded& loaded,
   const auto server = JAM_TRY(
       server::Server::create(options, std::move(offered), {.logger = *logger, .clock = clock, .maker = &services}));
   return server::run_until_signalled(*server, [&](std::uint16_t port) {
-    tell_of_fitting(options.limits.rooms_max, settings.server.limits.rooms_max, mappings_max.value_or(0), *logger);
+    tell_of_fitting(options.limits.rooms_max, settings, mappings_max.value_or(0), *logger);
     server::announce(*server);
     ready(port);
   });

@@ -92,7 +92,10 @@ def test_rooms_are_as_many_as_the_kernel_has_mappings_for(tmp_path):
     with serve(tmp_path, {"limits.rooms_max": 100_000_000}) as server:
         line = until(lambda: fitted(server), 10, "nothing is said of it")[0]
         assert line["rooms_max_set"] == 100_000_000 and 2 * line["rooms_max"] < line["max_map_count"], line
-        assert "vm.max_map_count" in line["advice"]
+        assert "vm.max_map_count" in line["advice"] and line["level"] == "warn"
+    with serve(tmp_path) as server:
+        Connection(server.port).upgrade("/ws/one").leave()
+        assert fitted(server) == [], "who did not ask for more is not told of it"
     with serve(tmp_path, {"limits.rooms_max": 1}) as server:
         one = Connection(server.port).upgrade("/ws/one")
         two = Connection(server.port)
