@@ -9,7 +9,9 @@ from harness.browser import Browser, find_chromium
 from harness.server import KINDS, Server, path_from_environment
 from harness.tls import make_certificate, public_key_hash
 from harness.tls import settings as tls_settings
+from harness.wait import until
 from harness.wire import Connection
+from test_admin import admin_port, ask
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +120,38 @@ def test_the_page_over_tls():
               ws.onmessage = (event) => {{ ws.onclose = (end) => resolve([event.data, end.code]); ws.close(1000); }};
             }})""")
             assert said == ["new value: 2", 1000]
+
+
+def test_a_page_cannot_operate_the_server():
+    """A-11: a page that a stranger wrote, in the operator's browser; by the address, and by a name that points at it."""
+    if find_chromium() is None:
+        pytest.skip("chromium is missing: run tools/setup.sh test")
+    evil = "evil.example"
+    with serving("module", "counter", **{"admin.port": 0}) as server, Browser(names=[evil]) as browser:
+        port = admin_port(server)
+        page = browser.open(f"http://{evil}:{server.port}/")
+        page.wait_for_text("#value", "0")  # Without auth.hosts the public port answers to any name.
+        sent = """(async (address) => {
+          const tried = [];
+          for (const [method, path] of [['POST', '/admin/drain'], ['DELETE', '/admin/rooms/main'], ['PUT', '/admin/log-level'], ['GET', '/metrics']]) {
+            for (const mode of ['cors', 'no-cors']) {
+              try {
+                const answer = await fetch(address + path, {method, mode, body: method === 'PUT' ? '{"level":"off"}' : undefined});
+                tried.push([method, mode, answer.type, answer.status, await answer.text()]);
+              } catch (refused) {
+                tried.push([method, mode, 'refused', 0, '']);
+              }
+            }
+          }
+          return tried;
+        })"""
+        for address in (f"http://127.0.0.1:{port}", f"http://{evil}:{port}"):
+            for method, mode, kind, status, text in page.evaluate(f"{sent}('{address}')"):
+                assert status == 0 and text == "", (address, method, mode, kind, status, text)
+        # The name as the page's own host: to the browser that is the same origin, and it may read the answer.
+        rebound = browser.open(f"http://{evil}:{port}/admin/rooms")
+        until(lambda: "for operators" in (rebound.text("body") or ""), 20, "no answer")
+        for method, mode, kind, status, text in rebound.evaluate(f"{sent}('')"):
+            assert status in (0, 403), (method, mode, kind, status, text)
+        page.wait_for_text("#status", "Connected")
+        assert ask(port, "/health")[0] == 200 and ask(port, "/admin/log-level")[1] == '{"level":"info"}\n'

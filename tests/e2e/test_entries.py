@@ -49,6 +49,9 @@ def tables():
             elif name in REASONS:
                 for entry in value:
                     note("reason", file.name, entry)
+            elif isinstance(value, dict) and value and all(isinstance(key, str) for key in value):
+                for case in value:
+                    note("case", file.name, case)
             elif callable(value) and getattr(value, "__module__", None) == file.stem:
                 note("test", file.name, description(value))
     return found

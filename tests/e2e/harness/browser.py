@@ -40,14 +40,16 @@ class Page:
 
 
 class Browser:
-    def __init__(self, trusted_key=None):
-        """`trusted_key`: of a certificate that nobody vouches for, harness.tls.public_key_hash."""
+    def __init__(self, trusted_key=None, names=()):
+        """`trusted_key`: of a certificate that nobody vouches for, harness.tls.public_key_hash. `names`: of hosts that are this
+        machine, as a stranger's name server may say."""
+        pointing = [f"--host-resolver-rules={','.join(f'MAP {name} 127.0.0.1' for name in names)}"] if names else []
         trusting = [f"--ignore-certificate-errors-spki-list={trusted_key}"] if trusted_key else []
         self._folder = tempfile.mkdtemp(prefix="jamsocket-chromium-")
         self._process = subprocess.Popen(
             [find_chromium(), "--headless=new", "--remote-debugging-port=0", f"--user-data-dir={self._folder}", "--no-sandbox",
              "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-extensions", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync", *trusting, "about:blank"],
+             "--disable-component-update", "--disable-sync", *trusting, *pointing, "about:blank"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         port_file = pathlib.Path(self._folder) / "DevToolsActivePort"
 

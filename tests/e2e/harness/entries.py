@@ -1,7 +1,8 @@
 """The bad inputs by number: what each is about. `test_entries.py` holds the tables of cases against this list.
 
 Letters group them: H handshake and HTTP, U addresses and files, F framing, M messages, D compression, C control frames and
-closing, R resources, P proxies, L logs and configuration. Groups of other letters have tests of their own.
+closing, R resources, T TLS, P proxies, A tokens and who may come in, L logs and configuration. Groups of other letters
+have tests of their own.
 """
 
 ENTRIES = {
@@ -120,6 +121,17 @@ ENTRIES = {
     "P-03": "PROXY headers of version 2",
     "P-04": "LOCAL as a way around limits",
     "P-05": "X-Forwarded-For and Forwarded",
+    "A-01": "algorithms and signatures of tokens",
+    "A-02": "keys that a token names or brings",
+    "A-03": "times of tokens",
+    "A-04": "audiences, issuers, rooms, claims twice",
+    "A-05": "long tokens, many bad signatures",
+    "A-06": "tickets used twice, elsewhere, or taken back",
+    "A-07": "tokens in several places",
+    "A-08": "first messages that bring a token, or none",
+    "A-09": "connections that outlive their token, keys that change",
+    "A-10": "a foreign page with the user's cookies",
+    "A-11": "strangers at the admin listener",
     "L-01": "what strangers put into the log",
     "L-02": "configurations with mistakes",
     "L-03": "a log that is not read, or a disk that is full",

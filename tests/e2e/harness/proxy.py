@@ -24,8 +24,10 @@ class Proxy:
 
     program = ""
 
-    def __init__(self):
+    def __init__(self, context=None):
+        """`context`: of Python's ssl, where the port speaks TLS."""
         need(self.program)
+        self.context = context
         # Bound before the proxy starts, so that no other test takes the port.
         self.listening = socket.socket()
         self.listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -55,6 +57,8 @@ class Proxy:
         assert self.process.poll() is None, self.log_text()
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as probe:
             probe.settimeout(1)
+            if self.context is not None:
+                probe = self.context.wrap_socket(probe, server_hostname="localhost")
             probe.sendall(b"GET /status HTTP/1.0\r\nHost: a\r\n\r\n")
             return probe.recv(12)[9:12] == b"200"
         return False
@@ -73,13 +77,17 @@ class Proxy:
 
 
 class HaProxy(Proxy):
-    """`backend`: an address; `options`: of its server line, like "send-proxy-v2"."""
+    """`backend`: an address; `options`: of its server line, like "send-proxy-v2". `certificate` and `key`: it ends TLS
+    itself. `context`: for clients, where it or the server behind it speaks TLS."""
 
     program = "haproxy"
 
-    def __init__(self, backend, options="", mode="http"):
-        super().__init__()
+    def __init__(self, backend, options="", mode="http", certificate=None, key=None, context=None):
+        super().__init__(context)
         self.listening.listen(128)
+        ends_tls = ""
+        if certificate is not None:
+            ends_tls = f"ssl crt {self.write('both.pem', certificate.read_text() + key.read_text())} alpn http/1.1"
         path = self.write("haproxy.cfg", f"""
 global
   maxconn 200
@@ -90,7 +98,8 @@ defaults
   timeout server 60s
   timeout tunnel 60s
 frontend front
-  bind fd@{self.listening.fileno()}
+  bind fd@{self.listening.fileno()} {ends_tls}
+  unique-id-format %{{+X}}o%ci:%cp_%fi:%fp_%Ts_%rt:%pid
   {"option forwardfor" if mode == "http" else ""}
   default_backend rooms
 backend rooms
