@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness import certificate, processes
+from harness import certificate, door, processes
 from harness.contenders import Contender
 from harness.works import METRICS, OF_ITSELF, Work
 
@@ -64,10 +64,11 @@ def _run(contender: Contender, work: Work, settings: Settings, shards: int) -> d
     port = processes.free_port()
     cores = processes.Cores.shared() if work.baseline == "one_shard" else processes.Cores.apart()
     with tempfile.TemporaryDirectory() as folder:
+        work = door.prepared(work, Path(folder))
         with_tls = certificate.make(Path(folder)) if work.tls else None
         with processes.server(contender.command(work, port, shards, with_tls), port, cores.server,
                               Path(folder) / "log", settings.realtime) as pid:
-            command = [str(settings.build / "bench/wsload"), *work.load, "--conns", str(work.conns),
+            command = [str(settings.build / "bench/wsload"), *work.load, *work.door, "--conns", str(work.conns),
                        "--payload", str(work.payload), "--path", PATH, "--port", str(port),
                        "--server-pid", str(pid), "--label", contender.name]
             if work.tls:
@@ -97,7 +98,8 @@ def _round(contenders: list[Contender], outcome: Outcome, settings: Settings) ->
                 runs[name + "/1"] = _run_twice_at_most(contender, outcome.work, settings, shards=1)
                 runs[name] = _run_twice_at_most(contender, outcome.work, settings, shards=2)
             elif outcome.work.baseline == "no_settings":
-                runs[name + "/1"] = _run_twice_at_most(contender, replace(outcome.work, settings=()), settings, shards=1)
+                runs[name + "/1"] = _run_twice_at_most(contender, replace(outcome.work, settings=(), door=()), settings,
+                                                       shards=1)
                 runs[name] = _run_twice_at_most(contender, outcome.work, settings, shards=1)
             else:
                 runs[name] = _run_twice_at_most(contender, outcome.work, settings, shards=1)

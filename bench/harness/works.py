@@ -24,7 +24,8 @@ class Work:
     coalesce: bool = False           # the floor gathers what one turn of its loop read
     # floor; one_shard, no_settings: the contender itself with one shard, without `settings`; none: absolute figures
     baseline: str = "floor"
-    settings: tuple[str, ...] = ()   # KEY=VALUE, of a server that takes them
+    settings: tuple[str, ...] = ()   # KEY=VALUE, of a server that takes them; {folder} and {token}: see door.py
+    door: tuple[str, ...] = ()       # wsload's arguments for a server with `settings`, and for no other
     shutdown_policy: str = "300sec"
     timed: bool = True               # takes --seconds and --warmup
     tls: bool = False
@@ -48,6 +49,11 @@ OF_ITSELF = {"one_shard": ("native", "module"), "no_settings": ("module",)}
 DOOR = ("limits.connections_per_address_max=1000000", "limits.connections_per_address_per_second_max=1000000",
         "limits.rooms_per_address_per_minute_max=1000000", "limits.client_messages_per_second_max=1000000",
         "limits.client_bytes_per_second_max=4GiB", "limits.memory_high_bytes=64GiB", "limits.memory_critical_bytes=64GiB")
+
+TOKENS = ("auth.tokens=required", "auth.token_keys={folder}/door.key")
+BEARER = ("--header", "Authorization: Bearer {token}")
+RETURNING = ("auth.return_within_ms=10000",)
+PROXY = ("proxies.trusted=127.0.0.1", "proxies.protocol=required")
 
 ONE_FRAME = Bar(native=1.04, module=1.06)
 DEEP = Bar(native=1.15, module=1.4)
@@ -86,9 +92,20 @@ WORKS: tuple[Work, ...] = (
          baseline="no_settings", settings=DOOR),
     echo("door-100-deep", "echo, 16 in flight, all limits on over none", Bar(native=1.02, module=1.02), depth=16,
          baseline="no_settings", settings=DOOR),
+    echo("door-tokens-100", "echo, 100 connections, tokens over none", Bar(native=1.02, module=1.02),
+         baseline="no_settings", settings=TOKENS, door=BEARER),
+    echo("door-returning-100", "echo, 100 connections, clients may return over none", Bar(native=1.02, module=1.02),
+         baseline="no_settings", settings=RETURNING),
+    echo("door-proxy-100", "echo, 100 connections, PROXY protocol over none", Bar(native=1.02, module=1.02),
+         baseline="no_settings", settings=PROXY, door=("--proxy",)),
+    echo("door-everything-100", "echo, 100 connections, all of these over none", Bar(native=1.02, module=1.02),
+         baseline="no_settings", settings=(*DOOR, *TOKENS, *RETURNING, *PROXY), door=(*BEARER, "--proxy")),
     Work("idle-10000", "idle connection, 10,000 of them", "echo", ("idle", "--seconds", "1"),
          Bar(native=300, module=300), metric="idle_bytes", conns=10_000, baseline="none", timed=False),
     echo("echo-100-tls", "echo over TLS, 100 connections", SHAPE, tls=True),
+    Work("idle-returning-10000", "idle connection that may return over one that may not", "echo",
+         ("idle", "--seconds", "1"), Bar(native=3, module=3), metric="idle_bytes", conns=10_000, baseline="no_settings",
+         settings=RETURNING, timed=False),
     Work("idle-10000-tls", "idle TLS connection, 10,000 of them", "echo", ("idle", "--seconds", "1"),
          Bar(native=20_480, module=20_480), metric="idle_bytes", conns=10_000, baseline="none", timed=False, tls=True),
     # The time of a handshake and its request is the only limit here: at its default, 10 s.

@@ -99,9 +99,11 @@ std::string Clients::request(const Client& client) const {
   if (const std::size_t at = path.find("{room}"); at != std::string::npos) {
     path.replace(at, 6, std::to_string(client.room));
   }
-  return "GET " + path + " HTTP/1.1\r\nHost: " + options_.host + ":" + std::to_string(options_.port) +
+  const std::string proxy = options_.proxy ? "PROXY TCP4 127.0.0.1 127.0.0.1 40000 80\r\n" : "";
+  const std::string header = options_.header.empty() ? "" : "\r\n" + options_.header;
+  return proxy + "GET " + path + " HTTP/1.1\r\nHost: " + options_.host + ":" + std::to_string(options_.port) +
          "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: " + std::string(kKey) +
-         "\r\nSec-WebSocket-Version: 13\r\n\r\n";
+         "\r\nSec-WebSocket-Version: 13" + header + "\r\n\r\n";
 }
 
 void Clients::dial(Client& client) {

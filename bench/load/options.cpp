@@ -50,6 +50,9 @@ void check(const LoadOptions& options) {
   if (options.payload < 16) {
     die("--payload must be at least 16");
   }
+  if (options.proxy && options.tls) {
+    die("--proxy goes without --tls");
+  }
   for (const unsigned count : {options.conns, options.rooms, options.publishers, options.depth, options.window,
                                options.burst, options.cycles}) {
     if (count == 0) {
@@ -83,7 +86,7 @@ LoadOptions parse_load_options(int argc, char** argv) {
       {"--payload", &options.payload}, {"--depth", &options.depth},     {"--window", &options.window},
       {"--rate", &options.rate},       {"--seconds", &options.seconds}, {"--warmup", &options.warmup},
       {"--burst", &options.burst},     {"--cycles", &options.cycles},   {"--server-pid", &options.server_pid},
-      {"--label", &options.label}};
+      {"--label", &options.label},     {"--header", &options.header}};
   for (int i = 2; i < argc; ++i) {
     const std::string_view name = argv[i];
     if (name == "--text") {
@@ -92,6 +95,10 @@ LoadOptions parse_load_options(int argc, char** argv) {
     }
     if (name == "--tls") {
       options.tls = true;
+      continue;
+    }
+    if (name == "--proxy") {
+      options.proxy = true;
       continue;
     }
     if (name == "--spin") {

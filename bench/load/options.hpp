@@ -38,8 +38,10 @@ struct LoadOptions {
   unsigned burst = 256;  ///< Connections that wait for their upgrade at the same time.
   unsigned cycles = 2;   ///< Rooms mode: how often all rooms are opened and closed.
   bool text = false;
-  bool tls = false;   ///< Of any certificate.
-  bool spin = false;  ///< Polls without sleeping: no wake-ups in the server's sends.
+  std::string header;  ///< A further line of the upgrade request, as in "Authorization: Bearer TOKEN".
+  bool proxy = false;  ///< A header of the PROXY protocol (version 1) in front of each connection.
+  bool tls = false;    ///< Of any certificate.
+  bool spin = false;   ///< Polls without sleeping: no wake-ups in the server's sends.
   pid_t server_pid = 0;
   std::string label;
 };
