@@ -54,7 +54,9 @@ def test_a_thousand_rooms(kind):
         assert SANITIZED or after_first <= idle["memory"] + (8 << 20), f"{after_first - idle['memory']} bytes more than when idle"
         live(ROOMS)
         server.wait_for_descriptors(idle["descriptors"])
-        assert SANITIZED or server.memory() <= after_first + (1 << 20)
+        # The loop gives memory back a moment after the last client has gone.
+        until(lambda: SANITIZED or server.memory() <= after_first + (1 << 20), 10,
+              lambda: f"{server.memory() - after_first} bytes more than after the first thousand")
 
 
 def limited(kind, **limits):
