@@ -86,6 +86,7 @@ Stream& Stream::operator=(Stream&& other) noexcept = default;
 Stream::~Stream() = default;
 
 bool Stream::tls_has_ended() const { return tls_->has_ended; }
+std::size_t Stream::read_bytes_min() const { return tls_ == nullptr ? 1 : kTlsReadBytesMin; }
 
 bool Stream::tls_asked_too_often() const { return tls_->session.asked_too_often(); }
 

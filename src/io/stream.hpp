@@ -40,6 +40,8 @@ class Stream {
   /// Reads what has come, at most `into.size()` bytes. With TLS, nothing of what was received is left to be read
   /// without another event, `into` needs kTlsReadBytesMin, and it is used as a whole.
   [[nodiscard]] IoResult read(std::span<char> into) { return tls_ == nullptr ? socket_.read(into) : read_tls(into); }
+  /// What `read` needs room for.
+  [[nodiscard]] std::size_t read_bytes_min() const;
   /// Writes once, `bytes` says how far it came: what it did not take must be offered again, first.
   [[nodiscard]] IoResult write(std::string_view bytes) {
     return tls_ == nullptr ? socket_.write(bytes) : write_tls({&bytes, 1});

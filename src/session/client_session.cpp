@@ -67,7 +67,7 @@ void ClientSession::admitted() {
   }
   send_upgrade();
   tell_resume();
-  if (handshake_->unread.empty()) {
+  if (handshake_->unread.empty() && !stream_.has_ended()) {
     handshake_.reset();
   }
   if (!watched_ || reading_paused_) {
@@ -332,7 +332,7 @@ void ClientSession::read() {
   }
   std::span<char> buffer = host_.receive_buffer();
   if (inbound_ != nullptr) [[unlikely]] {
-    buffer = buffer.first(std::min(buffer.size(), Inbound::kReadBytesMax));
+    buffer = buffer.first(std::min(buffer.size(), std::max(Inbound::kReadBytesMax, stream_.read_bytes_min())));
   }
   const io::IoResult got = stream_.read(buffer);
   switch (got.status) {
@@ -382,6 +382,7 @@ void ClientSession::go_on_reading() {
   }
   resume_reading();
   consume(held);
+  notice_end();
 }
 
 void ClientSession::discard_input() {
@@ -437,9 +438,12 @@ void ClientSession::consume(std::span<char> input) {
 }
 
 // The peer has ended its side without a Close frame. What it said before is answered in order; without TLS its end
-// comes by itself, with the next read.
+// comes by itself, with the next read. What has to wait, by its rate, comes before its end.
 void ClientSession::notice_end() {
   if (!stream_.has_ended()) [[likely]] {
+    return;
+  }
+  if (inbound_ != nullptr && inbound_->is_waiting()) {
     return;
   }
   if (state_ == State::Open) {

@@ -32,7 +32,7 @@ struct InboundLimits {
 
 class Inbound {
  public:
-  /// At most so much is read at once, so that little is held.
+  /// At most so much is read at once, so that little is held; more where TLS needs room for its records.
   static constexpr std::size_t kReadBytesMax = std::size_t{16} << 10U;
 
   /// @param go_on  called when the client may speak again.
