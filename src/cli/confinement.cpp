@@ -1,6 +1,7 @@
 #include "cli/confinement.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <system_error>
@@ -99,6 +100,10 @@ sandbox::FileAccess files_of(const config::Loaded& loaded, const std::string& mo
   const std::string& cache = loaded.settings.service.module_cache;
   add_folder_to_write(access.write, cache.empty() ? config::default_module_cache() : cache);
   add_folder_to_write(access.write, loaded.settings.server.data_dir);
+  if (::isatty(STDERR_FILENO) == 1) {
+    // The log opens the terminal anew, so as not to be blocked by one that stands still.
+    access.write.push_back(fs::read_symlink("/proc/self/fd/2", error));
+  }
   for (const std::string& text : loaded.settings.server.listen) {
     if (const auto endpoint = Endpoint::parse(text); endpoint && endpoint->is_unix()) {
       access.sockets.push_back(fs::path(endpoint->path).parent_path());
