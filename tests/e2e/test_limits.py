@@ -3,6 +3,7 @@
 A limit that the table of settings gets is missed here until its answer is shown, or it is said why it has none.
 """
 
+import contextlib
 import pathlib
 import re
 import subprocess
@@ -197,6 +198,8 @@ def many_key_updates(server):
             until(is_over, 20, "the connection goes on")
         finally:
             client.kill()
+            with contextlib.suppress(BrokenPipeError):
+                client.stdin.close()  # What was not flushed has nowhere to go.
 
 
 def tls(tmp_path):

@@ -224,6 +224,8 @@ def test_a_flood_of_key_updates_ends_the_connection(files, kind):
                     if client.poll() is not None:
                         break
             until(lambda: client.poll() is not None, 20)
+            with contextlib.suppress(BrokenPipeError):
+                client.stdin.close()  # What was not flushed has nowhere to go.
         server.context = client_context(files[0])
         with join(server) as connection:
             connection.leave()
