@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "base/check.hpp"
+#include "base/utf8.hpp"
 #include "cuts.hpp"
 #include "ws/client_frames_for_test.hpp"
 #include "ws/deflate.hpp"
-#include "ws/utf8.hpp"
 
 namespace {
 
@@ -35,7 +35,7 @@ std::vector<Seen> read(const std::vector<std::string_view>& pieces, std::size_t 
                                  {.inflater = &inflater, .agreement = agreement});
   }
   for (const Seen& step : seen) {
-    JAM_CHECK(step.kind != StepKind::Text || jamsocket::ws::is_utf8(step.payload));
+    JAM_CHECK(step.kind != StepKind::Text || jamsocket::is_utf8(step.payload));
     JAM_CHECK(step.payload.size() <= std::max<std::size_t>(bytes_max, 125));
   }
   return seen;

@@ -12,10 +12,10 @@
 #include <vector>
 
 #include "base/check.hpp"
+#include "base/utf8.hpp"
 #include "cuts.hpp"
 #include "ws/client_frames_for_test.hpp"
 #include "ws/close_code.hpp"
-#include "ws/utf8.hpp"
 
 namespace {
 
@@ -27,7 +27,7 @@ using jamsocket::ws::testing::Seen;
 void check_step(const Seen& step, const ReaderLimits& limits) {
   switch (step.kind) {
     case StepKind::Text:
-      JAM_CHECK(jamsocket::ws::is_utf8(step.payload));
+      JAM_CHECK(jamsocket::is_utf8(step.payload));
       [[fallthrough]];
     case StepKind::Binary:
       JAM_CHECK(step.payload.size() <= limits.message_bytes_max);
@@ -38,7 +38,7 @@ void check_step(const Seen& step, const ReaderLimits& limits) {
       break;
     case StepKind::Close:
       JAM_CHECK(step.code == 0 || jamsocket::ws::close_code::may_be_received(step.code));
-      JAM_CHECK(jamsocket::ws::is_utf8(step.payload));
+      JAM_CHECK(jamsocket::is_utf8(step.payload));
       break;
     case StepKind::Failure:
       JAM_CHECK(step.code == 1002 || step.code == 1007 || step.code == 1008 || step.code == 1009);

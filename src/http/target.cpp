@@ -1,12 +1,12 @@
 #include "http/target.hpp"
 
 #include <fmt/format.h>
-#include <simdjson.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 
+#include "base/utf8.hpp"
 #include "http/request.hpp"
 
 namespace jamsocket::http {
@@ -56,8 +56,6 @@ bool has_control_character(std::string_view text) {
   }
   return false;
 }
-
-bool is_utf8(std::string_view text) { return simdjson::validate_utf8(text.data(), text.size()); }
 
 bool is_host_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||

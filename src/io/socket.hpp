@@ -15,7 +15,7 @@
 #include <string_view>
 
 #include "base/address.hpp"
-#include "io/output.hpp"
+#include "base/output.hpp"
 
 namespace jamsocket::io {
 

@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "io/output.hpp"
+#include "base/output.hpp"
 
 namespace jamsocket::room {
 
@@ -21,29 +21,33 @@ enum class MessageKind : std::uint8_t { Text, Binary };
 
 class Message {
  public:
-  Message(MessageKind message_kind, std::string_view message_payload) : kind(message_kind), payload(message_payload) {}
+  /// `message_frame`: the payload, behind room for its head, where it can leave from; or no chunk.
+  Message(MessageKind message_kind, std::string_view message_payload, Slice message_frame = {})
+      : kind(message_kind), payload(message_payload), frame(message_frame) {}
 
   /// The bytes for the wire; `make` makes them, at most once.
   template <class Make>
-  const io::Slice& plain(Make make) {
+  Slice plain(Make make) {
     if (plain_.chunk == nullptr) {
       plain_ = make();
     }
     return plain_;
   }
+  [[nodiscard]] bool has_plain() const { return plain_.chunk != nullptr; }
   /// The same for a form other than plain; `form` is any number that names it.
   template <class Make>
-  const io::Slice& in_form(std::uint32_t form, Make make) {
-    const auto found = std::ranges::find(forms_, form, &std::pair<std::uint32_t, io::Slice>::first);
+  Slice in_form(std::uint32_t form, Make make) {
+    const auto found = std::ranges::find(forms_, form, &std::pair<std::uint32_t, Slice>::first);
     return found != forms_.end() ? found->second : forms_.emplace_back(form, make()).second;
   }
 
   const MessageKind kind;
   const std::string_view payload;
+  const Slice frame;
 
  private:
-  io::Slice plain_;
-  std::vector<std::pair<std::uint32_t, io::Slice>> forms_;
+  Slice plain_;
+  std::vector<std::pair<std::uint32_t, Slice>> forms_;
 };
 
 }  // namespace jamsocket::room

@@ -117,12 +117,37 @@ void Room::leave_in_order(ClientId client) {
   add_event(EventKind::Disconnect, client, {});
 }
 
-void Room::message(EventKind kind, ClientId client, std::string_view payload) {
+void Room::message(EventKind kind, ClientId client, std::string_view payload, PayloadStays stays) {
   if (durable_ && durable_->journal.is_full()) [[unlikely]] {
     turn_away(client);
     return;
   }
-  add_event(kind, client, payload);
+  // Where it may be long until the event runs, its bytes are copied at once.
+  const bool runs_soon = !in_call_ && !durable_ && (waiting_ == nullptr || waiting_->has_borrowed());
+  if (stays == PayloadStays::ForTheTurn && runs_soon) [[likely]] {
+    waiting().add_borrowed(kind, client, payload);
+  } else {
+    waiting().add(kind, client, payload);
+  }
+  became_runnable();
+}
+
+void Room::keep_events() {
+  const bool some_run = running_ != nullptr && running_->has_borrowed() && !running_->exhausted();
+  const bool some_wait = waiting_ != nullptr && waiting_->has_borrowed();
+  if (!some_run && !some_wait) {
+    return;
+  }
+  std::unique_ptr<Inbox> kept = host_.inboxes().take();
+  if (some_run) {
+    // What it has given out stays where it is: a call may be looking at it.
+    running_->move_waiting_to(*kept);
+  }
+  if (waiting_ != nullptr) {
+    waiting_->move_waiting_to(*kept);
+    host_.inboxes().give_back(std::move(waiting_));
+  }
+  waiting_ = std::move(kept);
 }
 
 void Room::expect_clients() {
@@ -155,7 +180,8 @@ bool Room::begin_call(ServiceCall& call) {
   call.room = this;
   call.service = &service_;
   call.instance = instance_.get();
-  call.event = running_->take();
+  // Field by field: a structure made elsewhere and copied here waits for its stores to reach the cache.
+  running_->take(call.event);
   if (call.event.kind == EventKind::Disconnect && !durable_) {
     // One that left in order was a member until here.
     if (const auto gone = forget(call.event.client)) {
@@ -165,6 +191,8 @@ bool Room::begin_call(ServiceCall& call) {
   call.event.time_ms = last_time_ms_;
   call.event.number = ++last_event_;
   call.event.monitor = &call;
+  // What a durable room sends has to wait, longer than the turn.
+  call.effects.write_to(durable_ ? nullptr : &host_.output());
   call.is_timed = durable_ && last_event_ % kTimedEvery == 0;
   if (instance_ == nullptr) {
     call.start = {.room_id = id_, .seed = seed_, .time_ms = last_time_ms_, .monitor = &call};
@@ -356,23 +384,26 @@ template void Room::admit<Room::Part::Outside>(ClientId client, const service::E
 
 void Room::send(const Effect& effect, std::string_view payload) {
   const std::int64_t recipient = effect.recipient.code();
-  Message message(effect.kind == EffectKind::SendText ? MessageKind::Text : MessageKind::Binary, payload);
+  Message message(effect.kind == EffectKind::SendText ? MessageKind::Text : MessageKind::Binary, payload, effect.frame);
+  std::uint64_t copies = 0;
   if (recipient > 0) {
     if (const auto member = find(ClientId{static_cast<std::uint32_t>(recipient)}); member != members_.end()) {
       member->link->push(message);
-      host_.counters().add(Counter::MessagesOut);
+      copies = 1;
     }
-    return;
-  }
-  const ClientId except{static_cast<std::uint32_t>(-recipient)};
-  std::uint64_t copies = 0;
-  for (const Member& member : members_) {
-    if (member.client != except) {
-      member.link->push(message);
-      ++copies;
+  } else {
+    const ClientId except{static_cast<std::uint32_t>(-recipient)};
+    for (const Member& member : members_) {
+      if (member.client != except) {
+        member.link->push(message);
+        ++copies;
+      }
     }
   }
   host_.counters().add(Counter::MessagesOut, copies);
+  if (effect.frame.chunk != nullptr && !message.has_plain()) [[unlikely]] {
+    host_.output().give_back(effect.frame);
+  }
 }
 
 void Room::set_timer(const Effect& effect) {

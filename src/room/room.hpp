@@ -49,6 +49,8 @@ class RoomHost {
   [[nodiscard]] virtual std::int64_t unix_ms() const = 0;
   [[nodiscard]] virtual io::TimerHeap& timers() = 0;
   [[nodiscard]] virtual InboxPool& inboxes() = 0;
+  /// Where what clients get leaves from, at the end of the turn.
+  [[nodiscard]] virtual OutputArena& output() = 0;
   [[nodiscard]] virtual Counters& counters() = 0;
   [[nodiscard]] virtual Logger& logger() = 0;
   /// Counts it, and says so in the log at most once a second.
@@ -75,6 +77,12 @@ struct RoomSettings {
   GateLimits gate;
   AsidePolicy aside;
   ReturnSettings returning;
+};
+
+/// How long the bytes of a message stay where they are.
+enum class PayloadStays : std::uint8_t {
+  ForTheCall,  ///< No longer than the call that hands it over.
+  ForTheTurn,  ///< Until the shard asks for `keep_events`.
 };
 
 class Room {
@@ -116,7 +124,10 @@ class Room {
   /// hears answers. Ends with `left`, unless the room forgets the client for another reason first.
   void leave_in_order(ClientId client);
   /// `kind`: Text (valid UTF-8) or Binary.
-  void message(service::EventKind kind, ClientId client, std::string_view payload);
+  void message(service::EventKind kind, ClientId client, std::string_view payload,
+               PayloadStays stays = PayloadStays::ForTheCall);
+  /// What waits and whose bytes only stay for the turn is copied: they are about to be overwritten.
+  void keep_events();
   /// Closes every client, and ends once their leaving was handled; a client that joins meanwhile keeps it going.
   void close(std::uint16_t code, std::string_view reason);
   /// Closes one client. @return whether there is one of that id.

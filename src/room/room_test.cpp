@@ -72,6 +72,7 @@ class FakeHost final : public RoomHost, public SlowCallHost {
   std::int64_t unix_ms() const override { return clock.unix_ms(); }
   io::TimerHeap& timers() override { return timer_heap; }
   InboxPool& inboxes() override { return pool; }
+  OutputArena& output() override { return arena; }
   Counters& counters() override { return counter_set; }
   Logger& logger() override { return log; }
   void limit_hit(Counter limit, const Room&) override { counter_set.add(limit); }
@@ -98,6 +99,7 @@ class FakeHost final : public RoomHost, public SlowCallHost {
   ManualClock clock;
   io::TimerHeap timer_heap;
   InboxPool pool;
+  OutputArena arena;
   Counters counter_set;
   NullLogger log;
   ServiceCall call{service::EffectLimits{}, *this};
@@ -130,7 +132,7 @@ struct FakeClient final : ClientLink {
   void unavailable(std::string_view) override { heard.emplace_back("<unavailable>"); }
 
   std::vector<std::string> heard;
-  io::OutputArena arena;
+  OutputArena arena;
   int resumed = 0;
   int encoded = 0;
 };
@@ -193,6 +195,58 @@ TEST_F(RoomTest, EventsKeepTheirOrderWhenTheyComeTogether) {
   }
   host.run();
   EXPECT_EQ(alice.heard, (Heard{"1", "2", "3"}));
+}
+
+// Goal: what a message says is what was received, whenever it runs. Method: the receive buffer is written over as soon
+// as the room was asked to keep what it waits with.
+TEST_F(RoomTest, WhatIsThereForTheTurnIsKeptWhenTheTurnIsOver) {
+  make("r");
+  const ClientId a = join(alice);
+  alice.heard.clear();
+  std::string received = "firstsecond";
+  room->message(EventKind::Text, a, std::string_view(received).substr(0, 5), PayloadStays::ForTheTurn);
+  room->join(bob, nullptr);
+  room->message(EventKind::Text, a, std::string_view(received).substr(5), PayloadStays::ForTheTurn);
+  room->keep_events();
+  received.assign("overwritten");
+  room->message(EventKind::Text, a, received, PayloadStays::ForTheTurn);
+  room->keep_events();
+  received.assign("...........");
+  host.run();
+  EXPECT_EQ(alice.heard, (Heard{"first", "joined", "second", "overwritten"}));
+}
+
+TEST_F(RoomTest, WhatIsLeftOfATurnIsKeptBehindTheCallsThatWereMade) {
+  make("r");
+  const ClientId a = join(alice);
+  alice.heard.clear();
+  std::string received = "123";
+  for (std::size_t i = 0; i < received.size(); ++i) {
+    room->message(EventKind::Text, a, std::string_view(received).substr(i, 1), PayloadStays::ForTheTurn);
+  }
+  ASSERT_TRUE(room->begin_call(host.call));
+  room->message(EventKind::Text, a, "4", PayloadStays::ForTheTurn);
+  room->keep_events();
+  host.call.run();
+  EXPECT_TRUE(room->finish_call(host.call));
+  received.assign("...");
+  host.run();
+  EXPECT_EQ(alice.heard, (Heard{"1", "2", "3", "4"}));
+}
+
+TEST_F(RoomTest, WhatComesDuringACallIsKeptAtOnce) {
+  make("r");
+  const ClientId a = join(alice);
+  alice.heard.clear();
+  room->message(EventKind::Text, a, "slow");
+  ASSERT_TRUE(room->begin_call(host.call));
+  std::string received = "meanwhile";
+  room->message(EventKind::Text, a, received, PayloadStays::ForTheTurn);
+  received.assign(".........");
+  host.call.run();
+  EXPECT_TRUE(room->finish_call(host.call));
+  host.run();
+  EXPECT_EQ(alice.heard, (Heard{"slow", "meanwhile"}));
 }
 
 TEST_F(RoomTest, ClientIdsAreNeverUsedTwice) {

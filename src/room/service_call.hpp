@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "base/clock.hpp"
 #include "room/rebuild.hpp"
@@ -59,6 +60,8 @@ struct ServiceCall final : service::CallMonitor {
   std::chrono::nanoseconds cpu_before{};
   std::chrono::nanoseconds cpu_used{};
   std::atomic<bool> must_end{false};  ///< Set by the loop; looked at while the call runs long.
+  /// On a slow thread: the loop's receive buffer of when the call left it, for the event may refer to it.
+  std::vector<char> received{};
 
   /// Makes the instance if there is none, and hands it the event.
   void run();

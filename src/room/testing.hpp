@@ -99,6 +99,7 @@ class BasicShard : public RoomHost, public SlowCallHost {
   std::int64_t unix_ms() const override { return clock.unix_ms(); }
   io::TimerHeap& timers() override { return timer_heap; }
   InboxPool& inboxes() override { return pool; }
+  OutputArena& output() override { return arena; }
   Counters& counters() override { return counter_set; }
   Logger& logger() override { return log; }
   void limit_hit(Counter limit, const Room&) override { counter_set.add(limit); }
@@ -122,6 +123,7 @@ class BasicShard : public RoomHost, public SlowCallHost {
   store::Journal shard_journal;
   io::TimerHeap timer_heap;
   InboxPool pool;
+  OutputArena arena;
   Counters counter_set;
   NullLogger log;
   ServiceCall call{service::EffectLimits{}, *this};

@@ -12,12 +12,13 @@ namespace {
 
 using namespace std::chrono_literals;
 
+// What one read may bring.
 constexpr std::size_t kReceiveBytes = std::size_t{128} << 10U;
 // Several events of a room in a row keep its frames side by side in the arena: one part for send().
 constexpr std::uint32_t kEventsForRoom = 64;
 constexpr std::uint32_t kEventsForTurn = 4096;
 // What a turn reads before its rooms run: more would only fall out of the processor's caches on its way.
-constexpr std::uint64_t kBytesForTurn = std::uint64_t{128} << 10U;
+constexpr std::size_t kBytesForTurn = std::size_t{64} << 10U;
 // All sessions are looked at this many times within the shorter of the two heartbeat times.
 constexpr std::uint32_t kSweepsPerHeartbeat = 4;
 constexpr std::uint32_t kSlicesPerSweep = 16;
@@ -56,7 +57,7 @@ Shard::Shard(std::size_t number, const Shared& shared, std::unique_ptr<io::Event
     : number_(number),
       shared_(shared),
       loop_(std::move(loop)),
-      receive_buffer_(kReceiveBytes),
+      receive_buffer_(kBytesForTurn + kReceiveBytes),
       started_(shared.clock.steady()),
       rooms_(shared.room_hash, shared.room_count, shared.settings.rooms_max),
       failing_rooms_(shared.settings.back_off),
@@ -117,8 +118,12 @@ service::CallMonitor::Verdict Shard::call_runs_long(room::ServiceCall& call) {
     return Verdict::GoOn;  // It asks again in a millisecond.
   }
   JAM_CHECK(&call == call_.get() && current_ == call.room);
+  call.room->keep_events();
+  call.effects.leave_arena();
   leave_room();
   call.place = room::ServiceCall::Place::Slow;
+  // Other rooms' events may refer to the buffer as well: they are kept before this call can be finished.
+  call.received = std::exchange(receive_buffer_, std::vector<char>(receive_buffer_.size()));
   slow_calls_.push_back(std::exchange(call_, make_call()));
   shared_.threads.hand_over(*this);
   return Verdict::GoOn;
@@ -223,6 +228,7 @@ void Shard::warn_of_overlong_call(std::chrono::nanoseconds took) {
 void Shard::enqueue(room::Room& room) { (room.over_share_until > coarse_ ? over_share_ : runnable_).push_back(&room); }
 
 void Shard::start_slow(room::Room& room) {
+  room.keep_events();
   if (slow_calls_.size() >= kSlowCallsMax) {
     room.queued = room::Room::Queued::Yes;
     waiting_for_slow_.push_back(&room);
@@ -233,6 +239,7 @@ void Shard::start_slow(room::Room& room) {
     return;
   }
   room::ServiceCall& call = *made;
+  call.effects.leave_arena();
   call.place = room::ServiceCall::Place::Slow;
   slow_calls_.push_back(std::move(made));
   shared_.threads.run_slow([this, &call] {
@@ -289,7 +296,17 @@ void Shard::end_turn() {
   check_drained();
 }
 
+void Shard::keep_waiting_events() {
+  for (const auto* queue : {&runnable_, &over_share_, &waiting_for_slow_}) {
+    for (room::Room* room : *queue) {
+      room->keep_events();
+    }
+  }
+  received_bytes_ = 0;
+}
+
 void Shard::wait_and_read() {
+  keep_waiting_events();
   if (next_ready_ == ready_.size()) {
     ready_ = loop_->wait(time_to_wait());
     next_ready_ = 0;

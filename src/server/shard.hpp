@@ -41,6 +41,7 @@
 #include "server/task_stack.hpp"
 #include "session/client_session.hpp"
 #include "store/journal.hpp"
+#include "ws/frame.hpp"
 
 namespace jamsocket::server {
 
@@ -133,10 +134,16 @@ class Shard final : public LoopOwner,
   void limit_hit(Counter limit, const room::Room& room) override;
   [[nodiscard]] store::Journal* journal() override { return journal_ ? &*journal_ : nullptr; }
   // SessionHost
-  [[nodiscard]] std::span<char> receive_buffer() override { return receive_buffer_; }
+  [[nodiscard]] std::span<char> receive_buffer() override {
+    return std::span(receive_buffer_).subspan(received_bytes_);
+  }
+  void received(std::size_t bytes) override {
+    received_bytes_ += bytes;
+    counters_.add(Counter::BytesIn, bytes);
+  }
   [[nodiscard]] const session::SessionSettings& session_settings() const override { return shared_.settings.session; }
   [[nodiscard]] io::EventLoop& loop() override { return *loop_; }
-  [[nodiscard]] io::OutputArena& output() override { return output_; }
+  [[nodiscard]] OutputArena& output() override { return output_; }
   [[nodiscard]] session::Tick tick() const override { return tick_; }
   void touched(session::ClientSession& session) override;
   [[nodiscard]] ws::Inflater& inflater() override { return inflater_; }
@@ -185,6 +192,7 @@ class Shard final : public LoopOwner,
   [[nodiscard]] std::unique_ptr<room::ServiceCall> make_call();
   void end_turn();
   void wait_and_read();
+  void keep_waiting_events();
   void begin_calls();
   [[nodiscard]] bool has_runnable() const { return !runnable_.empty() || !over_share_.empty(); }
   [[nodiscard]] std::optional<std::chrono::nanoseconds> time_to_wait() const;
@@ -258,13 +266,14 @@ class Shard final : public LoopOwner,
   const Shared& shared_;
   std::unique_ptr<io::EventLoop> loop_;
   io::TimerHeap timers_;
-  io::OutputArena output_;
+  OutputArena output_{[](std::uint64_t payload_bytes) { return ws::server_header_bytes(payload_bytes); }};
   room::InboxPool inboxes_;
   Counters counters_;
   LoopStats stats_;
   ws::Inflater inflater_;
   ws::Deflater deflater_;
   std::vector<char> receive_buffer_;
+  std::size_t received_bytes_ = 0;  ///< At its front, in this turn: events that wait may refer to them.
 
   SteadyTime now_;
   SteadyTime started_;

@@ -135,6 +135,30 @@ TEST_F(SlowCalls, OtherRoomsGoOnAndItsOwnEventsKeepTheirOrder) {
   EXPECT_NE(slow->read_until(expected).find(expected), std::string::npos);
 }
 
+// Goal: events that a turn has no time for wait for the next with their own bytes. Method: more of them at once than a
+// turn takes, all different, and others that are read meanwhile.
+TEST_F(SlowCalls, WhatATurnLeavesBehindIsNotOverwrittenByTheNext) {
+  const auto one = join("one");
+  const auto two = join("two");
+  constexpr int kMessages = 10'000;
+  std::string sent;
+  std::string expected;
+  for (int i = 0; i < kMessages; ++i) {
+    const std::string text = std::to_string(kMessages + i);
+    sent += TestClient::text(text);
+    expected += "\x81\x05" + text;
+  }
+  std::thread other([&] { two->send(sent); });
+  one->send(sent);
+  other.join();
+  EXPECT_TRUE(one->read_until("\x05"
+                              "19999")
+                  .ends_with(expected));
+  EXPECT_TRUE(two->read_until("\x05"
+                              "19999")
+                  .ends_with(expected));
+}
+
 TEST_F(SlowCalls, ARoomThatWasSlowStaysOffTheLoop) {
   const auto slow = join("slow");
   const auto other = join("other");

@@ -1,8 +1,8 @@
 #include "service/effects.hpp"
 
-#include <simdjson.h>
-
 #include <algorithm>
+
+#include "base/utf8.hpp"
 
 namespace jamsocket::service {
 namespace {
@@ -12,31 +12,46 @@ constexpr std::size_t kKeptEffects = 1024;
 constexpr std::size_t kCloseReasonBytesMax = 123;  // RFC 6455 section 5.5: control payload 125, less the code.
 constexpr std::size_t kRefusalBytesMax = 1024;
 
-bool is_utf8(std::string_view text) { return simdjson::validate_utf8(text.data(), text.size()); }
-
 bool may_close_with(std::uint16_t code) { return code == 1000 || (code >= 3000 && code <= 4999); }
 
 }  // namespace
 
 Effects::Push Effects::send_text(Recipient recipient, std::string_view text) {
-  if (!is_utf8(text)) {
-    return Push::NotUtf8;
-  }
-  const Push pushed = send_binary(recipient, text);
-  if (pushed == Push::Done) {
-    list_.back().kind = EffectKind::SendText;
-  }
-  return pushed;
+  return is_utf8(text) ? send(EffectKind::SendText, recipient, text) : Push::NotUtf8;
 }
 
 Effects::Push Effects::send_binary(Recipient recipient, std::string_view bytes) {
+  return send(EffectKind::SendBinary, recipient, bytes);
+}
+
+Effects::Push Effects::send(EffectKind kind, Recipient recipient, std::string_view bytes) {
   if (sends_ >= limits_.sends_max || bytes.size() > limits_.send_bytes_max - send_bytes_) {
     return Push::OverLimit;
   }
   ++sends_;
   send_bytes_ += bytes.size();
-  add(EffectKind::SendBinary, bytes).recipient = recipient;
+  if (arena_ == nullptr) {
+    add(kind, bytes).recipient = recipient;
+    return Push::Done;
+  }
+  Effect& effect = list_.emplace_back();
+  effect.kind = kind;
+  effect.recipient = recipient;
+  effect.length = bytes.size();
+  effect.frame = arena_->append_headless(bytes);
   return Push::Done;
+}
+
+void Effects::leave_arena() {
+  arena_ = nullptr;
+  for (Effect& effect : list_) {
+    if (effect.frame.chunk != nullptr) {
+      const std::size_t offset = bytes_.size();
+      bytes_.append(bytes_of(effect));
+      effect.offset = offset;
+      effect.frame = {};
+    }
+  }
 }
 
 void Effects::set_timer(std::uint32_t delay_ms) { add(EffectKind::SetTimer, {}).delay_ms = delay_ms; }
@@ -105,6 +120,7 @@ void Effects::log(LogLevel level, std::string_view text) {
 }
 
 void Effects::clear() {
+  arena_ = nullptr;
   list_.clear();
   bytes_.clear();
   if (list_.capacity() > kKeptEffects) {

@@ -3,7 +3,7 @@
 // What a service call asked for, in order: applied by the room after the call has returned.
 //
 // One flat list and one byte buffer, both reused from call to call: a call that sends one message
-// allocates nothing.
+// allocates nothing. What is sent can instead be written straight to where it leaves from (`write_to`).
 
 #pragma once
 
@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/counters.hpp"
+#include "base/output.hpp"
 #include "jamsocket/service.hpp"
 
 namespace jamsocket::service {
@@ -31,6 +32,7 @@ struct Effect {
   bool timer_at_once = false;       ///< SetTimer: a delay of 0 means at once (Stateroom guests).
   std::size_t offset = 0;           ///< Of the text, payload, reason or name in the byte buffer.
   std::size_t length = 0;
+  Slice frame{};  ///< The payload lies here instead, behind room for its head, if there is a chunk.
 };
 
 /// See ServerLimits: sends_per_event_max, send_bytes_per_event_max, log_bytes_per_event_max,
@@ -67,8 +69,17 @@ class Effects {
 
   [[nodiscard]] const std::vector<Effect>& list() const { return list_; }
   [[nodiscard]] std::string_view bytes_of(const Effect& effect) const {
-    return std::string_view(bytes_).substr(effect.offset, effect.length);
+    if (effect.frame.chunk != nullptr) {
+      return {effect.frame.data() + effect.frame.size() - effect.length, effect.length};
+    }
+    return {bytes_.data() + effect.offset, effect.length};
   }
+
+  /// What is sent from here on goes into `arena`, until `clear` or `leave_arena`: for effects that are applied in the
+  /// turn and on the thread of the arena. Null: it goes into the byte buffer.
+  void write_to(OutputArena* arena) { arena_ = arena; }
+  /// Copies what was sent so far out of the arena: the call goes on elsewhere.
+  void leave_arena();
   [[nodiscard]] bool empty() const { return list_.empty(); }
   /// Whether `refuse` was called.
   [[nodiscard]] bool refused() const { return refused_; }
@@ -77,6 +88,7 @@ class Effects {
 
   /// All of it, leaving nothing behind.
   [[nodiscard]] Effects take() {
+    leave_arena();
     Effects taken(limits_);
     std::swap(taken, *this);
     return taken;
@@ -93,9 +105,11 @@ class Effects {
   void clear();
 
  private:
+  Push send(EffectKind kind, Recipient recipient, std::string_view bytes);
   Effect& add(EffectKind kind, std::string_view bytes);
 
   EffectLimits limits_;
+  OutputArena* arena_ = nullptr;
   std::vector<Effect> list_;
   std::string bytes_;
   std::size_t sends_ = 0;

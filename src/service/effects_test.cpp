@@ -33,6 +33,53 @@ TEST(Effects, BoundsSendsAndBytesExactlyAtTheirLimits) {
   EXPECT_EQ(effects.send_binary(broadcast, "0123456789"), Effects::Push::Done);
 }
 
+std::size_t two_bytes(std::uint64_t /*payload_bytes*/) { return 2; }
+
+TEST(Effects, WritesWhatIsSentToWhereItLeavesFrom) {
+  OutputArena arena(two_bytes);
+  Effects effects;
+  effects.write_to(&arena);
+  EXPECT_EQ(effects.send_text(broadcast, "hello"), Effects::Push::Done);
+  effects.log(LogLevel::Info, "a line");
+  EXPECT_EQ(effects.send_binary(ClientId{7}, ""), Effects::Push::Done);
+  ASSERT_EQ(effects.list().size(), 3U);
+  EXPECT_EQ(effects.list()[0].frame.size(), 7U);
+  EXPECT_EQ(effects.list()[0].frame.bytes().substr(2), "hello");
+  EXPECT_EQ(effects.list()[2].frame.size(), 2U);
+  EXPECT_EQ(effects.bytes_of(effects.list()[0]), "hello");
+  EXPECT_EQ(effects.bytes_of(effects.list()[1]), "a line");
+  EXPECT_EQ(effects.bytes_of(effects.list()[2]), "");
+}
+
+// Goal: a call that goes on elsewhere refers to nothing of its turn. Method: the turn ends, and its memory is used
+// again.
+TEST(Effects, LeaveTheTurnWithAllThatTheySay) {
+  OutputArena arena(two_bytes);
+  Effects effects;
+  effects.write_to(&arena);
+  EXPECT_EQ(effects.send_text(broadcast, "before"), Effects::Push::Done);
+  effects.leave_arena();
+  EXPECT_EQ(effects.send_binary(broadcast, "after"), Effects::Push::Done);
+  arena.end_turn();
+  (void)arena.append("", "overwritten, all of it");
+  ASSERT_EQ(effects.list().size(), 2U);
+  EXPECT_EQ(effects.bytes_of(effects.list()[0]), "before");
+  EXPECT_EQ(effects.bytes_of(effects.list()[1]), "after");
+  EXPECT_EQ(effects.list()[0].frame.chunk, nullptr);
+  EXPECT_EQ(effects.list()[1].frame.chunk, nullptr);
+}
+
+TEST(Effects, BoundsWhatItWritesElsewhereToo) {
+  OutputArena arena(two_bytes);
+  Effects effects(kTiny);
+  effects.write_to(&arena);
+  EXPECT_EQ(effects.send_binary(broadcast, "0123456789"), Effects::Push::Done);
+  EXPECT_EQ(effects.send_binary(broadcast, "x"), Effects::Push::OverLimit);
+  effects.clear();
+  EXPECT_EQ(effects.send_binary(broadcast, "y"), Effects::Push::Done);
+  EXPECT_EQ(effects.list()[0].frame.chunk, nullptr) << "cleared, it forgets where it wrote to";
+}
+
 TEST(Effects, RefusesTextThatIsNotUtf8AndCodesThatMayNotGoOut) {
   Effects effects;
   EXPECT_EQ(effects.send_text(broadcast, "\xed\xa0\x80"), Effects::Push::NotUtf8);

@@ -49,12 +49,13 @@ class EventClientInfo final : public ClientInfo {
 
 class EventContext final : public Context {
  public:
-  EventContext(std::string_view room_id, const Event& event, EventRandom random, Effects& effects)
+  EventContext(std::string_view room_id, const Event& event, const Seed& seed, Effects& effects)
       : room_id_(room_id),
         time_ms_(event.time_ms),
         kind_(event.kind),
         info_(event.connect_info),
-        random_(std::move(random)),
+        seed_(seed),
+        number_(event.number),
         effects_(effects) {}
 
   void send_message(Recipient recipient, std::string_view text) override {
@@ -80,7 +81,12 @@ class EventContext final : public Context {
     return info_ != nullptr && offers_subprotocol(*info_, name) && effects_.accept_subprotocol(name);
   }
   [[nodiscard]] std::int64_t now() override { return time_ms_; }
-  void random(std::span<std::byte> bytes) override { random_.fill(bytes); }
+  void random(std::span<std::byte> bytes) override {
+    if (!random_) {
+      random_.emplace(seed_, number_);
+    }
+    random_->fill(bytes);
+  }
   void log(LogLevel level, std::string_view text) override { effects_.log(level, text); }
   [[nodiscard]] std::string_view room_id() override { return room_id_; }
 
@@ -104,7 +110,9 @@ class EventContext final : public Context {
   std::int64_t time_ms_;
   EventKind kind_;
   const ConnectInfo* info_;
-  EventRandom random_;
+  const Seed& seed_;
+  std::uint64_t number_;
+  std::optional<EventRandom> random_;  // Made by the first draw: most events draw nothing.
   Effects& effects_;
 };
 
@@ -129,12 +137,12 @@ class NativeInstance final : public ServiceInstance {
   NativeInstance(std::string room_id, const Seed& seed) : room_id_(std::move(room_id)), seed_(seed) {}
 
   Outcome construct(const detail::NativeServiceFactory& factory, std::int64_t time_ms, Effects& effects) {
-    EventContext context(room_id_, {.time_ms = time_ms}, EventRandom(seed_, 0), effects);
+    EventContext context(room_id_, {.time_ms = time_ms}, seed_, effects);
     return contain(fault_, [&] { service_ = factory.make(room_id_, context); });
   }
 
   Outcome handle(const Event& event, Effects& effects) override {
-    EventContext context(room_id_, event, EventRandom(seed_, event.number), effects);
+    EventContext context(room_id_, event, seed_, effects);
     return contain(fault_, [&] { dispatch(event, context); });
   }
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "base/check.hpp"
@@ -116,51 +115,12 @@ void ClientSession::unavailable(std::string_view reason) {
   }
 }
 
-void ClientSession::push(room::Message& message) {
-  if ((state_ != State::Open && state_ != State::Leaving) || overflowed_) {
-    return;
-  }
-  if (!deflate_) [[likely]] {
-    push_slice(message.plain([&] { return encode(message, ws::Compressed::No, message.payload); }));
-  } else if (contexts_ != nullptr && contexts_->deflater) {
-    push_slice(encode_deflated(message, *contexts_->deflater));
-  } else {
-    push_slice(
-        message.in_form(deflate_->server_window_bits, [&] { return encode_deflated(message, host_.deflater()); }));
-  }
-}
-
-io::Slice ClientSession::encode(const room::Message& message, ws::Compressed compressed, std::string_view payload) {
-  std::array<char, ws::kServerHeaderBytesMax> header;
-  const auto opcode = message.kind == room::MessageKind::Text ? ws::Opcode::Text : ws::Opcode::Binary;
-  const std::size_t header_bytes = ws::encode_frame_header(header.data(), opcode, payload.size(), compressed);
-  return host_.output().append({header.data(), header_bytes}, payload);
-}
-
-io::Slice ClientSession::encode_deflated(const room::Message& message, ws::Deflater& deflater) {
-  const auto compressed = deflater.deflate(message.payload, *deflate_);
-  return compressed ? encode(message, ws::Compressed::Yes, *compressed)
-                    : encode(message, ws::Compressed::No, message.payload);
-}
-
 ws::Inflation ClientSession::inflation() {
   if (!deflate_) [[likely]] {
     return {};
   }
   const bool has_own = contexts_ != nullptr && contexts_->inflater;
   return {.inflater = has_own ? &*contexts_->inflater : &host_.inflater(), .agreement = *deflate_};
-}
-
-void ClientSession::push_slice(const io::Slice& slice) {
-  mark_touched();
-  const OutboxLimits& limits = host_.session_settings().outbox;
-  if (outbox_.push(slice, limits) == Outbox::Push::Queued) [[likely]] {
-    return;
-  }
-  // A burst within one turn may be more than may wait: what counts is what the socket leaves of it.
-  // A connection found broken here is found so again, and dropped, at the end of the turn.
-  (void)outbox_.flush(stream_, host_.output(), host_.counters());
-  overflowed_ = outbox_.push(slice, limits) == Outbox::Push::Full;
 }
 
 void ClientSession::close(std::uint16_t code, std::string_view reason) {
@@ -213,7 +173,7 @@ void ClientSession::end_turn() {
     if (state_ == State::Open) {
       handshake_.reset();
     }
-    consume(unread);
+    consume(unread, room::PayloadStays::ForTheCall);
     notice_end();
   }
   if (overflowed_ && (state_ == State::Open || state_ == State::Leaving)) {
@@ -338,11 +298,11 @@ void ClientSession::read() {
   switch (got.status) {
     case io::IoStatus::Done:
       last_seen_ = host_.tick();
-      host_.counters().add(Counter::BytesIn, got.bytes);
+      host_.received(got.bytes);
       if (inbound_ != nullptr) [[unlikely]] {
         inbound_->spend_bytes(got.bytes, host_.steady_now());
       }
-      consume(buffer.first(got.bytes));
+      consume(buffer.first(got.bytes), room::PayloadStays::ForTheTurn);
       notice_end();
       return;
     case io::IoStatus::WouldBlock:
@@ -381,7 +341,7 @@ void ClientSession::go_on_reading() {
     return;
   }
   resume_reading();
-  consume(held);
+  consume(held, room::PayloadStays::ForTheCall);
   notice_end();
 }
 
@@ -392,12 +352,16 @@ void ClientSession::discard_input() {
   }
 }
 
-void ClientSession::consume(std::span<char> input) {
+// `stays`: of the input.
+void ClientSession::consume(std::span<char> input, room::PayloadStays stays) {
   if (state_ == State::Awaiting) [[unlikely]] {
     consume_awaiting(input);
     return;
   }
   const ws::ReaderLimits& limits = host_.session_settings().reader;
+  Counters& counters = host_.counters();
+  const char* const begin = input.data();
+  const char* const end = begin + input.size();
   const ws::Inflation inflating = inflation();
   for (;;) {
     const ws::ReadStep step = reader_.next(input, limits, inflating);
@@ -405,9 +369,11 @@ void ClientSession::consume(std::span<char> input) {
       case ws::StepKind::Text:
       case ws::StepKind::Binary:
         if (room_ != nullptr) [[likely]] {
-          host_.counters().add(Counter::MessagesIn);
+          counters.add(Counter::MessagesIn);
+          // A message that came in pieces, or compressed, lies elsewhere, and not for long.
+          const bool is_in_input = step.payload.data() >= begin && step.payload.data() < end;
           room_->message(step.kind == ws::StepKind::Text ? service::EventKind::Text : service::EventKind::Binary,
-                         client_, step.payload);
+                         client_, step.payload, is_in_input ? stays : room::PayloadStays::ForTheCall);
         }
         break;
       case ws::StepKind::Ping:

@@ -64,11 +64,13 @@ struct TokenBudget {
 class SessionHost {
  public:
   virtual ~SessionHost() = default;
-  /// Shared by all sessions: what is read must be consumed or copied before returning to the loop.
+  /// Shared by all sessions: where to read to. What `received` reports stays there until the rooms have run, and is
+  /// then overwritten.
   [[nodiscard]] virtual std::span<char> receive_buffer() = 0;
+  virtual void received(std::size_t bytes) = 0;
   [[nodiscard]] virtual const SessionSettings& session_settings() const = 0;
   [[nodiscard]] virtual io::EventLoop& loop() = 0;
-  [[nodiscard]] virtual io::OutputArena& output() = 0;
+  [[nodiscard]] virtual OutputArena& output() = 0;
   [[nodiscard]] virtual io::TimerHeap& timers() = 0;
   [[nodiscard]] virtual Counters& counters() = 0;
   [[nodiscard]] virtual Logger& logger() = 0;
@@ -179,16 +181,17 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   void send_upgrade();
   void tell_resume();
   void close_instead_of(int status, std::string_view reason);
-  void push_slice(const io::Slice& slice);
-  [[nodiscard]] io::Slice encode(const room::Message& message, ws::Compressed compressed, std::string_view payload);
-  [[nodiscard]] io::Slice encode_deflated(const room::Message& message, ws::Deflater& deflater);
+  void push_slice(Slice slice);
+  [[nodiscard]] Slice encode_plain(const room::Message& message);
+  [[nodiscard]] Slice encode(const room::Message& message, ws::Compressed compressed, std::string_view payload);
+  [[nodiscard]] Slice encode_deflated(const room::Message& message, ws::Deflater& deflater);
   [[nodiscard]] ws::Inflation inflation();
   void read();
   void pause_reading();
   [[nodiscard]] bool must_pause(std::span<char> rest);
   void go_on_reading();
   void discard_input();
-  void consume(std::span<char> input);
+  void consume(std::span<char> input, room::PayloadStays stays);
   void consume_awaiting(std::span<char> input);
   void take_token(std::string_view message, std::span<const char> rest);
   void notice_end();

@@ -12,22 +12,36 @@ constexpr std::size_t kPartsPerWrite = 64;
 }  // namespace
 
 struct Outbox::Kept {
-  std::deque<io::KeptSlice> slices;  // Of earlier turns; these go first.
+  struct Waiting {
+    KeptSlice slice;
+    std::size_t messages;
+  };
+  struct Part {
+    Slice slice;
+    std::size_t messages;
+  };
+
+  std::deque<Waiting> slices;        // Of earlier turns; these go first.
   std::size_t front_sent_bytes = 0;  // Of the first of them.
   std::size_t bytes = 0;             // Of `slices`, not sent.
   std::size_t messages = 0;          // Of `slices`, a partly sent one included.
-  std::vector<io::Slice> turn;       // Of this turn, behind `turn_`.
+  std::vector<Part> turn;            // Of this turn, behind `turn_`.
   std::size_t turn_bytes = 0;
   std::size_t turn_messages = 0;
   std::string pong;
   std::size_t counted_bytes = 0;  ///< Of `bytes`, as OutboundBytesWaiting says.
 
+  void keep(OutputArena& arena, Slice slice, std::size_t slice_messages) {
+    slices.push_back({arena.keep(slice), slice_messages});
+    bytes += slice.size();
+    messages += slice_messages;
+  }
   void sent(std::size_t sent_bytes) {
     bytes -= sent_bytes;
     front_sent_bytes += sent_bytes;
-    while (!slices.empty() && front_sent_bytes >= slices.front().slice().size()) {
-      front_sent_bytes -= slices.front().slice().size();
-      messages -= slices.front().slice().messages;
+    while (!slices.empty() && front_sent_bytes >= slices.front().slice.slice().size()) {
+      front_sent_bytes -= slices.front().slice.slice().size();
+      messages -= slices.front().messages;
       slices.pop_front();
     }
   }
@@ -37,38 +51,43 @@ struct Outbox::Kept {
 Outbox::Outbox() = default;
 Outbox::~Outbox() = default;
 
-Outbox::Push Outbox::push(const io::Slice& slice, const OutboxLimits& limits) {
+Outbox::Push Outbox::push(Slice message, const OutboxLimits& limits) {
   if (turn_.chunk == nullptr && kept_ == nullptr) {
-    turn_ = slice;
+    turn_ = message;
+    turn_messages_ = 1;
     return Push::Queued;
   }
-  if (queued_bytes() + slice.size() > limits.bytes_max || queued_messages() + slice.messages > limits.messages_max) {
+  if (queued_bytes() + message.size() > limits.bytes_max || queued_messages() >= limits.messages_max) {
     return Push::Full;
   }
-  push_last(slice);
+  push_last(message);
   return Push::Queued;
 }
 
-void Outbox::push_last(const io::Slice& slice) {
+void Outbox::push_last(Slice message) {
   if (turn_.chunk == nullptr) {
-    turn_ = slice;
+    turn_ = message;
+    turn_messages_ = 1;
     return;
   }
   const bool only_one = kept_ == nullptr || kept_->turn.empty();
-  if (only_one && turn_.extend(slice)) {
+  if (only_one && turn_.extend(message)) {
+    ++turn_messages_;
     return;
   }
   Kept& rest = kept();
-  rest.turn_bytes += slice.size();
-  rest.turn_messages += slice.messages;
-  if (rest.turn.empty() || !rest.turn.back().extend(slice)) {
-    rest.turn.push_back(slice);
+  rest.turn_bytes += message.size();
+  ++rest.turn_messages;
+  if (!rest.turn.empty() && rest.turn.back().slice.extend(message)) {
+    ++rest.turn.back().messages;
+  } else {
+    rest.turn.push_back({message, 1});
   }
 }
 
 void Outbox::set_pending_pong(std::string frame) { kept().pong = std::move(frame); }
 
-Outbox::Flush Outbox::flush(io::Stream& stream, io::OutputArena& arena, Counters& counters, Writable writable) {
+Outbox::Flush Outbox::flush(io::Stream& stream, OutputArena& arena, Counters& counters, Writable writable) {
   if (kept_ == nullptr) [[likely]] {
     if (turn_.chunk == nullptr) {
       return Flush::Drained;
@@ -78,10 +97,12 @@ Outbox::Flush Outbox::flush(io::Stream& stream, io::OutputArena& arena, Counters
     counters.add(Counter::BytesOut, result.bytes);
     if (result.bytes == turn_.size()) [[likely]] {
       turn_ = {};
+      turn_messages_ = 0;
       return Flush::Drained;
     }
     if (result.status == io::IoStatus::Failed) {
       turn_ = {};
+      turn_messages_ = 0;
       return Flush::Failed;
     }
     keep_turn(arena);
@@ -114,7 +135,7 @@ std::size_t Outbox::queued_bytes() const {
 }
 
 std::size_t Outbox::queued_messages() const {
-  return turn_.messages + (kept_ != nullptr ? kept_->messages + kept_->turn_messages : 0);
+  return turn_messages_ + (kept_ != nullptr ? kept_->messages + kept_->turn_messages : 0);
 }
 
 Outbox::Kept& Outbox::kept() {
@@ -124,41 +145,33 @@ Outbox::Kept& Outbox::kept() {
   return *kept_;
 }
 
-void Outbox::keep_turn(io::OutputArena& arena) {
+void Outbox::keep_turn(OutputArena& arena) {
   Kept& rest = kept();
-  const auto keep = [&](const io::Slice& slice) {
-    rest.slices.push_back(arena.keep(slice));
-    rest.bytes += slice.size();
-    rest.messages += slice.messages;
-  };
   if (turn_.chunk != nullptr) {
-    keep(std::exchange(turn_, {}));
+    rest.keep(arena, std::exchange(turn_, {}), std::exchange(turn_messages_, 0));
   }
-  for (const io::Slice& slice : rest.turn) {
-    keep(slice);
+  for (const Kept::Part& part : rest.turn) {
+    rest.keep(arena, part.slice, part.messages);
   }
   rest.turn.clear();
   rest.turn_bytes = 0;
   rest.turn_messages = 0;
 }
 
-Outbox::Flush Outbox::flush_kept(io::Stream& stream, io::OutputArena& arena, Counters& counters) {
+Outbox::Flush Outbox::flush_kept(io::Stream& stream, OutputArena& arena, Counters& counters) {
   Kept& rest = *kept_;
   if (!rest.pong.empty()) {
-    const io::Slice pong = arena.append(std::exchange(rest.pong, {}), {});
-    rest.slices.push_back(arena.keep(pong));
-    rest.bytes += pong.size();
-    rest.messages += 1;
+    rest.keep(arena, arena.append(std::exchange(rest.pong, {}), {}), 1);
   }
   while (!rest.slices.empty()) {
     std::array<std::string_view, kPartsPerWrite> parts;
     std::size_t count = 0;
     std::size_t offered_bytes = 0;
-    for (const io::KeptSlice& slice : rest.slices) {
+    for (const Kept::Waiting& waiting : rest.slices) {
       if (count == parts.size()) {
         break;
       }
-      parts[count] = slice.slice().bytes().substr(count == 0 ? rest.front_sent_bytes : 0);
+      parts[count] = waiting.slice.slice().bytes().substr(count == 0 ? rest.front_sent_bytes : 0);
       offered_bytes += parts[count].size();
       ++count;
     }

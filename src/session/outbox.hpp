@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "base/counters.hpp"
-#include "io/output.hpp"
+#include "base/output.hpp"
 #include "io/stream.hpp"
 
 namespace jamsocket::session {
@@ -45,15 +45,15 @@ class Outbox {
   Outbox(const Outbox&) = delete;
   Outbox& operator=(const Outbox&) = delete;
 
-  /// Queues whole messages. Full: not queued, because something waits and this would be too much.
-  Push push(const io::Slice& slice, const OutboxLimits& limits);
+  /// Queues a message. Full: not queued, because something waits and this would be too much.
+  Push push(Slice message, const OutboxLimits& limits);
   /// Queues without looking at the limits, for the last frame of a connection.
-  void push_last(const io::Slice& slice);
+  void push_last(Slice message);
   /// Sends this pong as soon as the socket takes it; a later one replaces it. For a blocked outbox.
   void set_pending_pong(std::string frame);
 
   /// Writes what is queued, and keeps the rest. Must be called before the turn ends if anything was pushed.
-  Flush flush(io::Stream& stream, io::OutputArena& arena, Counters& counters, Writable writable = Writable::Unknown);
+  Flush flush(io::Stream& stream, OutputArena& arena, Counters& counters, Writable writable = Writable::Unknown);
 
   [[nodiscard]] bool empty() const { return turn_.chunk == nullptr && kept_ == nullptr; }
   /// The last flush left something.
@@ -68,10 +68,11 @@ class Outbox {
 
   Kept& kept();
   void count_waiting(Counters& counters);
-  void keep_turn(io::OutputArena& arena);
-  Flush flush_kept(io::Stream& stream, io::OutputArena& arena, Counters& counters);
+  void keep_turn(OutputArena& arena);
+  Flush flush_kept(io::Stream& stream, OutputArena& arena, Counters& counters);
 
-  io::Slice turn_;              ///< The first slice of this turn.
+  Slice turn_;  ///< The first messages of this turn, side by side.
+  std::uint32_t turn_messages_ = 0;
   std::unique_ptr<Kept> kept_;  ///< Whatever one slice cannot say.
 };
 

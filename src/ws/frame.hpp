@@ -70,6 +70,12 @@ bool unmask(std::span<char> data, std::uint32_t mask, std::uint64_t phase = 0);
 
 enum class Compressed : std::uint8_t { No, Yes };
 
+/// How long the header of a whole, unmasked frame is: 2, 4 or 10.
+/// @source RFC 6455 section 5.2
+[[nodiscard]] constexpr std::size_t server_header_bytes(std::uint64_t payload_bytes) {
+  return payload_bytes < 126 ? 2 : payload_bytes <= 0xFFFF ? 4 : kServerHeaderBytesMax;
+}
+
 /// Writes the header of a whole, unmasked frame.
 /// @param out  room for kServerHeaderBytesMax bytes.
 /// @return how many bytes it took: 2, 4 or 10.

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string>
 
+#include "base/utf8.hpp"
 #include "ws/close_code.hpp"
 #include "ws/deflate.hpp"
 #include "ws/utf8.hpp"

@@ -1,30 +1,12 @@
 #include "ws/utf8.hpp"
 
-#include <simdjson.h>
-
 #include <algorithm>
 #include <cstddef>
-#include <cstring>
+
+#include "base/utf8.hpp"
 
 namespace jamsocket::ws {
 namespace {
-
-constexpr std::size_t kShortBytes = 256;
-
-bool is_ascii(std::string_view text) {
-  std::uint64_t seen = 0;
-  const char* at = text.data();
-  std::size_t left = text.size();
-  for (; left >= 8; left -= 8, at += 8) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, at, 8);
-    seen |= word;
-  }
-  for (; left > 0; --left, ++at) {
-    seen |= static_cast<std::uint8_t>(*at);
-  }
-  return (seen & 0x8080'8080'8080'8080ULL) == 0;
-}
 
 // How many bytes at the end of `text` belong to a character that ends after it, if its bytes are right.
 std::size_t unfinished_bytes(std::string_view text) {
@@ -43,14 +25,6 @@ std::size_t unfinished_bytes(std::string_view text) {
 }
 
 }  // namespace
-
-bool is_utf8(std::string_view text) {
-  // Most messages are short and plain; the library's dispatch costs more than looking at them.
-  if (text.size() <= kShortBytes && is_ascii(text)) {
-    return true;
-  }
-  return simdjson::validate_utf8(text.data(), text.size());
-}
 
 bool Utf8Stream::feed(std::string_view piece) {
   while (!piece.empty() && missing_ > 0) {

@@ -9,9 +9,6 @@
 
 namespace jamsocket::ws {
 
-/// Whether the whole of `text` is UTF-8: shortest forms only, no surrogates, at most U+10FFFF.
-[[nodiscard]] bool is_utf8(std::string_view text);
-
 /// Checks text piece by piece; a piece may end inside a character.
 ///
 /// @source RFC 3629 section 4; RFC 6455 section 8.1

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "base/utf8.hpp"
+
 namespace jamsocket::ws {
 namespace {
 

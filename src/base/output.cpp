@@ -1,4 +1,4 @@
-#include "io/output.hpp"
+#include "base/output.hpp"
 
 #include <cstdlib>
 #include <cstring>
@@ -7,7 +7,7 @@
 
 #include "base/check.hpp"
 
-namespace jamsocket::io {
+namespace jamsocket {
 namespace {
 
 constexpr std::size_t kFreeChunks = 64;
@@ -47,7 +47,8 @@ KeptSlice::~KeptSlice() {
 }
 
 // The arena itself holds one reference on each chunk it may still write to or hand out slices of.
-OutputArena::OutputArena(std::size_t chunk_bytes) : chunk_bytes_(chunk_bytes) {}
+OutputArena::OutputArena(HeadBytes head_bytes, std::size_t chunk_bytes)
+    : head_bytes_(head_bytes), chunk_bytes_(chunk_bytes) {}
 
 OutputArena::~OutputArena() {
   end_turn();
@@ -60,19 +61,15 @@ OutputArena::~OutputArena() {
 }
 
 Slice OutputArena::append(std::string_view head, std::string_view body) {
-  const std::size_t bytes = head.size() + body.size();
-  Chunk* chunk = room_for(bytes);
-  const std::uint32_t begin = chunk->used;
-  char* to = chunk->data() + begin;
-  std::memcpy(to, head.data(), head.size());
+  const Slice slice = reserve(head.size() + body.size());
+  std::memcpy(slice.data(), head.data(), head.size());
   if (!body.empty()) {
-    std::memcpy(to + head.size(), body.data(), body.size());
+    std::memcpy(slice.data() + head.size(), body.data(), body.size());
   }
-  chunk->used += static_cast<std::uint32_t>(bytes);
-  return {.chunk = chunk, .begin = begin, .end = chunk->used, .messages = 1};
+  return slice;
 }
 
-KeptSlice OutputArena::keep(const Slice& slice) {
+KeptSlice OutputArena::keep(Slice slice) {
   if (slice.size() * 2 >= slice.chunk->capacity) {
     add_reference(slice.chunk);
     return KeptSlice(slice);
@@ -85,7 +82,7 @@ KeptSlice OutputArena::keep(const Slice& slice) {
     std::memcpy(copy->data(), slice.bytes().data(), slice.size());
     copy->used = static_cast<std::uint32_t>(slice.size());
     last_kept_from_ = slice;
-    last_kept_as_ = {.chunk = copy, .begin = 0, .end = copy->used, .messages = slice.messages};
+    last_kept_as_ = {.chunk = copy, .begin = 0, .end = copy->used};
   }
   add_reference(last_kept_as_.chunk);
   return KeptSlice(last_kept_as_);
@@ -116,10 +113,7 @@ void OutputArena::end_turn() {
   }
 }
 
-Chunk* OutputArena::room_for(std::size_t bytes) {
-  if (current_ != nullptr && bytes <= current_->capacity - current_->used) {
-    return current_;
-  }
+void OutputArena::next_chunk(std::size_t bytes) {
   if (current_ != nullptr) {
     full_.push_back(current_);
   }
@@ -130,7 +124,6 @@ Chunk* OutputArena::room_for(std::size_t bytes) {
   } else {
     current_ = make_chunk(bytes > chunk_bytes_ ? bytes : chunk_bytes_);
   }
-  return current_;
 }
 
-}  // namespace jamsocket::io
+}  // namespace jamsocket

@@ -1,23 +1,24 @@
-#include "io/output.hpp"
+#include "base/output.hpp"
 
 #include <gtest/gtest.h>
 
 #include <string>
 
-namespace jamsocket::io {
+namespace jamsocket {
 namespace {
 
+std::size_t no_head(std::uint64_t) { return 0; }
+
 TEST(OutputArena, FramesInOrderMakeOneSlice) {
-  OutputArena arena(64);
+  OutputArena arena(no_head, 64);
   Slice first = arena.append("h1", "body");
   const Slice second = arena.append("h2", "");
   EXPECT_TRUE(first.extend(second));
   EXPECT_EQ(first.bytes(), "h1bodyh2");
-  EXPECT_EQ(first.messages, 2U);
 }
 
 TEST(OutputArena, AGapOrANewChunkDoesNotExtend) {
-  OutputArena arena(8);
+  OutputArena arena(no_head, 8);
   Slice first = arena.append("aa", "bb");
   const Slice second = arena.append("cc", "");
   Slice third = arena.append("dd", "");
@@ -31,7 +32,7 @@ TEST(OutputArena, AGapOrANewChunkDoesNotExtend) {
 // Goal: what a slow client keeps stays as it was while the arena goes on. Method: keep a small and a
 // large slice, end the turn, write over the arena.
 TEST(OutputArena, KeptBytesOutliveTheTurn) {
-  OutputArena arena(64);
+  OutputArena arena(no_head, 64);
   const std::string large(40, 'L');
   const Slice small_slice = arena.append("small", "");
   const Slice large_slice = arena.append(large, "");
@@ -48,16 +49,47 @@ TEST(OutputArena, KeptBytesOutliveTheTurn) {
 }
 
 TEST(OutputArena, ClientsThatKeepTheSameSliceShareOneCopy) {
-  OutputArena arena(1024);
+  OutputArena arena(no_head, 1024);
   const Slice slice = arena.append("broadcast", "");
   const KeptSlice one = arena.keep(slice);
   const KeptSlice two = arena.keep(slice);
   EXPECT_EQ(one.slice().chunk, two.slice().chunk);
-  EXPECT_EQ(one.slice().messages, 1U);
+}
+
+// Goal: frames written without their heads end up side by side once the heads are in. Method: heads of two sizes.
+TEST(OutputArena, LeavesRoomForHeads) {
+  OutputArena arena([](std::uint64_t payload_bytes) { return payload_bytes < 5 ? std::size_t{1} : std::size_t{2}; },
+                    64);
+  Slice first = arena.append_headless("four");
+  const Slice second = arena.append_headless("and more");
+  const Slice nothing = arena.append_headless({});
+  EXPECT_EQ(first.size(), 5U);
+  EXPECT_EQ(second.size(), 10U);
+  EXPECT_EQ(nothing.size(), 1U);
+  first.data()[0] = '<';
+  second.data()[0] = second.data()[1] = '=';
+  nothing.data()[0] = '>';
+  EXPECT_TRUE(first.extend(second));
+  EXPECT_TRUE(first.extend(nothing));
+  EXPECT_EQ(first.bytes(), "<four==and more>");
+}
+
+TEST(OutputArena, UsesAgainWhatIsGivenBackAndIsTheLast) {
+  OutputArena arena(no_head, 64);
+  const Slice kept = arena.append("kept", "");
+  const Slice first = arena.append("first", "");
+  const Slice last = arena.append("last", "");
+  arena.give_back(first);
+  EXPECT_EQ(arena.append("x", "").begin, last.end) << "it was not the last";
+  const Slice unused = arena.append("unused", "");
+  arena.give_back(unused);
+  EXPECT_EQ(arena.append("y", "").begin, unused.begin);
+  EXPECT_EQ(kept.bytes(), "kept");
+  EXPECT_EQ(last.bytes(), "last");
 }
 
 TEST(OutputArena, KeptSlicesMayOutliveTheArena) {
-  auto arena = std::make_unique<OutputArena>(16);
+  auto arena = std::make_unique<OutputArena>(no_head, 16);
   KeptSlice kept = arena->keep(arena->append("0123456789", ""));
   arena.reset();
   KeptSlice moved = std::move(kept);
@@ -65,4 +97,4 @@ TEST(OutputArena, KeptSlicesMayOutliveTheArena) {
 }
 
 }  // namespace
-}  // namespace jamsocket::io
+}  // namespace jamsocket

@@ -1,4 +1,4 @@
-// io/output.hpp
+// base/output.hpp
 //
 // Bytes on their way out: encoded once into an arena, then referred to by every client they go to.
 //
@@ -13,11 +13,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string_view>
 #include <vector>
 
-namespace jamsocket::io {
+namespace jamsocket {
 
 /// A block of bytes with a reference count. Made by OutputArena only.
 struct Chunk {
@@ -30,22 +31,21 @@ struct Chunk {
 };
 
 /// Some whole messages inside a chunk. A plain value that owns nothing: valid until the arena's
-/// `end_turn`, unless its chunk is kept alive by a KeptSlice.
+/// `end_turn`, unless its chunk is kept alive by a KeptSlice. Two words: it travels in registers.
 struct Slice {
   Chunk* chunk = nullptr;
   std::uint32_t begin = 0;
   std::uint32_t end = 0;
-  std::uint32_t messages = 0;
 
   [[nodiscard]] std::size_t size() const { return end - begin; }
-  [[nodiscard]] std::string_view bytes() const { return {chunk->data() + begin, size()}; }
+  [[nodiscard]] char* data() const { return chunk->data() + begin; }
+  [[nodiscard]] std::string_view bytes() const { return {data(), size()}; }
   /// Makes this slice longer by `next`, if it lies right behind.
-  [[nodiscard]] bool extend(const Slice& next) {
+  [[nodiscard]] bool extend(Slice next) {
     if (chunk != next.chunk || end != next.begin) {
       return false;
     }
     end = next.end;
-    messages += next.messages;
     return true;
   }
 };
@@ -54,7 +54,7 @@ struct Slice {
 class KeptSlice {
  public:
   /// Adopts a reference that was counted already.
-  explicit KeptSlice(const Slice& counted) : slice_(counted) {}
+  explicit KeptSlice(Slice counted) : slice_(counted) {}
   KeptSlice(KeptSlice&& other) noexcept : slice_(other.slice_) { other.slice_ = {}; }
   KeptSlice& operator=(KeptSlice&& other) noexcept;
   KeptSlice(const KeptSlice&) = delete;
@@ -69,24 +69,53 @@ class KeptSlice {
 
 class OutputArena {
  public:
-  explicit OutputArena(std::size_t chunk_bytes = std::size_t{64} << 10U);
+  /// How long the head is that goes before a message of so many bytes.
+  using HeadBytes = std::size_t (*)(std::uint64_t payload_bytes);
+
+  explicit OutputArena(HeadBytes head_bytes = no_head, std::size_t chunk_bytes = std::size_t{64} << 10U);
   ~OutputArena();
   OutputArena(const OutputArena&) = delete;
   OutputArena& operator=(const OutputArena&) = delete;
 
+  /// Room for a message of `bytes` bytes, which the caller fills in before it goes on.
+  [[nodiscard]] Slice reserve(std::size_t bytes) {
+    if (current_ == nullptr || bytes > current_->capacity - current_->used) [[unlikely]] {
+      next_chunk(bytes);
+    }
+    const std::uint32_t begin = current_->used;
+    current_->used += static_cast<std::uint32_t>(bytes);
+    return {.chunk = current_, .begin = begin, .end = current_->used};
+  }
+  /// Copies `payload`, with room for its head before it, which is still to be written.
+  [[nodiscard]] Slice append_headless(std::string_view payload) {
+    const std::size_t head_bytes = head_bytes_(payload.size());
+    const Slice slice = reserve(head_bytes + payload.size());
+    if (!payload.empty()) {
+      std::memcpy(slice.data() + head_bytes, payload.data(), payload.size());
+    }
+    return slice;
+  }
+  /// Nobody needs the slice: if it is the last one, its room is used again.
+  void give_back(Slice slice) {
+    if (slice.chunk == current_ && slice.end == current_->used) {
+      current_->used = slice.begin;
+    }
+  }
   /// Copies `head` and `body`, one behind the other, as one message.
   [[nodiscard]] Slice append(std::string_view head, std::string_view body);
 
   /// Holds on to `slice` beyond the turn. A slice that is a small part of its chunk is copied out,
   /// once for all clients that keep the same one, so that a slow client never pins what is not its own.
-  [[nodiscard]] KeptSlice keep(const Slice& slice);
+  [[nodiscard]] KeptSlice keep(Slice slice);
 
   /// Every Slice that is not kept is invalid from here on.
   void end_turn();
 
  private:
-  Chunk* room_for(std::size_t bytes);
+  static std::size_t no_head(std::uint64_t /*payload_bytes*/) { return 0; }
+  void next_chunk(std::size_t bytes);
 
+  HeadBytes head_bytes_;
   std::size_t chunk_bytes_;
   Chunk* current_ = nullptr;
   std::vector<Chunk*> full_;  ///< Of this turn, besides the current one.
@@ -95,4 +124,4 @@ class OutputArena {
   Slice last_kept_as_;  ///< Holds a reference of its own until the turn ends.
 };
 
-}  // namespace jamsocket::io
+}  // namespace jamsocket
