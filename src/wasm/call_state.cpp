@@ -49,7 +49,8 @@ bool CallWatch::tick() {
   }
   // Not counted in ticks: a thread that waits for a processor sees few of them.
   wall_is_over_ = now - first_tick_ >= wall_max_ * generosity_;
-  return !wall_is_over_ && thread_cpu_time() - cpu_at_first_tick_ < cpu_max_ * generosity_;
+  cpu_left_ = cpu_max_ * generosity_ - (thread_cpu_time() - cpu_at_first_tick_);
+  return !wall_is_over_ && cpu_left_.count() > 0;
 }
 
 std::string CallWatch::sentence() const {

@@ -66,8 +66,10 @@ class CallWatch {
   }
   /// A tick passed while the guest ran. @return whether the call may go on.
   [[nodiscard]] bool tick();
-  /// Whether the event has gone on for more than a millisecond, and perhaps two.
+  /// Whether the event has gone on for more than a millisecond, and perhaps five.
   [[nodiscard]] bool runs_long() const { return ticks_ >= kLongTicks; }
+  /// Whether something is decided within the next milliseconds.
+  [[nodiscard]] bool needs_exact_ticks() const { return !runs_long() || cpu_left_ < kNearTheEnd; }
   /// After tick() said no: why.
   [[nodiscard]] std::string sentence() const;
   /// After tick() said no: the limit.
@@ -77,12 +79,14 @@ class CallWatch {
 
  private:
   static constexpr std::int64_t kLongTicks = 2;
+  static constexpr std::chrono::milliseconds kNearTheEnd{6};
 
   std::chrono::nanoseconds cpu_max_;
   std::chrono::milliseconds wall_max_;
   std::int64_t ticks_ = 0;
   std::int64_t generosity_ = 1;
   std::chrono::nanoseconds cpu_at_first_tick_{};
+  std::chrono::nanoseconds cpu_left_{};  ///< As of the last tick but the first.
   SteadyTime first_tick_{};
   bool wall_is_over_ = false;
 };

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -147,26 +148,46 @@ LinkerHandle make_linker(wasm_engine_t* engine) {
 
 }  // namespace
 
-Ticker::Ticker(wasm_engine_t* engine) : stop_descriptor_(::eventfd(0, EFD_CLOEXEC)) {
-  JAM_CHECK(stop_descriptor_ >= 0);
+Ticker::Ticker(wasm_engine_t* engine) : wake_descriptor_(::eventfd(0, EFD_CLOEXEC)) {
+  JAM_CHECK(wake_descriptor_ >= 0);
   thread_ = std::thread([this, engine] { run(engine); });  // Joined by the destructor.
 }
 
 Ticker::~Ticker() {
   stopped_.store(true);
-  JAM_CHECK(::eventfd_write(stop_descriptor_, 1) == 0);
+  JAM_CHECK(::eventfd_write(wake_descriptor_, 1) == 0);
   wanted_.store(true);
   wanted_.notify_one();
   thread_.join();
-  ::close(stop_descriptor_);
+  ::close(wake_descriptor_);
+}
+
+void Ticker::expect_exact_ticks() {
+  met_a_guest_.store(true);
+  expect_ticks();
+  if (!exact_.load()) {
+    JAM_CHECK(::eventfd_write(wake_descriptor_, 1) == 0);
+  }
 }
 
 void Ticker::run(wasm_engine_t* engine) {
   constexpr int kIdleTicksMax = 200;
-  pollfd wait{.fd = stop_descriptor_, .events = POLLIN, .revents = 0};
+  pollfd wait{.fd = wake_descriptor_, .events = POLLIN, .revents = 0};
   int idle_ticks = 0;
+  set_exact(false);
   while (!stopped_.load()) {
-    ::poll(&wait, 1, kTickMilliseconds);
+    if (::poll(&wait, 1, kTickMilliseconds) > 0) {
+      eventfd_t calls = 0;
+      ::eventfd_read(wake_descriptor_, &calls);
+      set_exact(true);
+      continue;
+    }
+    if (exact_.load() && !met_a_guest_.exchange(false)) {
+      set_exact(false);
+      if (met_a_guest_.load()) {  // By one that still found the ticks exact.
+        set_exact(true);
+      }
+    }
     wasmtime_engine_increment_epoch(engine);
     idle_ticks = wanted_.exchange(false) ? 0 : idle_ticks + 1;
     if (idle_ticks == kIdleTicksMax && !stopped_.load()) {
@@ -176,6 +197,14 @@ void Ticker::run(wasm_engine_t* engine) {
       idle_ticks = 0;
     }
   }
+}
+
+// With slack, the kernel does not set a timer for us but looks at ours when it is awake anyway.
+void Ticker::set_exact(bool exact) {
+  constexpr unsigned long kExactSlackNs = 50'000;
+  constexpr unsigned long kRelaxedSlackNs = 3'000'000;
+  exact_.store(exact);
+  ::prctl(PR_SET_TIMERSLACK, exact ? kExactSlackNs : kRelaxedSlackNs, 0UL, 0UL, 0UL);
 }
 
 Engine::Impl::Impl(const EngineOptions& options)

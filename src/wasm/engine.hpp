@@ -30,8 +30,8 @@ struct EngineOptions {
 
 class Engine {
  public:
-  /// Starts the ticker: a thread that advances the engine's clock each millisecond, which is how a
-  /// guest that runs for long is noticed.
+  /// Starts the ticker: a thread that advances the engine's clock each few milliseconds (each one, once
+  /// it met a guest), which is how a guest that runs for long is noticed.
   explicit Engine(const EngineOptions& options = {});
   ~Engine();
   Engine(const Engine&) = delete;

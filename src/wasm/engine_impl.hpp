@@ -14,8 +14,10 @@
 
 namespace jamsocket::wasm {
 
-/// Advances the engine's epoch each millisecond, which is how long calls are noticed; sleeps while no
-/// guest runs, so that an idle server costs nothing.
+/// Advances the engine's epoch, which is how long calls are noticed; sleeps while no guest runs, so that an idle server
+/// costs nothing. While guests only run briefly its ticks ride on the kernel's own, a few milliseconds apart: a timer of
+/// its own each millisecond would cost a busy shard several per cent. Once a tick meets a guest that runs, the next
+/// ones come each millisecond, until none does.
 class Ticker {
  public:
   explicit Ticker(wasm_engine_t* engine);
@@ -30,18 +32,24 @@ class Ticker {
       wanted_.notify_one();
     }
   }
+  /// A guest ran when a tick came, and nobody knows yet for how long: the next one is to come in a millisecond.
+  void expect_exact_ticks();
 
   /// For tests.
   [[nodiscard]] bool asleep() const { return asleep_.load(); }
+  [[nodiscard]] bool exact() const { return exact_.load(); }
 
  private:
   void run(wasm_engine_t* engine);
+  void set_exact(bool exact);
 
-  // On a cache line of its own: every event reads it, and the ticker writes it each millisecond.
+  // On a cache line of its own: every event reads it, and the ticker writes it at each tick.
   alignas(64) std::atomic<bool> wanted_{true};
   alignas(64) std::atomic<bool> stopped_{false};
   std::atomic<bool> asleep_{false};
-  int stop_descriptor_ = -1;
+  std::atomic<bool> exact_{false};
+  std::atomic<bool> met_a_guest_{false};  ///< The last tick did.
+  int wake_descriptor_ = -1;
   std::thread thread_;
 };
 

@@ -25,7 +25,11 @@ wasmtime_error_t* on_tick(wasmtime_context_t* /*context*/, void* data, std::uint
   const bool may_go_on = within_budget && (!state.watch.runs_long() || state.monitor == nullptr ||
                                            state.monitor->call_runs_long() == service::CallMonitor::Verdict::GoOn);
   if (may_go_on) {
-    state.ticker.expect_ticks();
+    if (state.watch.needs_exact_ticks()) {
+      state.ticker.expect_exact_ticks();
+    } else {
+      state.ticker.expect_ticks();
+    }
     *delta = kNextTick;
     *kind = WASMTIME_UPDATE_DEADLINE_CONTINUE;
     return nullptr;

@@ -327,6 +327,17 @@ TEST_F(Rooms, AreEndedHoweverLongOrRarelyTheyRun) {
   EXPECT_EQ(room.text("l"), Outcome::CpuLimit);
 }
 
+// Goal: the ticks are exact when somebody asks for that, and no longer than needed.
+TEST_F(Rooms, HaveExactTicksOnlyWhileOneRunsLong) {
+  wasm::Ticker& ticker = engine_.impl().ticker;
+  do {
+    ticker.expect_exact_ticks();
+  } while (!ticker.exact());
+  while (ticker.exact()) {
+    std::this_thread::yield();
+  }
+}
+
 // Goal: a room is a function of its seed and events. Method: the same ones twice, and one thing changed.
 TEST_F(Rooms, DrawTimeAndRandomnessFromTheEvent) {
   const auto story = [&](std::byte seed, std::int64_t time_ms) {
