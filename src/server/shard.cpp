@@ -18,7 +18,10 @@ constexpr std::size_t kReceiveBytes = std::size_t{128} << 10U;
 constexpr std::uint32_t kEventsForRoom = 64;
 constexpr std::uint32_t kEventsForTurn = 4096;
 // What a turn reads before its rooms run: more would only fall out of the processor's caches on its way.
-constexpr std::size_t kBytesForTurn = std::size_t{64} << 10U;
+constexpr std::size_t kBytesForTurn = std::size_t{32} << 10U;
+// And from how many sockets, where only those are answered who spoke: reading more of them first gathers nothing for
+// anyone, and what a send needs of the first would have left the caches.
+constexpr std::size_t kSocketsForTurn = 128;
 // All sessions are looked at this many times within the shorter of the two heartbeat times.
 constexpr std::uint32_t kSweepsPerHeartbeat = 4;
 constexpr std::uint32_t kSlicesPerSweep = 16;
@@ -276,6 +279,7 @@ void Shard::end_turn() {
   if (journal_) {
     flush_journal();
   }
+  answers_only_ = touched_.size() <= sockets_of_turn_;
   // By index: a session's end of turn may touch another one.
   for (std::size_t i = 0; i < touched_.size(); ++i) {
     if (i + 1 < touched_.size()) {
@@ -315,7 +319,9 @@ void Shard::wait_and_read() {
   events_left_for_turn_ = kEventsForTurn;
   run_tasks();
   const std::uint64_t enough = counters_.get(Counter::BytesIn) + kBytesForTurn;
-  while (next_ready_ < ready_.size() && counters_.get(Counter::BytesIn) < enough) {
+  const std::size_t first = next_ready_;
+  const std::size_t last = answers_only_ ? std::min(ready_.size(), first + kSocketsForTurn) : ready_.size();
+  while (next_ready_ < last && counters_.get(Counter::BytesIn) < enough) {
     const epoll_event& event = ready_[next_ready_++];
     if (next_ready_ < ready_.size()) {
       // With a thousand clients the next one's session has left the caches since its last message.
@@ -323,6 +329,7 @@ void Shard::wait_and_read() {
     }
     static_cast<io::EventHandler*>(event.data.ptr)->on_ready(event.events);
   }
+  sockets_of_turn_ = next_ready_ - first;
   arrivals_.run();
   timers_.run_due(now_);
   sweep_heartbeats();

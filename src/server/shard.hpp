@@ -273,7 +273,9 @@ class Shard final : public LoopOwner,
   ws::Inflater inflater_;
   ws::Deflater deflater_;
   std::vector<char> receive_buffer_;
-  std::size_t received_bytes_ = 0;  ///< At its front, in this turn: events that wait may refer to them.
+  std::size_t sockets_of_turn_ = 0;  ///< How many were ready and looked at.
+  bool answers_only_ = true;         ///< In the last turn, no more clients got something than spoke.
+  std::size_t received_bytes_ = 0;   ///< At its front, in this turn: events that wait may refer to them.
 
   SteadyTime now_;
   SteadyTime started_;
