@@ -69,6 +69,16 @@ Slice OutputArena::append(std::string_view head, std::string_view body) {
   return slice;
 }
 
+// Not in the header: in the caller, the two numbers would be stored one by one and loaded as one word, which waits.
+Slice OutputArena::append_headless(std::string_view payload) {
+  const std::size_t head_bytes = head_bytes_(payload.size());
+  const Slice slice = reserve(head_bytes + payload.size());
+  if (!payload.empty()) {
+    std::memcpy(slice.data() + head_bytes, payload.data(), payload.size());
+  }
+  return slice;
+}
+
 KeptSlice OutputArena::keep(Slice slice) {
   if (slice.size() * 2 >= slice.chunk->capacity) {
     add_reference(slice.chunk);

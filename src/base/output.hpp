@@ -87,14 +87,7 @@ class OutputArena {
     return {.chunk = current_, .begin = begin, .end = current_->used};
   }
   /// Copies `payload`, with room for its head before it, which is still to be written.
-  [[nodiscard]] Slice append_headless(std::string_view payload) {
-    const std::size_t head_bytes = head_bytes_(payload.size());
-    const Slice slice = reserve(head_bytes + payload.size());
-    if (!payload.empty()) {
-      std::memcpy(slice.data() + head_bytes, payload.data(), payload.size());
-    }
-    return slice;
-  }
+  [[nodiscard]] Slice append_headless(std::string_view payload);
   /// Nobody needs the slice: if it is the last one, its room is used again.
   void give_back(Slice slice) {
     if (slice.chunk == current_ && slice.end == current_->used) {

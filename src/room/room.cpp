@@ -26,8 +26,14 @@ constexpr std::chrono::seconds kFullDiskPause{1};
 }  // namespace
 
 Room::Room(std::string id, service::Service& service, const RoomSettings& settings, RoomHost& host)
-    : id_(std::move(id)), service_(service), settings_(settings), host_(host), seed_(service::random_seed()) {
-  host_.counters().add(Counter::RoomsMade);
+    : id_(std::move(id)),
+      service_(service),
+      settings_(settings),
+      host_(host),
+      counters_(host.counters()),
+      output_(host.output()),
+      seed_(service::random_seed()) {
+  counters_.add(Counter::RoomsMade);
   if (settings_.durability != Durability::None) {
     JAM_CHECK(host_.journal() != nullptr);
     durable_ = std::make_unique<Durable>(*this, *host_.journal());
@@ -172,10 +178,8 @@ bool Room::begin_call(ServiceCall& call) {
   if (returning_ && !pass_marks()) {
     return false;
   }
-  if (last_event_ == 0) {
-    last_time_ms_ = host_.unix_ms();
-  }
-  last_time_ms_ = std::max(last_time_ms_, host_.unix_ms());
+  const std::int64_t now_ms = host_.unix_ms();
+  last_time_ms_ = last_event_ == 0 ? now_ms : std::max(last_time_ms_, now_ms);
   in_call_ = true;
   call.room = this;
   call.service = &service_;
@@ -192,7 +196,7 @@ bool Room::begin_call(ServiceCall& call) {
   call.event.number = ++last_event_;
   call.event.monitor = &call;
   // What a durable room sends has to wait, longer than the turn.
-  call.effects.write_to(durable_ ? nullptr : &host_.output());
+  call.effects.write_to(durable_ ? nullptr : &output_);
   call.is_timed = durable_ && last_event_ % kTimedEvery == 0;
   if (instance_ == nullptr) {
     call.start = {.room_id = id_, .seed = seed_, .time_ms = last_time_ms_, .monitor = &call};
@@ -207,7 +211,7 @@ bool Room::begin_call(ServiceCall& call) {
 
 bool Room::finish_call(ServiceCall& call) {
   in_call_ = false;
-  host_.counters().add(Counter::EventsHandled);
+  counters_.add(Counter::EventsHandled);
   if (durable_) {
     return finish_durable(call);
   }
@@ -317,7 +321,7 @@ void Room::admit(ClientId client, const service::Effects& effects) {
   if (effects.refused()) {
     // Forgotten first, so that what `connect` sent to it goes nowhere.
     const auto gone = forget(client);
-    host_.counters().add(Counter::ClientsRefused);
+    counters_.add(Counter::ClientsRefused);
     apply<kPart>(effects);
     if (gone) {
       const auto refusal = std::ranges::find(effects.list(), EffectKind::Refuse, &Effect::kind);
@@ -327,7 +331,7 @@ void Room::admit(ClientId client, const service::Effects& effects) {
   }
   // The client may have gone while the call ran: its Disconnect event waits already.
   if (const auto member = find(client); member != members_.end()) {
-    host_.counters().add(Counter::ClientsJoined);
+    counters_.add(Counter::ClientsJoined);
     if (const auto subprotocol = effects.accepted_subprotocol()) {
       member->link->subprotocol_accepted(*subprotocol);
     }
@@ -400,9 +404,9 @@ void Room::send(const Effect& effect, std::string_view payload) {
       }
     }
   }
-  host_.counters().add(Counter::MessagesOut, copies);
+  counters_.add(Counter::MessagesOut, copies);
   if (effect.frame.chunk != nullptr && !message.has_plain()) [[unlikely]] {
-    host_.output().give_back(effect.frame);
+    output_.give_back(effect.frame);
   }
 }
 
@@ -470,22 +474,22 @@ bool Room::may_log() {
 }
 
 void Room::count_failure(const ServiceCall& call) {
-  host_.counters().add(Counter::EventsFailed);
+  counters_.add(Counter::EventsFailed);
   if (call.fault.limit) {
     host_.limit_hit(*call.fault.limit, *this);
   }
   switch (call.outcome) {
     case Outcome::CpuLimit:
-      return host_.counters().add(Counter::EventsOverCpu);
+      return counters_.add(Counter::EventsOverCpu);
     case Outcome::MemoryLimit:
-      return host_.counters().add(Counter::EventsOverMemory);
+      return counters_.add(Counter::EventsOverMemory);
     case Outcome::EffectLimit:
-      return host_.counters().add(Counter::EventsOverEffects);
+      return counters_.add(Counter::EventsOverEffects);
     case Outcome::BadCall:
-      return host_.counters().add(Counter::EventsBadCall);
+      return counters_.add(Counter::EventsBadCall);
     case Outcome::Trap:
     case Outcome::Done:
-      return host_.counters().add(Counter::EventsTrapped);
+      return counters_.add(Counter::EventsTrapped);
   }
 }
 
@@ -510,7 +514,7 @@ void Room::log_failure(std::string_view line, const ServiceCall& call) {
 
 void Room::fail(const ServiceCall& call) {
   count_failure(call);
-  host_.counters().add(Counter::RoomsFailed);
+  counters_.add(Counter::RoomsFailed);
   log_failure("room.failed", call);
   const std::vector<Member> members = std::exchange(members_, {});
   for (const Member& member : members) {
@@ -574,7 +578,7 @@ void Room::end() {
       !durable_->journal.is_behind()) {
     checkpoint();
   }
-  host_.counters().add(Counter::RoomsEnded);
+  counters_.add(Counter::RoomsEnded);
   ended_ = true;
   if (returning_) {
     returning_->clear();

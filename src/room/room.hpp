@@ -262,6 +262,9 @@ class Room {
   service::Service& service_;
   const RoomSettings& settings_;
   RoomHost& host_;
+  // The host's, at hand: each message needs them.
+  Counters& counters_;
+  OutputArena& output_;
 
   service::Seed seed_;
   std::unique_ptr<service::ServiceInstance> instance_;

@@ -145,7 +145,7 @@ void Room::note_upgrade(Rebuild& rebuild) {
     return;
   }
   host_.logger().info("room.upgraded", {{"service", service_.name()}, {"room", id_}});
-  host_.counters().add(Counter::RoomsUpgraded);
+  counters_.add(Counter::RoomsUpgraded);
   durable.version = rebuild.version;
   durable.events_since = 0;
   // With the event that led here: what clients see of the new code is seen again after a crash.
@@ -257,7 +257,7 @@ void Room::checkpoint() {
     host_.logger().warn("room.not_captured", {{"service", service_.name()}, {"room", id_}});
     return;
   }
-  host_.counters().add(Counter::Checkpoints);
+  counters_.add(Counter::Checkpoints);
   durable.journal.open().checkpoints.push_back(
       {.key = durable.key,
        .checkpoint = {
@@ -351,7 +351,7 @@ void Room::on_found(Result<std::optional<store::StoredRoom>> stored) {
 
 void Room::cannot_be_read(std::string_view reason) {
   host_.logger().error("room.unreadable", {{"service", service_.name()}, {"room", id_}, {"reason", reason}});
-  host_.counters().add(Counter::RoomsUnreadable);
+  counters_.add(Counter::RoomsUnreadable);
   set_aside("what is stored of the room cannot be read");
 }
 
@@ -411,7 +411,7 @@ void Room::come_back(std::unique_ptr<Rebuild> rebuild) {
     }
     return;
   }
-  host_.counters().add(Counter::RoomsBroughtBack);
+  counters_.add(Counter::RoomsBroughtBack);
   durable.is_stored = true;
   durable.born_ms = rebuild->birth.time_ms;
   durable.side = rebuild->side;
@@ -463,7 +463,7 @@ void Room::turn_away(ClientId client) {
 
 void Room::set_aside(std::string_view reason) {
   Durable& durable = *durable_;
-  host_.counters().add(Counter::RoomsFailed);
+  counters_.add(Counter::RoomsFailed);
   durable.state = Durable::State::Aside;
   durable.reloading = false;
   if (host_.steady_now() - durable.came_from_aside > settings_.aside.most) {
@@ -538,7 +538,7 @@ void Room::fall_asleep() {
   if (instance_ != nullptr && durable.events_since > 0) {
     checkpoint();
   }
-  host_.counters().add(Counter::RoomsAsleep);
+  counters_.add(Counter::RoomsAsleep);
   instance_.reset();
   durable.rebuild.reset();
   durable.state = Durable::State::Asleep;

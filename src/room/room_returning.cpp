@@ -21,13 +21,13 @@ void Room::take_place(ClientId client, ClientLink& link) {
   link.can_return(returning_->resume_token(client), settings_.returning.telling);
   const bool was_absent = returning_->is_absent(client);
   if (!was_absent) {
-    host_.counters().add(Counter::ClientsReplaced);
+    counters_.add(Counter::ClientsReplaced);
     before->close(kReplaced, "the client came back by another connection");
   }
   if (!returning_->is_admitted(client)) {
     return;  // `connect` has not run yet; it lets this one in.
   }
-  host_.counters().add(Counter::ClientsReturned);
+  counters_.add(Counter::ClientsReturned);
   link.admitted();
   if (was_absent) {
     returning_->end_absence(client, link);

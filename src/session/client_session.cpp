@@ -583,11 +583,4 @@ void ClientSession::set_deadline(Milliseconds from_now) {
   host_.timers().schedule(*deadline_, host_.steady_now() + from_now);
 }
 
-void ClientSession::mark_touched() {
-  if (!touched_) {
-    touched_ = true;
-    host_.touched(*this);
-  }
-}
-
 }  // namespace jamsocket::session

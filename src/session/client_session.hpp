@@ -208,7 +208,12 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   void update_message_deadline();
   void set_deadline(Milliseconds from_now);
   void expired();
-  void mark_touched();
+  void mark_touched() {
+    if (!touched_) {
+      touched_ = true;
+      host_.touched(*this);
+    }
+  }
 
   SessionHost& host_;
   room::Room* room_ = nullptr;  ///< Null once one has forgotten the other.

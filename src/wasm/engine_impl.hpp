@@ -15,8 +15,8 @@
 namespace jamsocket::wasm {
 
 /// Advances the engine's epoch, which is how long calls are noticed; sleeps while no guest runs, so that an idle server
-/// costs nothing. While guests only run briefly its ticks ride on the kernel's own, a few milliseconds apart: a timer of
-/// its own each millisecond would cost a busy shard several per cent. Once a tick meets a guest that runs, the next
+/// costs nothing. While guests only run briefly its ticks ride on the kernel's own, a few milliseconds apart: a timer
+/// of its own each millisecond would cost a busy shard several per cent. Once a tick meets a guest that runs, the next
 /// ones come each millisecond, until none does.
 class Ticker {
  public:
