@@ -65,6 +65,11 @@ void add_folder_of(std::vector<fs::path>& paths, const std::string& file) {
   if (!file.empty()) {
     const fs::path folder = fs::path(file).parent_path();
     paths.push_back(folder.empty() ? fs::path(".") : folder);
+    // The file may be a link to another folder's, and the next one, too: certificates are often kept so.
+    std::error_code error;
+    if (const fs::path target = fs::canonical(file, error); !error) {
+      paths.push_back(target.parent_path());
+    }
   }
 }
 

@@ -414,6 +414,35 @@ def test_what_is_wrong_with_the_files_is_said(files):
                 assert word in said, (values, said)
 
 
+def test_a_certificate_by_links_is_renewed(files):
+    """T-07: as certbot keeps them: a folder of links into another folder, whose targets change. In the sandbox, too, if it is on."""
+    with tempfile.TemporaryDirectory() as folder:
+        live, archive = pathlib.Path(folder) / "live", pathlib.Path(folder) / "archive"
+        live.mkdir()
+        archive.mkdir()
+        for number, made in enumerate((files, make_certificate(folder, "second"))):
+            for source, name in zip(made, ("fullchain", "privkey")):
+                shutil.copy(source, archive / f"{name}{number}.pem")
+
+        def point_to(number):
+            for name in ("fullchain", "privkey"):
+                link = live / f"{name}.new"
+                link.symlink_to(f"../archive/{name}{number}.pem")
+                link.rename(live / f"{name}.pem")
+
+        point_to(0)
+        with Server("module", "probe", settings(live / "fullchain.pem", live / "privkey.pem")) as server:
+            server.context = client_context(files[0])
+            with join(server) as inside:
+                point_to(1)
+                server.process.send_signal(signal.SIGHUP)
+                until(lambda: "server.reloaded" in server.log_text(), 10, server.log_text)
+                with Connection(server.port, tls=client_context(archive / "fullchain1.pem")) as connection:
+                    connection.upgrade("/ws/renewed")
+                assert inside.ask("clients") == "clients 1"
+                inside.leave()
+
+
 def test_dev_makes_a_certificate(tmp_path):
     """As a user does it: the page, the room, and the same certificate the next time."""
     shutil.copytree(path_from_environment("JAMSOCKET_EXAMPLES") / "counter", tmp_path / "counter")
