@@ -166,7 +166,8 @@ int serve_until_signalled(ServerOptions options, NativeServiceFactory factory);
 
 /// Runs a native server until SIGINT or SIGTERM; the environment's PORT, HOST and LOG_LEVEL count
 /// where `options` was left at its default.
-/// @return the process's exit code: 0, or 1 with a sentence on standard error.
+/// @return the process's exit code: 0; with a sentence on standard error 2 where the options or the environment are
+///   wrong, or a certificate that they name is, else 1.
 template <class Service>
 int serve(ServerOptions options = {}) {
   return detail::serve_until_signalled(std::move(options), detail::native_service_factory<Service>());

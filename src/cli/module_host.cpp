@@ -41,25 +41,35 @@ void tell_of_fitting(std::uint32_t fitting, const config::Settings& settings, st
   }
 }
 
-Result<void> serve(const std::string& module_file, const config::Loaded& loaded,
-                   const std::function<void(std::uint16_t port)>& ready) {
+int serve(const std::string& module_file, const config::Loaded& loaded,
+          const std::function<void(std::uint16_t port)>& ready) {
   const config::Settings& settings = loaded.settings;
   const SystemClock clock;
-  const auto logger =
-      JAM_TRY(make_stderr_logger(server::stderr_log_options(settings.server.log_level, settings.log_format)));
+  const auto logger = make_stderr_logger(server::stderr_log_options(settings.server.log_level, settings.log_format));
+  if (!logger) {
+    return complain(logger.error().message);
+  }
   const wasm::Engine engine(engine_options(loaded));
   ModuleServices services(engine, loaded);
-  auto offered = JAM_TRY(services.load_all(module_file));
+  auto offered = services.load_all(module_file);
+  if (!offered) {
+    return complain(offered.error().message);
+  }
   const std::optional<std::uint64_t> mappings_max = wasm::read_mappings_max();
   ServerOptions options = settings.server;
   options.limits.rooms_max = fitting_rooms(options, mappings_max);
-  const auto server = JAM_TRY(
-      server::Server::create(options, std::move(offered), {.logger = *logger, .clock = clock, .maker = &services}));
-  return server::run_until_signalled(*server, [&](std::uint16_t port) {
-    tell_of_fitting(options.limits.rooms_max, settings, mappings_max.value_or(0), *logger);
-    server::announce(*server);
+  const auto server =
+      server::Server::create(options, std::move(*offered), {.logger = **logger, .clock = clock, .maker = &services});
+  if (!server) {
+    const bool is_misconfigured = server.error().code == ErrorCode::InvalidArgument;
+    return complain(server.error().message, is_misconfigured ? kExitUsage : kExitFailed);
+  }
+  const Result<void> ran = server::run_until_signalled(**server, [&](std::uint16_t port) {
+    tell_of_fitting(options.limits.rooms_max, settings, mappings_max.value_or(0), **logger);
+    server::announce(**server);
     ready(port);
   });
+  return ran ? kExitDone : complain(ran.error().message);
 }
 
 }  // namespace
@@ -70,8 +80,7 @@ int serve_module(const std::string& module_file, const config::Loaded& loaded,
   if (const Result<void> confined = confine_server(loaded, module_file); !confined) {
     return complain(confined.error().message);
   }
-  const Result<void> served = serve(module_file, loaded, ready);
-  return served ? kExitDone : complain(served.error().message);
+  return serve(module_file, loaded, ready);
 }
 
 }  // namespace jamsocket::cli

@@ -92,17 +92,19 @@ std::string apply_environment(ServerOptions& options) {
   return wrong;
 }
 
-int complain(std::string_view what) {
+constexpr int kExitMisconfigured = 2;
+
+int complain(std::string_view what, int exit_code = 1) {
   const std::string line = fmt::format("jamsocket: {}\n", what);
   std::fputs(line.c_str(), stderr);
-  return 1;
+  return exit_code;
 }
 
 }  // namespace
 
 int detail::serve_until_signalled(ServerOptions options, NativeServiceFactory factory) {
   if (const std::string wrong = apply_environment(options); !wrong.empty()) {
-    return complain(wrong);
+    return complain(wrong, kExitMisconfigured);
   }
   server::prepare_process();
   const SystemClock clock;
@@ -113,7 +115,7 @@ int detail::serve_until_signalled(ServerOptions options, NativeServiceFactory fa
   const auto server = server::Server::create(options, service::make_native_service("native", std::move(factory)),
                                              {.logger = **logger, .clock = clock});
   if (!server) {
-    return complain(server.error().message);
+    return complain(server.error().message, server.error().code == ErrorCode::InvalidArgument ? kExitMisconfigured : 1);
   }
   const Result<void> ran =
       server::run_until_signalled(**server, [&server](std::uint16_t) { server::announce(**server); });

@@ -567,7 +567,9 @@ Result<std::unique_ptr<Server>> Server::create(const ServerOptions& options, std
                                                Surroundings surroundings) {
   Settings settings = JAM_TRY(Settings::from(options));
   auto server = std::make_unique<RunningServer>(std::move(settings), surroundings);
-  JAM_TRY_VOID(server->load_tls());
+  if (const Result<void> loaded = server->load_tls(); !loaded) {
+    return fail(ErrorCode::InvalidArgument, loaded.error().message);
+  }
   for (OfferedService& offered : services) {
     JAM_TRY_VOID(server->add_service(std::move(offered)));
   }

@@ -47,7 +47,7 @@ int run(const ServerOptions& options, const std::string& log_format, std::unique
   }
   const auto server = server::Server::create(options, std::move(service), {.logger = **logger, .clock = clock});
   if (!server) {
-    return complain(server.error().message, 1);
+    return complain(server.error().message, server.error().code == ErrorCode::InvalidArgument ? kExitRefused : 1);
   }
   const Result<void> ran =
       server::run_until_signalled(**server, [&server](std::uint16_t) { server::announce(**server); });
