@@ -73,7 +73,11 @@ void Arrival::answer_plain_http() {
 }
 
 void Arrival::fail(const char* reason) {
-  host_.counters().add(Counter::TlsHandshakesFailed);
+  if (stream_.asked_too_often()) {  // With what came right behind its handshake, which was good.
+    host_.limit_hit(Counter::LimitKeyUpdates, peer_);
+  } else {
+    host_.counters().add(Counter::TlsHandshakesFailed);
+  }
   host_.logger().debug("tls.handshake_failed", {{"reason", reason}});
   stream_.shut_down_writing();
   drop();

@@ -1,16 +1,49 @@
-"""A TLS client that does what no library lets one do: several records of any content in one piece, behind a good handshake."""
+"""A TLS client that does what no library lets one do: hellos that are rewritten, records of any content behind a good handshake."""
 
+import contextlib
 import ctypes
 import hashlib
 import hmac
 import socket
+import ssl
 import struct
 
 from .wait import PATIENCE
 from .wire import Ended
 
-ALERT, DATA = 21, 23
+ALERT, HANDSHAKE, DATA = 21, 22, 23
+KEY_UPDATE, KEY_UPDATE_AND_ANSWER = b"\x18\0\0\1\0", b"\x18\0\0\1\1"  # RFC 8446 section 4.6.3.
 CLOSE_NOTIFY = b"\x01\x00"
+UNRECOGNIZED_NAME = 112
+
+
+def hello(context, name="localhost"):
+    """What a client of Python's says first."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        context.wrap_bio(incoming, outgoing, server_hostname=name).do_handshake()
+    return outgoing.read()
+
+
+def hello_for(context, name):
+    """The same, with these bytes as the server's name (RFC 6066 section 3)."""
+    whole = hello(context)
+    body = whole[9:]  # Behind the record's head and the message's.
+    at = 34
+    at += 1 + body[at]
+    at += 2 + struct.unpack_from(">H", body, at)[0]
+    at += 1 + body[at]
+    extensions, kept = body[at + 2:], b""
+    while extensions:
+        kind, length = struct.unpack_from(">HH", extensions)
+        if kind != 0:
+            kept += extensions[:4 + length]
+        extensions = extensions[4 + length:]
+    entry = b"\0" + struct.pack(">H", len(name)) + name
+    kept = struct.pack(">HHH", 0, len(entry) + 2, len(entry)) + entry + kept
+    body = body[:at] + struct.pack(">H", len(kept)) + kept
+    message = b"\x01" + len(body).to_bytes(3, "big") + body
+    return b"\x16\x03\x01" + struct.pack(">H", len(message)) + message
 
 
 def _library(name, **functions):
@@ -36,6 +69,7 @@ class TlsByHand:
         context = _POINTER(self._ssl.SSL_CTX_new(_POINTER(self._ssl.TLS_client_method())))
         self._ssl.SSL_CTX_set_ciphersuites(context, b"TLS_AES_128_GCM_SHA256")
         self._ssl.SSL_CTX_ctrl(context, 123, ctypes.c_long(0x0304), None)  # SSL_CTX_set_min_proto_version
+        self._ssl.SSL_CTX_set_post_handshake_auth(context, 1)
         self._ssl.SSL_CTX_set_keylog_callback(context, self._keys)
         self._session = _POINTER(self._ssl.SSL_new(context))
         self._ssl.SSL_CTX_free(context)
@@ -89,9 +123,13 @@ class TlsByHand:
         self._secret, self._number = secret, 0
         self._key, self._nonce = self._expanded(b"key", 16), int.from_bytes(self._expanded(b"iv", 12), "big")
 
-    def seal(self, content, kind=DATA):
-        """A record (RFC 8446 section 5.2)."""
-        inner = content + bytes([kind])
+    def next_key(self):
+        """Behind a key update of ours."""
+        self._use(self._expanded(b"traffic upd", 32))
+
+    def seal(self, content, kind=DATA, padding=0):
+        """A record (RFC 8446 section 5.2); `kind` 0 and no content: nothing but padding."""
+        inner = content + (bytes([kind]) if kind else b"") + bytes(padding)
         head = b"\x17\x03\x03" + struct.pack(">H", len(inner) + 16)
         nonce = (self._nonce ^ self._number).to_bytes(12, "big")
         self._number += 1
