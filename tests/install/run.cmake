@@ -13,6 +13,14 @@ run(${CMAKE_COMMAND} -S ${TEST_DIR}/server -B ${WORK_DIR}/build -G ${GENERATOR}
 run(${CMAKE_COMMAND} --build ${WORK_DIR}/build)
 run(${WORK_DIR}/build/installed_server)
 
+# The same over TLS, with a certificate and a client of OpenSSL's.
+find_program(openssl openssl)
+if(openssl)
+  run(${openssl} req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost
+    -keyout ${WORK_DIR}/key.pem -out ${WORK_DIR}/cert.pem)
+  run(${WORK_DIR}/build/installed_server ${WORK_DIR}/cert.pem ${WORK_DIR}/key.pem)
+endif()
+
 # The installed command builds a service with the installed headers.
 file(GLOB command ${prefix}/bin/jamsocket)
 file(GLOB examples ${prefix}/share/jamsocket/examples)

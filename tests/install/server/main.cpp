@@ -1,4 +1,5 @@
-// A native server in a program of its own: started on any port, asked for its status, stopped.
+// A native server in a program of its own: started on any port, asked for its status, stopped. With a certificate and
+// its key as arguments: the same over TLS, asked by openssl.
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -7,6 +8,7 @@
 
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 
@@ -49,9 +51,36 @@ int complain(const std::string& what) {
   return 1;
 }
 
+// Somebody else's client, which trusts this certificate alone.
+int serve_over_tls(const char* certificate, const char* key) {
+  jamsocket::ServerOptions options;
+  options.port = 0;
+  options.log_level = "warn";
+  options.tls_cert = certificate;
+  options.tls_key = key;
+  jamsocket::Server server = jamsocket::Server::of<Echo>(options);
+  if (const auto started = server.start(); !started) {
+    return complain("not started with a certificate: " + started.error());
+  }
+  const std::string command =
+      "printf 'GET /status HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n' | "
+      "openssl s_client -quiet -verify_return_error -CAfile '" +
+      std::string(certificate) + "' -connect 127.0.0.1:" + std::to_string(server.port()) + " 2>/dev/null | grep -qx ok";
+  const int answered = std::system(command.c_str());
+  server.stop();
+  if (answered != 0) {
+    return complain("no status over TLS");
+  }
+  std::puts("the installed server works over TLS");
+  return 0;
+}
+
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+  if (argc == 3) {
+    return serve_over_tls(argv[1], argv[2]);
+  }
   jamsocket::ServerOptions options;
   options.port = 0;
   options.log_level = "warn";
