@@ -125,7 +125,7 @@ def long_proxy_header(server):
 
 def speaks_while_the_room_is_busy(server):
     """What it says waits in its socket; then the room's event has had its time, and the room fails."""
-    with in_room(server) as client:
+    with in_room(server, seconds=60) as client:
         client.text("spin")
 
         def is_full():
@@ -143,7 +143,7 @@ def logs(server, times=1):
 
 
 def spins_a_little(server):
-    with in_room(server) as client:
+    with in_room(server, seconds=60) as client:
         client.text("spin")
         client.expect_close(1011)
 
@@ -237,13 +237,13 @@ PLAYED = {
     "log_bytes_per_event_max": (10, logs, {}),
     "log_lines_per_event_max": (0, logs, {}),
     "log_lines_per_second_max": (1, lambda server: logs(server, 3), {}),
-    "room_cpu_ms_per_second_max": (1, spins_a_little, {"limits.event_cpu_ms_max": 50}),
+    "room_cpu_ms_per_second_max": (1, spins_a_little, {**PATIENT, "limits.event_cpu_ms_max": 50}),
     "overlong_call_ms": (1, holds_the_loop, {"kind": "native"}),
     "tickets_max": (1, wants_two_tickets, {"server.shards": 1, "needs": tokens}),
     "failures_before_back_off": (1, comes_back_to_a_broken_room, {}),
     "disk_free_bytes_min": ("1024GiB", finds_the_disk_full, {"needs": disk}),
     "room_memory_bytes_max": ("2MiB", lambda server: says_too_much(server, "grow"), {}),
-    "event_cpu_ms_max": (20, spins_a_little, {}),
+    "event_cpu_ms_max": (20, spins_a_little, PATIENT),
     "event_wall_ms_max": (20, spins_a_little, {"limits.event_cpu_ms_max": 60_000}),
 }
 
