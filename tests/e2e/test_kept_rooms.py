@@ -122,7 +122,11 @@ def test_what_is_stored_is_verified_beside_the_server(folder):
     settings = {"server.verify": "on", "limits.checkpoint_events_max": 5, "admin.port": 0}
     with serve(folder, **settings) as server:
         assert count(server, "lobby", 40) == 40
-        until(lambda: metric(server, "rooms_verified_total") >= 1, 10, "no checkpoint was verified")
+
+        def one_is():
+            count(server, "lobby", 6)  # A busy server leaves checkpoints out.
+            return metric(server, "rooms_verified_total") >= 1
+        until(one_is, 60, "no checkpoint was verified")
         assert metric(server, "rooms_diverged_total") == 0
 
 
