@@ -118,7 +118,7 @@ service::CallMonitor::Verdict Shard::call_runs_long(room::ServiceCall& call) {
     return Verdict::End;
   }
   if (!shared_.threads.reserve_standby()) {
-    return Verdict::GoOn;  // It asks again in a millisecond.
+    return Verdict::GoOn;  // It asks again at the next tick.
   }
   JAM_CHECK(&call == call_.get() && current_ == call.room);
   call.room->keep_events();

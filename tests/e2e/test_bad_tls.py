@@ -21,7 +21,7 @@ from harness.tokens import key_folder, token
 from harness.wait import PATIENCE, until
 from harness.wire import Connection, Ended, frame, request
 from test_front_limits import hits
-from test_tls import join, raw
+from test_tls import honest_client, join, raw
 
 # Entries whose whole size does not apply, and why.
 IN_PLACE_OF = {
@@ -50,13 +50,10 @@ def canary(request):
         yield
         return
     server = request.getfixturevalue("probe")
-    with join(server, "/ws/canary") as honest:
-        assert honest.ask("clients") == "clients 1"
+    with honest_client(server):
         before = server.sockets()
         yield
-        assert honest.ask("clients") == "clients 1"
         until(lambda: server.sockets() <= before + 1, 10)  # The admin listener keeps an answered connection for a moment.
-        honest.leave()
 
 
 def without_end(client, make):

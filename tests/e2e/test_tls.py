@@ -57,8 +57,14 @@ def canary(request):
     if "probe" not in request.fixturenames:
         yield
         return
-    running = request.getfixturevalue("probe")
-    with join(running, "/ws/canary") as honest:
+    with honest_client(request.getfixturevalue("probe")):
+        yield
+
+
+@contextlib.contextmanager
+def honest_client(server):
+    """It is served before and after what happens meanwhile."""
+    with join(server, "/ws/canary") as honest:
         assert honest.ask("clients") == "clients 1"
         yield
         assert honest.ask("clients") == "clients 1"
