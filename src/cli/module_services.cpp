@@ -27,6 +27,7 @@ std::string cache_folder(const config::Settings& settings) {
 wasm::ModuleLimits module_limits(const config::ModuleLimits& limits) {
   wasm::ModuleLimits result;
   result.memory_bytes_max = limits.room_memory_bytes_max;
+  result.table_elements_max = limits.room_table_elements_max;
   result.cpu_per_event = limits.event_cpu_max;
   result.wall_per_event = limits.event_wall_max;
   return result;
@@ -88,9 +89,12 @@ Result<void> apply_json(std::string_view text, config::Settings& settings) {
 // Every room's address space is reserved by the same measure: that of the service that needs most.
 wasm::EngineOptions engine_options(const config::Loaded& loaded) {
   wasm::EngineOptions options{.memory_bytes_max = loaded.settings.module_limits.room_memory_bytes_max,
-                              .stack_bytes_max = loaded.settings.module_limits.room_stack_bytes_max};
+                              .stack_bytes_max = loaded.settings.module_limits.room_stack_bytes_max,
+                              .table_elements_max = loaded.settings.module_limits.room_table_elements_max};
   for (const config::NamedService& service : loaded.services) {
-    options.memory_bytes_max = std::max(options.memory_bytes_max, service.settings.module_limits.room_memory_bytes_max);
+    const config::ModuleLimits& limits = service.settings.module_limits;
+    options.memory_bytes_max = std::max(options.memory_bytes_max, limits.room_memory_bytes_max);
+    options.table_elements_max = std::max(options.table_elements_max, limits.room_table_elements_max);
   }
   return options;
 }
@@ -104,9 +108,19 @@ Result<server::OfferedService> ModuleServices::load(std::string path_name, const
                             config::format_size(limits.memory_bytes_max),
                             config::format_size(engine_.options().memory_bytes_max)));
   }
+  if (limits.table_elements_max > engine_.options().table_elements_max) {
+    return fail(ErrorCode::InvalidArgument,
+                fmt::format("room_table_elements_max is {}; allowed: what the server was started with, at most {}",
+                            limits.table_elements_max, engine_.options().table_elements_max));
+  }
   const CompileHelper helper(compile_limits(settings.compile));
   const bool apart = settings.compile_apart == "always" || (settings.compile_apart == "services" && !path_name.empty());
   auto module = JAM_TRY(engine_.load_file(module_file, cache_folder(settings), apart ? &helper : nullptr));
+  if (module->facts().table_elements_min > limits.table_elements_max) {
+    return fail(ErrorCode::TooLarge,
+                fmt::format("{}: the module starts with a table of {} elements; room_table_elements_max is {}",
+                            module_file, module->facts().table_elements_min, limits.table_elements_max));
+  }
   std::string name = path_name.empty() ? std::filesystem::path(module_file).stem().string() : path_name;
   return server::OfferedService{.name = std::move(path_name),
                                 .service = wasm::make_module_service(std::move(name), std::move(module), limits),

@@ -37,6 +37,7 @@ struct ClientSettings {
 struct ModuleLimits {
   std::size_t room_memory_bytes_max = std::size_t{64} << 20U;
   std::size_t room_stack_bytes_max = std::size_t{256} << 10U;
+  std::uint32_t room_table_elements_max = 100'000;  ///< Of each table.
   std::chrono::milliseconds event_cpu_max{100};
   std::chrono::milliseconds event_wall_max{5'000};
 };

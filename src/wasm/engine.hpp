@@ -26,6 +26,8 @@ struct EngineOptions {
   std::size_t memory_bytes_max = std::size_t{64} << 20U;
   /// A guest's stack. Threads that run rooms need as much, and some for the host.
   std::size_t stack_bytes_max = std::size_t{256} << 10U;
+  /// The most elements of a table that any module's room may be given.
+  std::uint32_t table_elements_max = 100'000;
 };
 
 class Engine {
@@ -47,7 +49,7 @@ class Engine {
   /// @error Malformed     not a module, cut short, not well-formed, or not valid.
   /// @error Unsupported   a component, a compiled module, a feature or an API version we do not speak.
   /// @error InvalidArgument  an export missing or of the wrong type, an unknown import, no memory.
-  /// @error TooLarge      more than 32 MiB, or more memory than a room may have.
+  /// @error TooLarge      more than 32 MiB, or more memory or larger tables than a room may have.
   /// @error GuestFault    its start function trapped.
   /// @error LimitReached  it could not be compiled within `compiler`'s limits.
   [[nodiscard]] Result<std::shared_ptr<const Module>> load_file(const std::filesystem::path& path,

@@ -89,7 +89,7 @@ std::string_view sentence_of(wasmtime_trap_code_t code) {
     case WASMTIME_TRAP_CODE_BAD_SIGNATURE:
       return "the guest called a function pointer of another type";
     case WASMTIME_TRAP_CODE_INTEGER_OVERFLOW:
-      return "an integer division in the guest overflowed";
+      return "an integer division or conversion in the guest overflowed";
     case WASMTIME_TRAP_CODE_INTEGER_DIVISION_BY_ZERO:
       return "the guest divided an integer by zero";
     case WASMTIME_TRAP_CODE_BAD_CONVERSION_TO_INTEGER:

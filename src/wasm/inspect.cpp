@@ -105,7 +105,7 @@ class Inspector {
           "service "
           "needs JAMSOCKET_WASM(Type) and --export of the two constants)");
     }
-    check_memory();
+    check_memory_and_tables();
     check_for_migration();
     advise();
   }
@@ -203,7 +203,7 @@ class Inspector {
     }
   }
 
-  void check_memory() {
+  void check_memory_and_tables() {
     const Export* const memory = layout_.find_export("memory");
     if (layout_.memories.size() + layout_.imported_memories > 1) {
       problem("the module has several memories; one is supported");
@@ -213,6 +213,9 @@ class Inspector {
       }
     } else if (memory->kind != ExternKind::Memory) {
       problem(fmt::format("the module's export memory is a {}; it must be a memory", to_string(memory->kind)));
+    }
+    for (const TableType& table : layout_.tables) {
+      facts_.table_elements_min = std::max(facts_.table_elements_min, table.limits.min);
     }
     for (const SizeLimits& limits : layout_.memories) {
       facts_.memory_pages_min = limits.min;

@@ -55,9 +55,10 @@ struct ModuleFacts {
   std::vector<ExportFact> exports;
   std::uint64_t memory_pages_min = 0;  ///< Of 64 KiB.
   std::optional<std::uint64_t> memory_pages_max;
-  bool has_names = false;  ///< Backtraces show function names.
-  bool can_save = false;   ///< Says what a room is made of, for another build of it.
-  bool can_load = false;   ///< Takes in what another build said.
+  std::uint64_t table_elements_min = 0;  ///< Of the largest table.
+  bool has_names = false;                ///< Backtraces show function names.
+  bool can_save = false;                 ///< Says what a room is made of, for another build of it.
+  bool can_load = false;                 ///< Takes in what another build said.
   /// Why a room of it cannot be taken and put back (and so not be durable), one sentence each.
   std::vector<std::string> obstacles_to_capture;
   std::vector<std::string> problems;  ///< One sentence each; any of them means it cannot be served.

@@ -156,7 +156,7 @@ class LayoutReader {
   Result<void> read_each(ByteReader& in, std::uint8_t section, std::uint32_t max, Read&& read) {
     const std::uint32_t entries = in.u32();
     if (entries > max) {
-      return count(entries, max, std::string(section_name(section)) + "s");
+      return count(entries, max, section == kSectionMemory ? "memories" : std::string(section_name(section)) + "s");
     }
     for (std::uint32_t i = 0; i < entries && in.ok(); ++i) {
       JAM_TRY_VOID(read());

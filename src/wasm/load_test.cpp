@@ -180,6 +180,10 @@ TEST_F(Load, RefusesMemoriesThatCannotBe) {
   builder.export_function("jam_free", "ii", "");
   expect_refused(builder.build(), ErrorCode::TooLarge, "65536 pages of memory; a room may have 1024 (64 MiB)");
 
+  ModuleBuilder table = ModuleBuilder::service();
+  table.table(std::string("\0", 1) + testing::leb(100'001));
+  expect_refused(table.build(), ErrorCode::TooLarge, "a table of 100001 elements; a room may have 100000");
+
   ModuleBuilder crossed = ModuleBuilder::service();
   crossed.memory(std::string("\1\5\2", 3));
   expect_refused(crossed.build(), ErrorCode::Malformed, "maximum of 2 below its minimum of 5");

@@ -123,6 +123,7 @@ Result<std::optional<GuestRange>> probe_argument_buffer(Guest& guest) {
 Result<Probe> probe(const std::shared_ptr<const Module>& module) {
   ModuleLimits limits;
   limits.memory_bytes_max = module->engine().options().memory_bytes_max;
+  limits.table_elements_max = module->engine().options().table_elements_max;
   service::Effects effects;
   auto guest = Guest::instantiate(module, limits, {}, effects);
   if (!guest) {
@@ -165,6 +166,10 @@ Result<std::shared_ptr<const Module>> Module::load(const Engine& engine, std::st
     return fail(ErrorCode::TooLarge,
                 fmt::format("the module starts with {} pages of memory; a room may have {} ({} MiB)",
                             facts.memory_pages_min, memory_bytes_max / kPageBytes, memory_bytes_max >> 20U));
+  }
+  if (facts.table_elements_min > engine.options().table_elements_max) {
+    return fail(ErrorCode::TooLarge, fmt::format("the module starts with a table of {} elements; a room may have {}",
+                                                 facts.table_elements_min, engine.options().table_elements_max));
   }
   // make_shared cannot reach the constructor.
   const std::shared_ptr<Module> module(new Module(engine, std::move(facts), sha256_hex({bytes})));

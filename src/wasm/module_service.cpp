@@ -18,6 +18,7 @@ class ModuleService final : public service::Service {
   ModuleService(std::string name, std::shared_ptr<const Module> module, const ModuleLimits& limits)
       : name_(std::move(name)), module_(std::move(module)), limits_(limits) {
     JAM_CHECK(limits_.memory_bytes_max <= module_->engine().options().memory_bytes_max);
+    JAM_CHECK(limits_.table_elements_max <= module_->engine().options().table_elements_max);
   }
 
   [[nodiscard]] std::string_view name() const override { return name_; }

@@ -178,10 +178,13 @@ INSTANTIATE_TEST_SUITE_P(
         Crime{"u", Outcome::Trap, "unreachable"}, Crime{"d", Outcome::Trap, "divided an integer by zero"},
         Crime{"v", Outcome::Trap, "overflowed"}, Crime{"c", Outcome::Trap, "fits no integer"},
         Crime{"o", Outcome::Trap, "outside its memory"}, Crime{"O", Outcome::Trap, "outside its memory"},
-        Crime{"t", Outcome::Trap, "table entry"}, Crime{"n", Outcome::Trap, "null function pointer"},
-        Crime{"s", Outcome::Trap, "another type"}, Crime{"r", Outcome::Trap, "stack is full"},
-        Crime{"l", Outcome::CpuLimit, "100 ms of CPU time"}, Crime{"L", Outcome::CpuLimit, "100 ms of CPU time"},
-        Crime{"f", Outcome::CpuLimit, "100 ms of CPU time"}, Crime{"g", Outcome::MemoryLimit, "limit is 64 MiB"},
+        Crime{"B", Outcome::Trap, "outside its memory"},
+        Crime{"C", Outcome::Trap, "conversion in the guest overflowed"},
+        Crime{"W", Outcome::EffectLimit, "send_binary: over the limit"}, Crime{"t", Outcome::Trap, "table entry"},
+        Crime{"n", Outcome::Trap, "null function pointer"}, Crime{"s", Outcome::Trap, "another type"},
+        Crime{"r", Outcome::Trap, "stack is full"}, Crime{"l", Outcome::CpuLimit, "100 ms of CPU time"},
+        Crime{"L", Outcome::CpuLimit, "100 ms of CPU time"}, Crime{"f", Outcome::CpuLimit, "100 ms of CPU time"},
+        Crime{"g", Outcome::MemoryLimit, "limit is 64 MiB"},
         Crime{"h", Outcome::BadCall, "send_message: 32 bytes at 4294967280 are outside the memory of 131072 bytes"},
         Crime{"H", Outcome::BadCall, "send_binary: 2147483648 bytes at 0 are outside"},
         Crime{"E", Outcome::BadCall, "send_message: 1 bytes at 131072 are outside"},
@@ -242,6 +245,14 @@ TEST_F(Rooms, SurviveAllocatorsThatLie) {
   TestRoom room(engine_, traps.build());
   EXPECT_FALSE(room.started());
   EXPECT_EQ(room.start_fault.outcome, Outcome::Trap);
+
+  testing::ModuleBuilder calls_back = testing::ModuleBuilder::service("jam_malloc", 1, 0, "send_message");
+  calls_back.export_function("jam_malloc", "i", "i", std::string_view("\x41\0\x41\0\x41\0\x10\0\x41\x80\x08", 11));
+  calls_back.export_function("message", "iii", "");
+  TestRoom chatty(engine_, calls_back.build());
+  ASSERT_TRUE(chatty.started());
+  EXPECT_EQ(chatty.text("12345"), Outcome::Done);
+  EXPECT_THAT(chatty.texts(), ElementsAre("")) << "what it asked for in its allocator counts like all else";
 }
 
 // A buffer of 16 bytes at 512: arguments that fit lie there, and the allocator, which traps, is asked for the others
@@ -364,10 +375,12 @@ TEST_F(Rooms, DrawTimeAndRandomnessFromTheEvent) {
 
 // Goal: a room never sees another's memory. Method: each fills what it may, dies, and the next looks.
 TEST_F(Rooms, StartWithZeroedMemory) {
-  for (int i = 0; i < 50; ++i) {
-    TestRoom room = zoo();
+  const auto probes = testing::loaded(engine_, guest_bytes("zoo"));
+  const auto others = testing::loaded(engine_, guest_bytes("command_2021"));
+  for (int i = 0; i < 5'000; ++i) {
+    TestRoom room(make_module_service("zoo", probes));
     ASSERT_EQ(room.text("M"), Outcome::Done) << i;
-    TestRoom other(engine_, guest_bytes("command_2021"));
+    TestRoom other(make_module_service("other", others));
     ASSERT_EQ(other.text("x"), Outcome::Done);
   }
   EXPECT_EQ(engine_.live_memories(), 0U);

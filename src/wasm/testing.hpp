@@ -155,6 +155,8 @@ class ModuleBuilder {
     export_entry(name, 0, function(parameters, results, body));
   }
   void memory(std::string_view limits) { memories_.emplace_back(limits); }
+  /// Of functions.
+  void table(std::string_view limits) { tables_.push_back("\x70" + std::string(limits)); }
   /// @param mutability  0 or 1. @return the global's index.
   std::uint32_t global_i32(std::uint8_t mutability, std::string_view value) {
     globals_.push_back(std::string("\x7f") + static_cast<char>(mutability) + "\x41" + std::string(value) + "\x0b");
@@ -167,14 +169,19 @@ class ModuleBuilder {
 
   [[nodiscard]] std::string build() const {
     std::string bytes("\0asm\1\0\0\0", 8);
-    bytes += list(1, types_) + list(2, imports_) + list(3, functions_) + list(5, memories_) + list(6, globals_) +
-             list(7, exports_) + list(10, codes_) + list(11, datas_) + extra_;
+    bytes += list(1, types_) + list(2, imports_) + list(3, functions_) + list(4, tables_) + list(5, memories_) +
+             list(6, globals_) + list(7, exports_) + list(10, codes_) + list(11, datas_) + extra_;
     return bytes;
   }
 
   /// A service that does nothing: every required export, but `without`.
-  static ModuleBuilder service(std::string_view without = "", char version = 1, char protocol = 0) {
+  /// @param import  a function of `env` that takes three numbers: function 0, if there is one.
+  static ModuleBuilder service(std::string_view without = "", char version = 1, char protocol = 0,
+                               std::string_view import = "") {
     ModuleBuilder builder;
+    if (!import.empty()) {
+      builder.import_function("env", import, "iii", "");
+    }
     builder.memory(std::string("\0\1", 2));
     if (without != "memory") {
       builder.export_entry("memory", 2, 0);
@@ -218,6 +225,7 @@ class ModuleBuilder {
   std::vector<std::string> types_;
   std::vector<std::string> imports_;
   std::vector<std::string> functions_;
+  std::vector<std::string> tables_;
   std::vector<std::string> memories_;
   std::vector<std::string> globals_;
   std::vector<std::string> exports_;

@@ -24,14 +24,14 @@ from harness.zoo import GUESTS, SECONDS, Zoo
 # The first letter of a message, and what the log says of the call that it leads to.
 FATAL = {
     "u": "trap", "d": "trap", "v": "trap", "c": "trap", "o": "trap", "O": "trap", "t": "trap", "n": "trap", "s": "trap",
-    "r": "trap", "z": "trap", "a": "trap", "j": "trap",
+    "B": "trap", "C": "trap", "r": "trap", "z": "trap", "a": "trap", "j": "trap",
     "l": "cpu_limit", "L": "cpu_limit", "f": "cpu_limit", "y": "cpu_limit", "F": "cpu_limit", "S": "cpu_limit",
     "g": "memory_limit",
-    "q": "effect_limit", "b": "effect_limit",
+    "q": "effect_limit", "b": "effect_limit", "W": "effect_limit",
     "h": "bad_call", "H": "bad_call", "E": "bad_call", "x": "bad_call", "m": "bad_call", "k": "bad_call", "i": "bad_call",
     "p": "bad_call",
 }
-HARMLESS = {"G": "refused", "e": "", "M": "clean", "A": "bye", "Z": "bye"}
+HARMLESS = {"G": "refused", "e": "", "M": "clean", "A": "bye", "Z": "bye", "D": "bye"}
 
 
 @pytest.fixture(scope="module")

@@ -82,6 +82,8 @@ REFUSED = {
     "a shared memory": (lambda: service(memory=b"\3\1\2"), ""),
     "a memory of 64 bits": (lambda: service(memory=b"\4\1"), ""),
     "a table of 4 billion": (lambda: service(table=vector([b"\x70\0" + leb(2**32 - 1)])), ""),
+    "a table of 64 bits": (lambda: service(table=vector([b"\x70\4" + leb(2**63)])), ""),
+    "10,000 memories": (lambda: GOOD.replace(section(5, leb(1) + b"\0\1"), section(5, vector([b"\0\1"] * 10_000))), "memories"),
     "10,000 tables": (lambda: service(table=vector([b"\x70\0\1"] * 10_000)), "tables"),
     "a million exports": (lambda: service(more_exports=[name(f"prefix-{i}") + bytes([FUNCTION]) + leb(0)
                                                         for i in range(1_000_000)]), "exports"),

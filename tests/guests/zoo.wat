@@ -3,13 +3,14 @@
 ;; u unreachable        d division by zero      v overflowing division   c float that fits no integer
 ;; o load past the end  O load at 4 GiB - 4     t table index outside    n null function pointer
 ;; s wrong signature    r endless recursion     l endless loop           L endless loop of host calls
+;; B store past the end C float that is too large for an integer           D load and store of the last bytes, then "bye"
 ;; j endless recursion of two functions          S sets its timer for ever
 ;; g grow until refused, then trap              G one growth that is refused, then go on ("refused")
 ;; f fill 64 MiB again and again                 F copy 64 MiB over itself again and again
 ;; h send from 0xfffffff0, 0x20 bytes           H send of 2^31 bytes
 ;; e send of 0 bytes at the memory's end (allowed: an empty message)
 ;; E send of 1 byte at the memory's end         x send of invalid UTF-8
-;; q sends for ever     b one send of 1 MiB, for ever
+;; q sends for ever     b one send of 1 MiB, for ever                     W one send of 60 MiB
 ;; m refuse outside connect                     k close with code 1006   K close with code 4000 "bye"
 ;; i log with level 9   z proc_exit(3)          a abort of AssemblyScript's runtime
 ;; p random of 2 MiB    y log lines for ever
@@ -88,6 +89,8 @@
       (then (drop (i32.div_s (i32.const 0x80000000) (i32.sub (i32.load (i32.const 200)) (i32.const 1))))))
     (if (call $is (local.get $kind) (i32.const 99)) (then (drop (i32.trunc_f32_s (f32.div (f32.const 0) (f32.const 0))))))
     (if (call $is (local.get $kind) (i32.const 111)) (then (drop (i32.load (i32.const 131069)))))
+    (if (call $is (local.get $kind) (i32.const 66)) (then (i32.store (i32.const 131069) (i32.const 1))))
+    (if (call $is (local.get $kind) (i32.const 67)) (then (drop (i32.trunc_f64_s (f64.const 1e10)))))
     (if (call $is (local.get $kind) (i32.const 79)) (then (drop (i32.load offset=4294967295 (i32.const -4)))))
     (if (call $is (local.get $kind) (i32.const 116)) (then (call_indirect (type $none) (i32.const 9))))
     (if (call $is (local.get $kind) (i32.const 110)) (then (call_indirect (type $none) (i32.const 0))))
@@ -108,6 +111,10 @@
       (then
         (drop (memory.grow (i32.const 16)))
         (loop $again (call $send_binary (i32.const 0) (i32.const 0) (i32.const 1048576)) (br $again))))
+    (if (call $is (local.get $kind) (i32.const 87))
+      (then
+        (drop (memory.grow (i32.const 1022)))
+        (call $send_binary (i32.const 0) (i32.const 0) (i32.const 62914560))))
     (if (call $is (local.get $kind) (i32.const 121))
       (then (loop $again (call $log (i32.const 1) (i32.const 128) (i32.const 3)) (br $again))))
     (if (call $is (local.get $kind) (i32.const 83))
@@ -188,6 +195,10 @@
       (then
         (call $send_message (i32.const 77) (i32.const 32) (i32.const 7))
         (call $send_binary (i32.const 0x7fffffff) (i32.const 32) (i32.const 7))
+        (call $send_message (i32.const 0) (i32.const 128) (i32.const 3))))
+    (if (call $is (local.get $kind) (i32.const 68))
+      (then
+        (i32.store (i32.const 131068) (i32.load (i32.const 131068)))
         (call $send_message (i32.const 0) (i32.const 128) (i32.const 3))))
     (if (call $is (local.get $kind) (i32.const 119))
       (then (drop (call $fd_write (i32.const 1) (i32.const 80) (i32.const 1) (i32.const 96))))))
