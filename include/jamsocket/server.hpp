@@ -55,6 +55,8 @@ struct ServerLimits {
   std::size_t inbox_bytes_max = std::size_t{4} << 20U;      ///< Waiting for one room; beyond, its clients are not read.
   std::chrono::milliseconds room_cpu_per_second_max{250};   ///< Of one room; beyond, other rooms go first.
   std::chrono::milliseconds overlong_call{50};              ///< A call that held its loop for so long is logged.
+  std::uint32_t slow_calls_max = 64;                        ///< Of a loop, beside it. Beyond: the newest is ended.
+  std::chrono::milliseconds slow_call_idle_max{5'000};      ///< So long they have what nobody else uses; then a share.
   std::chrono::milliseconds token_cpu_per_second_max{200};  ///< Of a loop, for checking tokens. Beyond: 503.
   std::uint32_t failures_before_back_off = 3;  ///< Of a room, each within a minute of the last; then joins hear 1013.
   std::chrono::milliseconds back_off_first{1'000};  ///< For so long at first, twice as long after each failure,

@@ -62,6 +62,7 @@ namespace jamsocket {
   X(EventsFailed, "events_failed", "service calls ended by a trap or a limit")                            \
   X(CallsSlow, "calls_slow", "service calls that ended on a slow thread")                                 \
   X(CallsCrowded, "calls_crowded", "slow calls ended because there were too many")                        \
+  X(CallsHastened, "limit_slow_call_idle_ms_max", "slow calls that were given a share of the processors") \
   X(CallsOverlong, "calls_overlong", "calls that held a loop for more than 50 ms")                        \
   X(EventsTrapped, "events_trapped", "service calls that trapped or threw")                               \
   X(EventsOverCpu, "events_over_cpu", "service calls over their time")                                    \
@@ -170,11 +171,12 @@ struct CounterInfo {
 };
 
 /// Limits whose counters have names of their own.
-inline constexpr std::array<std::pair<Counter, std::string_view>, 7> kLimitsUnderOtherNames{
+inline constexpr std::array<std::pair<Counter, std::string_view>, 8> kLimitsUnderOtherNames{
     {{Counter::ConnectionsRefused, "connections_max"},
      {Counter::HandshakeTimeouts, "handshake_timeout_ms"},
      {Counter::InboxFull, "inbox_bytes_max"},
      {Counter::CallsOverlong, "overlong_call_ms"},
+     {Counter::CallsCrowded, "slow_calls_max"},
      {Counter::ClientsTurnedAway, "failures_before_back_off"},
      {Counter::DiskFull, "disk_free_bytes_min"},
      {Counter::ClientsTimedOut, "heartbeat_timeout_seconds"}}};

@@ -432,6 +432,13 @@ constexpr std::array kEntries{
           milliseconds<JAM_FIELD(server.limits.room_cpu_per_second_max)>(1, 1'000), Scope::Service},
     Entry{"limits.overlong_call_ms", "", "", "A native service's call that held its loop for so long is logged",
           milliseconds<JAM_FIELD(server.limits.overlong_call)>(1, kHourMs)},
+    Entry{"limits.slow_calls_max", "", "",
+          "Calls that take long and go on beside one loop; one more that takes long is ended, and its event fails",
+          count<JAM_FIELD(server.limits.slow_calls_max)>(1, 1'024)},
+    Entry{
+        "limits.slow_call_idle_ms_max", "", "",
+        "For so long such a call has only what everybody else leaves of the processors; then the least share (nice 19)",
+        milliseconds<JAM_FIELD(server.limits.slow_call_idle_max)>(1, kHourMs)},
     Entry{"limits.tickets_max", "", "", "Tickets of one loop that were not used yet; beyond: 503",
           count<JAM_FIELD(server.tokens.tickets_max)>(1, 10'000'000), Scope::Service},
     Entry{"limits.token_cpu_ms_per_second_max", "", "",

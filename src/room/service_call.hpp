@@ -7,6 +7,8 @@
 
 #pragma once
 
+#include <sys/types.h>
+
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -54,6 +56,7 @@ struct ServiceCall final : service::CallMonitor {
 
   Place place = Place::Loop;            ///< Written by the thread of the call only.
   bool ran_long = false;                ///< The same.
+  bool is_lowered = false;              ///< The same: it runs when nobody else wants to.
   bool is_timed = false;                ///< Whether `run` is to measure what it costs.
   std::chrono::nanoseconds cpu_time{};  ///< Of the event, if so.
   /// On a slow thread: of that thread, when the call came to it, and what the call used there.
@@ -62,6 +65,9 @@ struct ServiceCall final : service::CallMonitor {
   std::atomic<bool> must_end{false};  ///< Set by the loop; looked at while the call runs long.
   /// On a slow thread: the loop's receive buffer of when the call left it, for the event may refer to it.
   std::vector<char> received{};
+  std::atomic<pid_t> thread{0};       ///< The slow thread on which it is; 0: none has taken it yet.
+  SteadyTime slow_since{};            ///< When it left the loop, or was given to slow threads. The loop's.
+  bool is_hastened = false;           ///< Its thread was given a share of the processor. The loop's.
 
   /// Makes the instance if there is none, and hands it the event.
   void run();

@@ -20,8 +20,8 @@ constexpr std::initializer_list<const char*> kComputing = {
     "brk", "madvise", "mmap", "mprotect", "mremap", "munmap", "membarrier",
     // Threads
     "arch_prctl", "exit", "exit_group", "futex", "futex_waitv", "getcpu", "gettid", "getpid", "getppid", "rseq",
-    "sched_getaffinity", "sched_getparam", "sched_getscheduler", "sched_setscheduler", "sched_yield", "set_robust_list",
-    "set_tid_address", "tgkill",
+    "sched_getaffinity", "sched_getparam", "sched_getscheduler", "sched_setscheduler", "sched_yield", "setpriority",
+    "set_robust_list", "set_tid_address", "tgkill",
     // Signals
     "restart_syscall", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigtimedwait", "sigaltstack",
     // Time and chance

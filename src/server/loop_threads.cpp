@@ -1,6 +1,8 @@
 #include "server/loop_threads.hpp"
 
 #include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -15,10 +17,17 @@ namespace {
 
 constexpr std::size_t kSlowThreadsKept = 8;
 
-void lower_priority(Logger& logger) {
+// Both are of the thread: in Linux a thread is what these calls take for a process.
+bool set_policy(pid_t thread, int policy) {
   const sched_param none{};
-  if (::sched_setscheduler(0, SCHED_IDLE, &none) != 0) {
-    logger.warn("server.no_idle_priority", {{"reason", std::strerror(errno)}});
+  return ::sched_setscheduler(thread, policy, &none) == 0;
+}
+
+// Before the lowest priority, too: so far a thread may come back without a privilege.
+void have_least_share(Logger& logger) {
+  constexpr int kNicest = 19;
+  if (::setpriority(PRIO_PROCESS, 0, kNicest) != 0) {
+    logger.warn("server.no_nice_priority", {{"reason", std::strerror(errno)}});
   }
 }
 
@@ -52,7 +61,8 @@ void LoopThreads::hand_over(LoopOwner& owner) {
   }
   // Not before: at the lowest priority this thread may wait for a processor for long, and with it everybody. Then it
   // stands back at once, for the standby may have been put behind it.
-  lower_priority(logger_);
+  have_least_share(logger_);
+  lower();
   ::sched_yield();
 }
 
@@ -68,6 +78,31 @@ void LoopThreads::run_slow(Work work) {
     // Without a further thread the work waits for one that is busy.
     (void)spawn([this] { be_slow(); });
   }
+}
+
+void LoopThreads::lower() {
+  {
+    const std::scoped_lock lock(mutex_);
+    lowered_.insert(::gettid());
+  }
+  if (!set_policy(0, SCHED_IDLE)) {
+    logger_.warn("server.no_idle_priority", {{"reason", std::strerror(errno)}});
+  }
+}
+
+Hastened LoopThreads::hasten(pid_t thread) {
+  const std::scoped_lock lock(mutex_);  // While it is in the set, the id is no other thread's.
+  if (!lowered_.contains(thread)) {
+    return Hastened::NotLowered;
+  }
+  return set_policy(thread, SCHED_OTHER) ? Hastened::Yes : Hastened::NotAllowed;
+}
+
+// At the end of a slow thread's work: next it takes the lock for which loops may be waiting.
+void LoopThreads::climb_back() {
+  (void)set_policy(0, SCHED_OTHER);
+  const std::scoped_lock lock(mutex_);
+  lowered_.erase(::gettid());
 }
 
 void LoopThreads::join() {
@@ -133,6 +168,7 @@ void LoopThreads::ensure_standby() {
 
 void LoopThreads::run_loop(LoopOwner& owner) {
   if (owner.run() == LoopEnd::Lost) {
+    climb_back();
     be_slow();
     return;
   }
@@ -158,7 +194,7 @@ void LoopThreads::stand_by() {
 }
 
 void LoopThreads::be_slow() {
-  lower_priority(logger_);
+  have_least_share(logger_);
   std::unique_lock lock(mutex_);
   ended_.notify_all();
   while (true) {
@@ -174,6 +210,7 @@ void LoopThreads::be_slow() {
     lock.unlock();
     work();
     work = nullptr;
+    climb_back();
     lock.lock();
     --slow_running_;
     ended_.notify_all();

@@ -3,11 +3,18 @@
 // The threads that run shards' loops, and the ones on which slow service calls end.
 //
 // A shard's loop belongs to no thread in particular. When a call has run for too long its thread
-// gives the loop away, to one that stands by, and becomes a slow thread: the kernel lets it run only
-// when nobody else wants to (SCHED_IDLE, which a thread cannot leave again). Slow threads then serve
-// the rooms that are known to be slow.
+// gives the loop away, to one that stands by, and becomes a slow thread: it has the least share of a
+// processor that is sure (nice 19), and during calls, none: the kernel lets it run when nobody else
+// wants to (SCHED_IDLE). Slow threads then serve the rooms that are known to be slow.
+//
+// What takes locks is not done at the lowest priority: a loop that waits for such a lock would have to
+// wait for an idle processor. And on a machine that is never idle a call could go on for ever, and not
+// even notice that its time is over: `hasten` brings its thread back. To climb so far a process needs
+// CAP_SYS_NICE or an RLIMIT_NICE of 1.
 
 #pragma once
+
+#include <sys/types.h>
 
 #include <condition_variable>
 #include <cstddef>
@@ -17,6 +24,7 @@
 #include <list>
 #include <mutex>
 #include <thread>
+#include <unordered_set>
 #include <vector>
 
 #include "base/log.hpp"
@@ -27,6 +35,13 @@ namespace jamsocket::server {
 enum class LoopEnd : std::uint8_t {
   Ended,  ///< The shard is over.
   Lost,   ///< Another thread runs the loop; this one is slow from here on.
+};
+
+/// What became of a thread that was to have its share again.
+enum class Hastened : std::uint8_t {
+  Yes,
+  NotLowered,  ///< It has its share.
+  NotAllowed,  ///< By the system.
 };
 
 /// Something whose loop can go on on another thread.
@@ -54,6 +69,11 @@ class LoopThreads {
   [[nodiscard]] bool reserve_standby();
   /// Runs `work` on a slow thread.
   void run_slow(std::move_only_function<void()> work);
+  /// To be called on a slow thread, from its work: the rest of it runs when nobody else wants to.
+  void lower();
+  /// A slow thread, by its id (gettid), has waited for idle processors long enough: the rest of its work has
+  /// its share again.
+  Hastened hasten(pid_t thread);
   /// Waits until all loops have ended and all slow work is done.
   void join();
 
@@ -66,6 +86,7 @@ class LoopThreads {
   void run_loop(LoopOwner& owner);
   void stand_by();
   void be_slow();
+  void climb_back();
 
   Logger& logger_;
   std::mutex mutex_;  // Everything below. Never held during a call, a loop or a system call that waits.
@@ -75,6 +96,7 @@ class LoopThreads {
   std::deque<LoopOwner*> orphaned_;
   std::deque<Work> slow_work_;
   std::size_t slow_running_ = 0;
+  std::unordered_set<pid_t> lowered_;  ///< The threads at the lowest priority.
   std::list<std::thread> threads_;
   std::vector<std::list<std::thread>::iterator> finished_;  ///< To be joined: their last instructions may still run.
   std::size_t standing_by_ = 0;

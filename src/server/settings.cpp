@@ -401,6 +401,8 @@ Result<Settings> Settings::from(const ServerOptions& options) {
                       .log_lines_max = limits.log_lines_per_event_max};
   JAM_TRY_VOID(check_range("overlong_call", limits.overlong_call, 1ms, 1h));
   settings.overlong_call = limits.overlong_call;
+  JAM_TRY_VOID(check_range("slow_call_idle_max", limits.slow_call_idle_max, 1ms, 1h));
+  settings.slow_calls = {.count_max = limits.slow_calls_max, .idle_max = limits.slow_call_idle_max};
   JAM_TRY_VOID(check_range("token_cpu_per_second_max", limits.token_cpu_per_second_max, 1ms, 1s));
   settings.token_cpu_per_second_max = limits.token_cpu_per_second_max;
   JAM_TRY_VOID(check_range("back_off_first", limits.back_off_first, 1ms, 1h));

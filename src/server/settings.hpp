@@ -97,6 +97,12 @@ struct ServiceSettings {
   [[nodiscard]] static Result<ServiceSettings> from(const ServerOptions& options);
 };
 
+/// Calls that go on beside their loop; see ServerLimits.
+struct SlowCallLimits {
+  std::size_t count_max = 64;  ///< Of one loop.
+  Milliseconds idle_max{5'000};
+};
+
 /// For rooms that keep failing; see ServerLimits.
 struct BackOff {
   std::uint32_t failures = 3;
@@ -121,6 +127,7 @@ struct Settings {
   HttpSettings http;
   service::EffectLimits effects;
   Milliseconds overlong_call{50};
+  SlowCallLimits slow_calls;
   BackOff back_off;
   Milliseconds token_cpu_per_second_max{200};
   Milliseconds drain_timeout{30'000};

@@ -1,5 +1,7 @@
 #include "server/shard.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <utility>
@@ -27,7 +29,6 @@ constexpr std::uint32_t kSweepsPerHeartbeat = 4;
 constexpr std::uint32_t kSlicesPerSweep = 16;
 // When calls take their time: a turn ends after so long, whatever events are left to it.
 constexpr Milliseconds kCallsForTurn{5};
-constexpr std::size_t kSlowCallsMax = 64;
 // What is worth giving back to the system, once it is free.
 constexpr std::size_t kCrowd = 1000;
 constexpr std::size_t kMuchBytes = std::size_t{1} << 20U;
@@ -111,9 +112,13 @@ service::CallMonitor::Verdict Shard::call_runs_long(room::ServiceCall& call) {
     return Verdict::End;
   }
   if (call.place == room::ServiceCall::Place::Slow) {
+    if (!call.is_lowered) {
+      call.is_lowered = true;
+      shared_.threads.lower();
+    }
     return Verdict::GoOn;
   }
-  if (slow_calls_.size() >= kSlowCallsMax) {
+  if (slow_calls_.size() >= shared_.settings.slow_calls.count_max) {
     counters_.add(Counter::CallsCrowded);
     return Verdict::End;
   }
@@ -127,7 +132,10 @@ service::CallMonitor::Verdict Shard::call_runs_long(room::ServiceCall& call) {
   call.place = room::ServiceCall::Place::Slow;
   // Other rooms' events may refer to the buffer as well: they are kept before this call can be finished.
   call.received = std::exchange(receive_buffer_, std::vector<char>(receive_buffer_.size()));
+  call.is_lowered = true;
+  call.thread.store(::gettid(), std::memory_order_relaxed);
   slow_calls_.push_back(std::exchange(call_, make_call()));
+  went_slow(call);
   shared_.threads.hand_over(*this);
   return Verdict::GoOn;
 }
@@ -170,6 +178,11 @@ void Shard::leave_room() { std::exchange(current_, nullptr)->queued = room::Room
 
 void Shard::finish_call() {
   room::Room* const room = current_;
+  if (call_->ran_long) [[unlikely]] {
+    // It was ended, or no thread stood by: the next time it does not cost the loop its first milliseconds again.
+    room->slow_until = now_ + kSlowFor;
+    call_->ran_long = false;
+  }
   const bool has_more = room->finish_call(*call_);
   const bool time_passed = meter(*room);
   if (!has_more) {
@@ -232,7 +245,7 @@ void Shard::enqueue(room::Room& room) { (room.over_share_until > coarse_ ? over_
 
 void Shard::start_slow(room::Room& room) {
   room.keep_events();
-  if (slow_calls_.size() >= kSlowCallsMax) {
+  if (slow_calls_.size() >= shared_.settings.slow_calls.count_max) {
     room.queued = room::Room::Queued::Yes;
     waiting_for_slow_.push_back(&room);
     return;
@@ -245,12 +258,63 @@ void Shard::start_slow(room::Room& room) {
   call.effects.leave_arena();
   call.place = room::ServiceCall::Place::Slow;
   slow_calls_.push_back(std::move(made));
+  went_slow(call);
   shared_.threads.run_slow([this, &call] {
+    call.thread.store(::gettid(), std::memory_order_relaxed);
+    // A room that is still to be made needs the engine's locks: that has its share.
+    if (call.instance != nullptr) {
+      call.is_lowered = true;
+      shared_.threads.lower();
+    }
     call.cpu_before = thread_cpu_time();
     call.run();
     call.cpu_used = thread_cpu_time() - call.cpu_before;
     post([&call](Shard& shard) { shard.finish_slow(call); });
   });
+}
+
+void Shard::went_slow(room::ServiceCall& call) {
+  call.slow_since = shared_.clock.steady();
+  if (!slow_timer_.node().is_scheduled()) {
+    timers_.schedule(slow_timer_.node(), call.slow_since + shared_.settings.slow_calls.idle_max);
+  }
+}
+
+// Slow threads have what others leave of the processors. A machine that leaves nothing would keep a call out for ever.
+void Shard::hasten_slow_calls() {
+  const Milliseconds idle_max = shared_.settings.slow_calls.idle_max;
+  std::optional<SteadyTime> next;
+  for (const auto& call : slow_calls_) {
+    const SteadyTime due = call->slow_since + idle_max;
+    if (now_ >= due && hasten(*call)) {
+      continue;
+    }
+    // One that no thread has taken yet, or that has its share, is looked at again.
+    const SteadyTime again = now_ >= due ? now_ + idle_max : due;
+    next = std::min(next.value_or(again), again);
+  }
+  if (next) {
+    timers_.schedule(slow_timer_.node(), *next);
+  }
+}
+
+// Whether nothing more can be done for it.
+bool Shard::hasten(room::ServiceCall& call) {
+  const pid_t thread = call.thread.load(std::memory_order_relaxed);
+  if (call.is_hastened || thread == 0) {
+    return call.is_hastened;
+  }
+  const Hastened done = shared_.threads.hasten(thread);
+  if (done == Hastened::NotLowered) {
+    return false;
+  }
+  call.is_hastened = true;
+  counters_.add(Counter::CallsHastened);
+  if (done == Hastened::NotAllowed) {
+    shared_.limit_log.say(Counter::CallsHastened, "server.slow_calls_starve", now_,
+                          {{"needed", "CAP_SYS_NICE or an RLIMIT_NICE of 1"}});
+  }
+  return true;
 }
 
 void Shard::finish_slow(room::ServiceCall& call) {

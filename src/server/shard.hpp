@@ -188,6 +188,9 @@ class Shard final : public LoopOwner,
   void enqueue(room::Room& room);
   void start_slow(room::Room& room);
   void finish_slow(room::ServiceCall& call);
+  void went_slow(room::ServiceCall& call);
+  void hasten_slow_calls();
+  bool hasten(room::ServiceCall& call);
   void leave_room();
   [[nodiscard]] std::unique_ptr<room::ServiceCall> make_call();
   void end_turn();
@@ -312,6 +315,7 @@ class Shard final : public LoopOwner,
   std::unique_ptr<room::ServiceCall> call_;                     ///< On the loop.
   std::vector<std::unique_ptr<room::ServiceCall>> slow_calls_;  ///< On slow threads.
   std::deque<room::Room*> waiting_for_slow_;                    ///< Slow rooms that found all slow threads taken.
+  io::CallbackTimer slow_timer_{[this] { hasten_slow_calls(); }};
   std::uint32_t events_left_for_room_ = 0;
   std::uint32_t events_left_for_turn_ = 0;
   SteadyTime coarse_;        ///< When the last call ended, or the turn's calls began.

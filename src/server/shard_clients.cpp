@@ -406,6 +406,7 @@ void Shard::end() {
   phase_ = Phase::Ending;
   for (const auto& call : slow_calls_) {
     call->must_end.store(true, std::memory_order_relaxed);
+    (void)hasten(*call);
   }
 }
 
