@@ -68,9 +68,9 @@ def on_cores(cores: frozenset[int]):
     return _prepare(cores, realtime=False)
 
 
-def free_port() -> int:
-    """A port below the range that outgoing connections take theirs from."""
-    first = 20_000 + os.getpid() * 37 % 10_000
+def free_port(first: int | None = None) -> int:
+    """A port below the range that outgoing connections take theirs from, not below `first`."""
+    first = first or 20_000 + os.getpid() * 37 % 10_000
     for port in range(first, first + 2_000):
         with socket.socket() as probe:
             with contextlib.suppress(OSError):

@@ -208,8 +208,12 @@ void Clients::leave(Client& client) {
   client.pending.clear();
 }
 
-std::span<epoll_event> Clients::wait(int timeout_ms) {
-  const int count = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), timeout_ms);
+std::span<epoll_event> Clients::wait(int timeout_ms) { return wait(std::chrono::milliseconds{timeout_ms}); }
+
+std::span<epoll_event> Clients::wait(std::chrono::nanoseconds timeout) {
+  constexpr long kNsPerSecond = 1'000'000'000;
+  const timespec limit{.tv_sec = timeout.count() / kNsPerSecond, .tv_nsec = timeout.count() % kNsPerSecond};
+  const int count = epoll_pwait2(epoll_, events_.data(), static_cast<int>(events_.size()), &limit, nullptr);
   if (count < 0 && errno != EINTR) {
     die_errno("epoll_wait");
   }

@@ -9,6 +9,7 @@
 
 #include <sys/epoll.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -67,6 +68,7 @@ class Clients {
 
   /// Waits for readable clients. @return them; valid until the next call.
   std::span<epoll_event> wait(int timeout_ms);
+  std::span<epoll_event> wait(std::chrono::nanoseconds timeout);
   static Client& client_of(const epoll_event& event) { return *static_cast<Client*>(event.data.ptr); }
 
   /// Sends on a blocking socket: what is under way fits into any socket's buffers, so a full one means

@@ -3,7 +3,8 @@
 // One thread, one epoll set, no library but OpenSSL. It opens the connections, waits until every one is upgraded,
 // runs one mode and prints one line of JSON; code 2 and a sentence where the run cannot be trusted.
 //
-//   echo    every connection keeps --depth messages in flight and expects each back
+//   echo    every connection keeps --depth messages in flight and expects each back; with --rate, open loop:
+//           each sends so many a second, one connection after the other, timed from the intended moment
 //   fanout  --rooms rooms, each with --publishers publishers, which take turns, and --conns subscribers.
 //           Closed loop (--window publishes in flight a room) or, with --rate, open loop (publishes a
 //           second and room, timed from the intended moment)

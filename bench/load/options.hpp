@@ -32,7 +32,8 @@ struct LoadOptions {
   unsigned payload = 64;    ///< Bytes, at least 16.
   unsigned depth = 1;       ///< Echo: messages in flight a connection.
   unsigned window = 1;      ///< Fanout: publishes in flight a room.
-  double rate = 0;          ///< Fanout: publishes a second and room; 0: closed loop. Trickle: honest clients a second.
+  /// Messages a second and room (fanout) or connection (echo); 0: closed loop. Trickle: honest clients a second.
+  double rate = 0;
   double seconds = 5;
   double warmup = 1;     ///< Seconds.
   unsigned burst = 256;  ///< Connections that wait for their upgrade at the same time.

@@ -56,6 +56,9 @@ void Traffic::run() {
 }
 
 void Traffic::begin() {
+  if (options_.rate > 0) {
+    return;
+  }
   if (!is_fanout()) {
     for (Client& client : all_) {
       std::string first;
@@ -65,9 +68,6 @@ void Traffic::begin() {
       }
       Clients::send_all(client, first);
     }
-    return;
-  }
-  if (options_.rate > 0) {
     return;
   }
   for (Room& room : rooms_) {
@@ -80,12 +80,12 @@ void Traffic::begin() {
 void Traffic::loop() {
   std::uint64_t now = now_ns();
   while (now < stop_at_) {
-    int timeout_ms = 100;
-    if (is_fanout() && options_.rate > 0) {
-      now = publish_what_is_due(now);
-      timeout_ms = std::max(0, static_cast<int>((due_ns_ - static_cast<double>(now)) / 1e6));
+    std::chrono::nanoseconds timeout = std::chrono::milliseconds{100};
+    if (options_.rate > 0) {
+      now = send_what_is_due(now);
+      timeout = std::chrono::nanoseconds{std::max(0L, static_cast<long>(due_ns_ - static_cast<double>(now)))};
     }
-    const auto events = clients_.wait(options_.spin ? 0 : timeout_ms);
+    const auto events = clients_.wait(options_.spin ? std::chrono::nanoseconds{0} : timeout);
     now = now_ns();
     if (!measuring_ && now >= measure_from_) {
       measuring_ = true;
@@ -101,12 +101,21 @@ void Traffic::loop() {
 }
 
 // A message is stamped with the moment it was due, so a server that stalls is not forgiven.
-std::uint64_t Traffic::publish_what_is_due(std::uint64_t now) {
+std::uint64_t Traffic::send_what_is_due(std::uint64_t now) {
   while (static_cast<double>(now) >= due_ns_) {
-    for (Room& room : rooms_) {
-      publish(room, static_cast<std::uint64_t>(due_ns_));
+    const auto due = static_cast<std::uint64_t>(due_ns_);
+    if (is_fanout()) {
+      for (Room& room : rooms_) {
+        publish(room, due);
+      }
+      due_ns_ += 1e9 / options_.rate;
+    } else {
+      // One after the other, evenly: a burst of all would measure itself.
+      Clients::send_all(all_[turn_], frame_.stamped(due));
+      ++sent_;
+      turn_ = (turn_ + 1) % all_.size();
+      due_ns_ += 1e9 / options_.rate / static_cast<double>(all_.size());
     }
-    due_ns_ += 1e9 / options_.rate;
   }
   return now;
 }
@@ -139,6 +148,9 @@ void Traffic::on_message(Client& client, std::string_view payload, std::uint64_t
     latency_.add(now > stamp ? now - stamp : 0);
   }
   if (!is_fanout()) {
+    if (options_.rate > 0) {
+      return;
+    }
     answers_ += frame_.stamped(now);
     ++sent_;
     return;
@@ -181,7 +193,7 @@ void Traffic::report() const {
   const double others_ns =
       std::max(0.0, difference(last_.machine_ns, base_.machine_ns) - server_ns - client_ns - softirq_ns);
   std::printf(R"({"label":"%s","mode":"%s","conns":%zu,"rooms":%u,"publishers":%u,"payload":%u,"depth":%u,)"
-              R"("window":%u,"rate":%.0f,"seconds":%.3f,"connect_ms":%.1f,)"
+              R"("window":%u,"rate":%g,"seconds":%.3f,"connect_ms":%.1f,)"
               R"("messages":%.0f,"per_s":%.0f,"sent_per_s":%.0f,"frames_per_read":%.2f,)"
               R"("lat_us":{"p50":%.1f,"p90":%.1f,"p99":%.1f,"p99_9":%.1f,"max":%.1f},)",
               options_.label.c_str(), options_.mode_name.c_str(), all_.size(), options_.rooms, options_.publishers,

@@ -43,7 +43,7 @@ class Traffic {
   void assign_rooms();
   void begin();
   void loop();
-  std::uint64_t publish_what_is_due(std::uint64_t now);
+  std::uint64_t send_what_is_due(std::uint64_t now);
   void receive(Client& client);
   void on_message(Client& client, std::string_view payload, std::uint64_t now);
   void publish(Room& room, std::uint64_t stamp);
@@ -61,7 +61,8 @@ class Traffic {
   bool measuring_ = false;
   std::uint64_t measure_from_ = 0;
   std::uint64_t stop_at_ = 0;
-  double due_ns_ = 0;  ///< Open loop: the intended moment of the next publishes.
+  double due_ns_ = 0;     ///< Open loop: the intended moment of the next messages.
+  std::size_t turn_ = 0;  ///< Open loop of echoes: whose turn it is.
   std::uint64_t messages_ = 0, reads_ = 0, sent_ = 0;
   double connect_ms_ = 0;
   Snapshot base_, last_;
