@@ -65,9 +65,9 @@ struct ServiceCall final : service::CallMonitor {
   std::atomic<bool> must_end{false};  ///< Set by the loop; looked at while the call runs long.
   /// On a slow thread: the loop's receive buffer of when the call left it, for the event may refer to it.
   std::vector<char> received{};
-  std::atomic<pid_t> thread{0};       ///< The slow thread on which it is; 0: none has taken it yet.
-  SteadyTime slow_since{};            ///< When it left the loop, or was given to slow threads. The loop's.
-  bool is_hastened = false;           ///< Its thread was given a share of the processor. The loop's.
+  std::atomic<pid_t> thread{0};  ///< The slow thread on which it is; 0: none has taken it yet.
+  SteadyTime slow_since{};       ///< When it left the loop, or was given to slow threads. The loop's.
+  bool is_hastened = false;      ///< Its thread was given a share of the processor. The loop's.
 
   /// Makes the instance if there is none, and hands it the event.
   void run();

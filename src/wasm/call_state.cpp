@@ -39,17 +39,20 @@ bool GuestMemory::grow_to(std::size_t bytes) {
   return !error && size_bytes() == bytes;
 }
 
-bool CallWatch::tick() {
-  const SteadyTime now = SystemClock{}.steady();
+bool CallWatch::tick() { return tick(SystemClock{}.steady(), thread_cpu_time()); }
+
+bool CallWatch::tick(SteadyTime now, std::chrono::nanoseconds cpu_time) {
   if (++ticks_ == 1) {
     // At most a tick of it has run: what came before the first look is given away.
-    cpu_at_first_tick_ = thread_cpu_time();
+    cpu_at_first_tick_ = cpu_time;
     first_tick_ = now;
     return true;
   }
   // Not counted in ticks: a thread that waits for a processor sees few of them.
+  const auto cpu_used = cpu_time - cpu_at_first_tick_;
+  runs_long_ = cpu_used >= kLong;
   wall_is_over_ = now - first_tick_ >= wall_max_ * generosity_;
-  cpu_left_ = cpu_max_ * generosity_ - (thread_cpu_time() - cpu_at_first_tick_);
+  cpu_left_ = cpu_max_ * generosity_ - cpu_used;
   return !wall_is_over_ && cpu_left_.count() > 0;
 }
 

@@ -62,12 +62,16 @@ class CallWatch {
   enum class Budget : std::int64_t { Once = 1, Again = 20 };
   void start(Budget budget) {
     ticks_ = 0;
+    runs_long_ = false;
     generosity_ = static_cast<std::int64_t>(budget);
   }
   /// A tick passed while the guest ran. @return whether the call may go on.
   [[nodiscard]] bool tick();
-  /// Whether the event has gone on for more than a millisecond, and perhaps five.
-  [[nodiscard]] bool runs_long() const { return ticks_ >= kLongTicks; }
+  /// The same, at this time and with so much CPU time used by the thread.
+  [[nodiscard]] bool tick(SteadyTime now, std::chrono::nanoseconds cpu_time);
+  /// Whether the event has computed for about a millisecond, and perhaps five. One whose thread waits for a processor
+  /// does not: a busy machine makes no room slow.
+  [[nodiscard]] bool runs_long() const { return runs_long_; }
   /// Whether something is decided within the next milliseconds.
   [[nodiscard]] bool needs_exact_ticks() const { return !runs_long() || cpu_left_ < kNearTheEnd; }
   /// After tick() said no: why.
@@ -78,12 +82,15 @@ class CallWatch {
   }
 
  private:
-  static constexpr std::int64_t kLongTicks = 2;
   static constexpr std::chrono::milliseconds kNearTheEnd{6};
+  // Since the first tick. Less than what is between two: a thread that is interrupted for a moment still sees it at the
+  // second.
+  static constexpr std::chrono::microseconds kLong{700};
 
   std::chrono::nanoseconds cpu_max_;
   std::chrono::milliseconds wall_max_;
   std::int64_t ticks_ = 0;
+  bool runs_long_ = false;
   std::int64_t generosity_ = 1;
   std::chrono::nanoseconds cpu_at_first_tick_{};
   std::chrono::nanoseconds cpu_left_{};  ///< As of the last tick but the first.

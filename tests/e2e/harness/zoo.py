@@ -28,6 +28,8 @@ class Zoo:
                      *(word for key, value in {"server.port": 0, "server.log_format": "json", "admin.port": 0,
                                                "limits.failures_before_back_off": 1000, "limits.event_cpu_ms_max": 500,
                                                "limits.event_wall_ms_max": SECONDS * 1000,
+                                               # A room that is made takes as long, and its client is not answered before.
+                                               "limits.handshake_timeout_ms": SECONDS * 1000,
                                                "server.heartbeat_interval_seconds": 3600,
                                                "server.heartbeat_timeout_seconds": 7200,
                                                **(settings or {})}.items()
