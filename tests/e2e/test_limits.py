@@ -33,6 +33,8 @@ SHOWN_ELSEWHERE = {
     "memory_high_bytes": ("tests/e2e/test_front_limits.py", "test_above_the_high_mark_nobody_new_comes_in"),
     "memory_critical_bytes": ("tests/e2e/test_front_limits.py", "test_above_the_critical_mark_the_slowest_go_first"),
     "token_cpu_ms_per_second_max": ("tests/e2e/test_tokens.py", "test_a_05_many_bad_signatures"),
+    "slow_calls_max": ("src/server/slow_calls_test.cpp", "ManyAtOnceAndNoneBeyondTheLimit"),
+    "slow_call_idle_ms_max": ("src/server/slow_calls_test.cpp", "OneThatHasWaitedLongEnoughGetsAShareOfTheProcessor"),
     "room_stack_bytes_max": ("src/wasm/module_service_test.cpp", "EndTheRoomAndNothingElse"),
     "room_in_flight_events_max": ("src/room/durable_room_test.cpp", "WhatIsOnItsWayToTheDiskIsBoundedWithAsyncToo"),
     "room_in_flight_bytes_max": ("src/room/durable_room_test.cpp", "LargeMessagesOnTheirWayToTheDiskAreBoundedByTheirBytes"),
@@ -41,6 +43,7 @@ SHOWN_ELSEWHERE = {
 
 # Numbers among the limits that nobody can run into.
 NEVER_HIT = {
+    "room_table_elements_max": "the engine refuses the growth of a table and tells only the guest, which may go on",
     "back_off_first_ms": "how long a pause is, which failures_before_back_off begins",
     "back_off_most_ms": "how long a pause is, which failures_before_back_off begins",
     "checkpoint_events_max": "when a checkpoint is taken: the room goes on; jamsocket_checkpoints_total counts them",
