@@ -26,6 +26,10 @@ def _flags(certificate: Certificate | None) -> list[str]:
     return [] if certificate is None else ["--tls-cert", str(certificate.file), "--tls-key", str(certificate.key)]
 
 
+def _settings(work: Work) -> list[str]:
+    return [word for setting in work.settings for word in ("--set", setting)]
+
+
 def floor(build: Path) -> Contender:
     program = build / "bench/raw_epoll"
 
@@ -41,7 +45,7 @@ def native(build: Path) -> Contender:
 
     def command(work: Work, port: int, shards: int, certificate: Certificate | None) -> list[str]:
         return [str(program), work.service, "--port", str(port), "--shards", str(shards),
-                "--shutdown-policy", work.shutdown_policy, *_flags(certificate)]
+                "--shutdown-policy", work.shutdown_policy, *_settings(work), *_flags(certificate)]
 
     return Contender("native", (program,), command)
 
@@ -51,9 +55,8 @@ def module(build: Path) -> Contender:
     modules = {"echo": build / "examples/echo.wasm", "fanout": build / "examples/bench_fanout.wasm"}
 
     def command(work: Work, port: int, shards: int, certificate: Certificate | None) -> list[str]:
-        settings = [word for setting in work.settings for word in ("--set", setting)]
         return [str(program), "serve", str(modules[work.service]), "--port", str(port), "--shards", str(shards),
-                "--shutdown-policy", work.shutdown_policy, *settings, *_flags(certificate)]
+                "--shutdown-policy", work.shutdown_policy, *_settings(work), *_flags(certificate)]
 
     return Contender("module", (program, *modules.values()), command)
 

@@ -86,7 +86,7 @@ def _run_twice_at_most(contender: Contender, work: Work, settings: Settings, sha
         return _run(contender, work, settings, shards)
 
 
-def _round(contenders: list[Contender], outcome: Outcome, settings: Settings) -> dict[str, dict]:
+def _round(contenders: list[Contender], outcome: Outcome, settings: Settings, number: int) -> dict[str, dict]:
     runs: dict[str, dict] = {}
     broken = [name for name, _ in outcome.problems]
     for contender in contenders:
@@ -98,9 +98,9 @@ def _round(contenders: list[Contender], outcome: Outcome, settings: Settings) ->
                 runs[name + "/1"] = _run_twice_at_most(contender, outcome.work, settings, shards=1)
                 runs[name] = _run_twice_at_most(contender, outcome.work, settings, shards=2)
             elif outcome.work.baseline == "no_settings":
-                runs[name + "/1"] = _run_twice_at_most(contender, replace(outcome.work, settings=(), door=()), settings,
-                                                       shards=1)
-                runs[name] = _run_twice_at_most(contender, outcome.work, settings, shards=1)
+                pair = [(name + "/1", replace(outcome.work, settings=(), door=())), (name, outcome.work)]
+                for which, work in pair if number % 2 == 0 else reversed(pair):  # What drifts is first as often as last.
+                    runs[which] = _run_twice_at_most(contender, work, settings, shards=1)
             else:
                 runs[name] = _run_twice_at_most(contender, outcome.work, settings, shards=1)
         except processes.RunFailed as failure:
@@ -131,10 +131,10 @@ def check(work: Work, run: dict) -> list[str]:
 
 def measure(contenders: list[Contender], work: Work, settings: Settings) -> Outcome:
     outcome = Outcome(work)
-    for _ in range(settings.rounds):
+    for number in range(settings.rounds):
         best: dict[str, dict] = {}
         for _ in range(1 + settings.retries):
-            runs = _round(contenders, outcome, settings)
+            runs = _round(contenders, outcome, settings, number)
             if not best or disturbance_pct(runs) < disturbance_pct(best):
                 best = runs
             if disturbance_pct(best) <= settings.others_pct_max:

@@ -43,7 +43,7 @@ METRICS = {
 }
 
 # Whom a work compares with itself; a baseline that is not here is the floor, or none.
-OF_ITSELF = {"one_shard": ("native", "module"), "no_settings": ("module",)}
+OF_ITSELF = {"one_shard": ("native", "module"), "no_settings": ("native", "module")}
 
 # What keeps one stranger from taking all, so wide that nobody meets it: what asking costs.
 DOOR = ("limits.connections_per_address_max=1000000", "limits.connections_per_address_per_second_max=1000000",

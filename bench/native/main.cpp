@@ -1,11 +1,16 @@
 // bench_native: the measured services inside a server of our own, without the sandbox.
 //
 //   bench_native echo|fanout [--port N] [--shards N] [--shutdown-policy POLICY] [--tls-cert FILE --tls-key FILE]
+//                [--set KEY=VALUE]...
 
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string_view>
+#include <utility>
+
+#include "config/load.hpp"
 
 #include <jamsocket/server.hpp>
 
@@ -15,11 +20,34 @@
 
 namespace {
 
+namespace config = jamsocket::config;
+
 int usage() {
   std::fprintf(stderr,
                "usage: bench_native echo|fanout [--port N] [--shards N] [--shutdown-policy POLICY] [--tls-cert FILE "
-               "--tls-key FILE]\n");
+               "--tls-key FILE] [--set KEY=VALUE]...\n");
   return 2;
+}
+
+// Of the command's settings, those of --set; nothing else counts.
+std::optional<jamsocket::ServerOptions> options_of(int argc, char** argv) {
+  config::Sources sources{.file = {}, .environment = [](std::string_view) { return std::nullopt; }, .flags = {}};
+  for (int i = 2; i + 1 < argc; i += 2) {
+    if (std::string_view(argv[i]) == "--set") {
+      auto flag = config::parse_set_flag(argv[i + 1]);
+      if (!flag) {
+        std::fprintf(stderr, "bench_native: %s\n", flag.error().c_str());
+        return std::nullopt;
+      }
+      sources.flags.push_back(std::move(*flag));
+    }
+  }
+  const auto loaded = config::load(sources);
+  if (!loaded) {
+    std::fprintf(stderr, "bench_native: %s\n", loaded.error().front().c_str());
+    return std::nullopt;
+  }
+  return loaded->settings.server;
 }
 
 }  // namespace
@@ -29,7 +57,11 @@ int main(int argc, char** argv) {
     return usage();
   }
   const std::string_view service = argv[1];
-  jamsocket::ServerOptions options;
+  auto set = options_of(argc, argv);
+  if (!set) {
+    return 2;
+  }
+  jamsocket::ServerOptions options = *std::move(set);
   options.log_level = "error";
   for (int i = 2; i + 1 < argc; i += 2) {
     const std::string_view name = argv[i];
@@ -44,7 +76,7 @@ int main(int argc, char** argv) {
       options.tls_cert = value;
     } else if (name == "--tls-key") {
       options.tls_key = value;
-    } else {
+    } else if (name != "--set") {
       return usage();
     }
   }
