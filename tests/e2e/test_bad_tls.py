@@ -30,16 +30,10 @@ IN_PLACE_OF = {
 }
 
 
-@pytest.fixture(scope="module")
-def files():
-    with tempfile.TemporaryDirectory(prefix="jamsocket-tls-") as folder:
-        yield make_certificate(folder)
-
-
 @pytest.fixture(scope="module", params=KINDS)
-def probe(request, files):
-    with Server(request.param, "probe", {**settings(*files), "limits.handshake_timeout_ms": 3000, "admin.port": 0}) as running:
-        running.context = client_context(files[0])
+def probe(request, tls_files):
+    with Server(request.param, "probe", {**settings(*tls_files), "limits.handshake_timeout_ms": 3000, "admin.port": 0}) as running:
+        running.context = client_context(tls_files[0])
         yield running
 
 
@@ -182,11 +176,11 @@ def test_server_names_that_mean_nothing_here(probe, name):
         assert connection.buffer[:1] == bytes([HANDSHAKE]), connection.buffer[:20]
 
 
-def test_ten_thousand_handshakes_that_stall(files):
+def test_ten_thousand_handshakes_that_stall(tls_files):
     """T-05: all stand behind the server's hello. Honest clients get in; those end at their deadline, counted, and leave nothing."""
     count = min(1000 if PATIENCE > 1 else 10_000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 500)
-    with Server("module", "probe", {**settings(*files), "limits.handshake_timeout_ms": 30_000, "admin.port": 0}) as server:
-        server.context = client_context(files[0])
+    with Server("module", "probe", {**settings(*tls_files), "limits.handshake_timeout_ms": 30_000, "admin.port": 0}) as server:
+        server.context = client_context(tls_files[0])
         with join(server, "/ws/before") as canary:
             first = hello(server.context)
             idle = server.descriptors()
@@ -211,11 +205,11 @@ def test_ten_thousand_handshakes_that_stall(files):
             canary.leave()
 
 
-def test_handshakes_that_trickle(files):
+def test_handshakes_that_trickle(tls_files):
     """T-05, T-01: a byte now and then, never the last. Honest clients get in; all that trickle end at their deadline, counted."""
     count = 500
-    with Server("module", "probe", {**settings(*files), "limits.handshake_timeout_ms": 5000, "admin.port": 0}) as server:
-        server.context = client_context(files[0])
+    with Server("module", "probe", {**settings(*tls_files), "limits.handshake_timeout_ms": 5000, "admin.port": 0}) as server:
+        server.context = client_context(tls_files[0])
         first = hello(server.context)
         held = [Connection(server.port) for _ in range(count)]
         served = 0
@@ -240,10 +234,10 @@ def test_handshakes_that_trickle(files):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("limit", [{"limits.client_messages_per_second_max": 20}, {"limits.client_bytes_per_second_max": "1KiB"}], ids=["messages", "bytes"])
-def test_a_client_that_is_not_read_for_a_while(files, kind, limit):
+def test_a_client_that_is_not_read_for_a_while(tls_files, kind, limit):
     """T-06: what TLS had decrypted by then waits in the server, where no event tells of it: it is heard all the same, before the end."""
-    with Server(kind, "probe", {**settings(*files), **limit, "server.shards": 1}) as server:
-        server.context = client_context(files[0])
+    with Server(kind, "probe", {**settings(*tls_files), **limit, "server.shards": 1}) as server:
+        server.context = client_context(tls_files[0])
         with join(server, "/ws/rate") as watcher, TlsByHand(server.port) as client:
             client.say(client.seal(request("/ws/rate")))
             client.hear(b"you are 2")
@@ -257,10 +251,10 @@ def test_a_client_that_is_not_read_for_a_while(files, kind, limit):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_rate_and_large_messages(files, kind):
+def test_a_rate_and_large_messages(tls_files, kind):
     """T-06: records and reads that are larger than what a client may say at once."""
-    with Server(kind, "echo", {**settings(*files), "limits.client_bytes_per_second_max": "1MiB"}) as server:
-        with Connection(server.port, tls=client_context(files[0])).upgrade("/ws/large") as connection:
+    with Server(kind, "echo", {**settings(*tls_files), "limits.client_bytes_per_second_max": "1MiB"}) as server:
+        with Connection(server.port, tls=client_context(tls_files[0])).upgrade("/ws/large") as connection:
             for size in (1 << 14, 100_000, 300_000):
                 connection.send(frame(2, b"x" * size))
                 assert connection.frame().payload == b"x" * size
@@ -269,11 +263,11 @@ def test_a_rate_and_large_messages(files, kind):
 
 @pytest.mark.parametrize("in_one", [True, False], ids=["with the request", "behind it"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_token_and_the_end_in_one_piece(files, tmp_path, kind, in_one):
+def test_a_token_and_the_end_in_one_piece(tls_files, tmp_path, kind, in_one):
     """T-06, A-08: a good first message is not lost because its client says goodbye with it."""
-    values = {**settings(*files), "auth.tokens": "required", "auth.token_keys": key_folder(tmp_path), "auth.token_carriers": "message,authorization"}
+    values = {**settings(*tls_files), "auth.tokens": "required", "auth.token_keys": key_folder(tmp_path), "auth.token_carriers": "message,authorization"}
     with Server(kind, "probe", values) as server:
-        server.context = client_context(files[0])
+        server.context = client_context(tls_files[0])
         watcher = Connection(server.port, tls=server.context).upgrade("/ws/token", add=[("Authorization", f"Bearer {token()}")])
         watcher.expect_text("you are 1")
         with TlsByHand(server.port) as client:

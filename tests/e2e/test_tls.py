@@ -25,29 +25,23 @@ from test_front_limits import hits
 HELLO_HEAD = b"\x16\x03\x01"
 
 
-@pytest.fixture(scope="module")
-def files():
-    with tempfile.TemporaryDirectory(prefix="jamsocket-tls-") as folder:
-        yield make_certificate(folder)
-
-
 @pytest.fixture(scope="module", params=KINDS)
 def kind(request):
     return request.param
 
 
 @pytest.fixture(scope="module")
-def server(files, kind):
+def server(tls_files, kind):
     with Server(kind, "counter" if kind == "module" else "probe",
-                {**settings(*files), "limits.handshake_timeout_ms": 3000}) as running:
-        running.context = client_context(files[0])
+                {**settings(*tls_files), "limits.handshake_timeout_ms": 3000}) as running:
+        running.context = client_context(tls_files[0])
         yield running
 
 
 @pytest.fixture(scope="module")
-def probe(files, kind):
-    with Server(kind, "probe", {**settings(*files), "limits.handshake_timeout_ms": 3000}) as running:
-        running.context = client_context(files[0])
+def probe(tls_files, kind):
+    with Server(kind, "probe", {**settings(*tls_files), "limits.handshake_timeout_ms": 3000}) as running:
+        running.context = client_context(tls_files[0])
         yield running
 
 
@@ -105,8 +99,8 @@ def test_the_first_line_says_https(probe):
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_both_versions_serve_rooms_and_requests(probe, files, version):
-    context = client_context(files[0], version=version)
+def test_both_versions_serve_rooms_and_requests(probe, tls_files, version):
+    context = client_context(tls_files[0], version=version)
     with Connection(probe.port, tls=context) as connection:
         assert connection.socket.version() == version.name.replace("_", ".").replace("TLSv1.", "TLSv1.")
         assert connection.socket.selected_alpn_protocol() == "http/1.1"
@@ -117,9 +111,9 @@ def test_both_versions_serve_rooms_and_requests(probe, files, version):
         connection.leave()
 
 
-def test_python_websockets(probe, files):
+def test_python_websockets(probe, tls_files):
     async def story():
-        context = client_context(files[0])
+        context = client_context(tls_files[0])
         address = f"wss://localhost:{probe.port}/ws/python"
         async with websockets.connect(address, ssl=context) as one, websockets.connect(address, ssl=context) as two:
             assert (await one.recv()).startswith("you are ")
@@ -129,21 +123,21 @@ def test_python_websockets(probe, files):
     asyncio.run(story())
 
 
-def test_curl(probe, files):
-    answer = subprocess.run(["curl", "--silent", "--show-error", "--cacert", files[0], f"https://localhost:{probe.port}/status"],
+def test_curl(probe, tls_files):
+    answer = subprocess.run(["curl", "--silent", "--show-error", "--cacert", tls_files[0], f"https://localhost:{probe.port}/status"],
                             capture_output=True, timeout=30 * PATIENCE)
     assert answer.stdout == b"ok", answer.stderr
 
 
-def test_openssl(probe, files):
-    answer = s_client(probe, "-quiet", "-verify_return_error", "-CAfile", files[0], "-alpn", "http/1.1",
+def test_openssl(probe, tls_files):
+    answer = s_client(probe, "-quiet", "-verify_return_error", "-CAfile", tls_files[0], "-alpn", "http/1.1",
                       text=b"GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert answer.stdout.endswith(b"\r\n\r\nok"), answer
 
 
-def test_large_messages_in_both_directions(files, kind):
-    with Server(kind, "echo", settings(*files)) as server:
-        context = client_context(files[0])
+def test_large_messages_in_both_directions(tls_files, kind):
+    with Server(kind, "echo", settings(*tls_files)) as server:
+        context = client_context(tls_files[0])
         payload = bytes(range(256)) * 3000
         with Connection(server.port, tls=context).upgrade("/ws/large") as connection:
             for _ in range(3):
@@ -153,10 +147,10 @@ def test_large_messages_in_both_directions(files, kind):
             connection.leave()
 
 
-def test_rooms_are_shared_over_all_shards(files, kind):
+def test_rooms_are_shared_over_all_shards(tls_files, kind):
     """Connections change shards with what was decrypted of them."""
-    with Server(kind, "probe", {**settings(*files), "server.shards": 2}) as server:
-        server.context = client_context(files[0])
+    with Server(kind, "probe", {**settings(*tls_files), "server.shards": 2}) as server:
+        server.context = client_context(tls_files[0])
         for number in range(12):
             with Connection(server.port, tls=server.context) as connection:
                 # The first message comes with the request, in one record.
@@ -225,11 +219,11 @@ def test_renegotiation_is_refused(probe):
     assert b"no renegotiation" in said, said[-600:]
 
 
-def test_who_speaks_http_2_alone_is_refused(probe, files):
+def test_who_speaks_http_2_alone_is_refused(probe, tls_files):
     """T-04: ALPN h2 only; with http/1.1 beside it, that is chosen."""
     with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
-        Connection(probe.port, tls=client_context(files[0], protocols=["h2"]))
-    with Connection(probe.port, tls=client_context(files[0], protocols=["h2", "http/1.1"])) as connection:
+        Connection(probe.port, tls=client_context(tls_files[0], protocols=["h2"]))
+    with Connection(probe.port, tls=client_context(tls_files[0], protocols=["h2", "http/1.1"])) as connection:
         assert connection.socket.selected_alpn_protocol() == "http/1.1"
 
 
@@ -239,14 +233,14 @@ def test_there_is_no_early_data_and_no_ticket(probe):
     assert b"New Session Ticket" not in answer.stdout and b"Early data was not sent" in answer.stdout, answer.stdout[-800:]
 
 
-def test_handshakes_under_way_are_bounded(files, kind):
+def test_handshakes_under_way_are_bounded(tls_files, kind):
     """T-05: the oldest makes way for the newest."""
-    values = {**settings(*files), "limits.tls_handshakes_max": 4, "server.shards": 1, "admin.port": 0}
+    values = {**settings(*tls_files), "limits.tls_handshakes_max": 4, "server.shards": 1, "admin.port": 0}
     with Server(kind, "probe", values) as server:
         held = [socket.create_connection(server.address) for _ in range(5)]
         held[0].settimeout(20 * PATIENCE)
         assert held[0].recv(1) == b""
-        server.context = client_context(files[0])
+        server.context = client_context(tls_files[0])
         with join(server) as connection:
             connection.leave()
         assert hits(server, "tls_handshakes_max") >= 1
@@ -278,10 +272,10 @@ def test_ends_without_close_notify(probe):
         watcher.leave()
 
 
-def test_records_and_frames_that_share_no_boundary(probe, files):
+def test_records_and_frames_that_share_no_boundary(probe, tls_files):
     """T-06: a record a byte, and each record in two segments."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = client_context(files[0]).wrap_bio(incoming, outgoing, server_hostname="localhost")
+    tls = client_context(tls_files[0]).wrap_bio(incoming, outgoing, server_hostname="localhost")
     with socket.create_connection(probe.address) as plain:
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         plain.settimeout(20 * PATIENCE)
@@ -318,14 +312,14 @@ def test_records_and_frames_that_share_no_boundary(probe, files):
 # --- Certificates -----------------------------------------------------------------------------------------------------
 
 
-def test_a_new_certificate_ends_nobody(files, kind):
+def test_a_new_certificate_ends_nobody(tls_files, kind):
     """T-07: replaced while 1,000 connections are open; a bad one changes nothing."""
     with tempfile.TemporaryDirectory() as folder:
-        for file in files:
+        for file in tls_files:
             shutil.copy(file, folder)
-        cert, key = (pathlib.Path(folder) / file.name for file in files)
+        cert, key = (pathlib.Path(folder) / file.name for file in tls_files)
         with Server(kind, "probe", {**settings(cert, key), "limits.clients_per_room_max": 2000}) as server:
-            server.context = client_context(files[0])
+            server.context = client_context(tls_files[0])
             old = [join(server, f"/ws/r{number % 50}") for number in range(1000)]
             other = make_certificate(folder, "other")
             shutil.copy(other[0], cert)
@@ -333,7 +327,7 @@ def test_a_new_certificate_ends_nobody(files, kind):
             server.process.send_signal(signal.SIGHUP)
             until(lambda: "server.reloaded" in server.log_text(), 10)
             with pytest.raises(ssl.SSLError):
-                until(lambda: Connection(server.port, tls=client_context(files[0])) and False, 10)
+                until(lambda: Connection(server.port, tls=client_context(tls_files[0])) and False, 10)
             fresh = client_context(other[0])
             with Connection(server.port, tls=fresh).upgrade("/ws/fresh") as connection:
                 connection.next_text()
@@ -365,9 +359,9 @@ def refusal(kind, *values):
     return ended.returncode, said
 
 
-def test_what_is_wrong_with_the_files_is_said(files, kind):
+def test_what_is_wrong_with_the_files_is_said(tls_files, kind):
     """T-07, L-02: exit code 2, and one line that names the setting, the file, and what is wrong with it."""
-    cert, key = files
+    cert, key = tls_files
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         other = make_certificate(folder, "other")
@@ -401,13 +395,13 @@ def test_what_is_wrong_with_the_files_is_said(files, kind):
                 assert str(word) in said, (values, said)
 
 
-def test_a_certificate_by_links_is_renewed(files):
+def test_a_certificate_by_links_is_renewed(tls_files):
     """T-07: as certbot keeps them: a folder of links into another folder, whose targets change. In the sandbox, too, if it is on."""
     with tempfile.TemporaryDirectory() as folder:
         live, archive = pathlib.Path(folder) / "live", pathlib.Path(folder) / "archive"
         live.mkdir()
         archive.mkdir()
-        for number, made in enumerate((files, make_certificate(folder, "second"))):
+        for number, made in enumerate((tls_files, make_certificate(folder, "second"))):
             for source, name in zip(made, ("fullchain", "privkey")):
                 shutil.copy(source, archive / f"{name}{number}.pem")
 
@@ -419,7 +413,7 @@ def test_a_certificate_by_links_is_renewed(files):
 
         point_to(0)
         with Server("module", "probe", settings(live / "fullchain.pem", live / "privkey.pem")) as server:
-            server.context = client_context(files[0])
+            server.context = client_context(tls_files[0])
             with join(server) as inside:
                 point_to(1)
                 server.process.send_signal(signal.SIGHUP)
