@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -171,9 +172,12 @@ Result<std::string> read_key_file(const std::filesystem::path& path) {
   std::error_code error;
   const std::uintmax_t size = std::filesystem::file_size(path, error);
   std::ifstream file(path, std::ios::binary);
-  if (error || !file) {
-    return fail(ErrorCode::Io, fmt::format("{} cannot be read: {}", escape_for_log(path.string(), 300),
-                                           error ? error.message() : "it cannot be opened"));
+  if (!error && !file) {
+    error.assign(errno, std::generic_category());
+  }
+  if (error) {
+    return fail(ErrorCode::Io,
+                fmt::format("{} cannot be read: {}", escape_for_log(path.string(), 300), error.message()));
   }
   if (size > kFileBytesMax) {
     return fail(ErrorCode::TooLarge, fmt::format("{} has {} bytes; a file of keys has at most {}",

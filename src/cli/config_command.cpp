@@ -16,6 +16,7 @@
 #include "config/docs.hpp"
 #include "config/load.hpp"
 #include "io/tls_context.hpp"
+#include "server/admin_listener.hpp"
 #include "server/settings.hpp"
 
 namespace jamsocket::cli {
@@ -42,6 +43,11 @@ std::vector<std::string> problems_of_files(const config::Loaded& loaded) {
         io::TlsContext::load({.certificate = whole.tls_cert, .key = whole.tls_key}, SystemClock().unix_ms());
     if (!tls) {
       problems.push_back(fmt::format("{}: {}", origin_of(loaded, "tls.cert"), tls.error().message));
+    }
+  }
+  if (whole.admin_port != "off") {
+    if (const auto token = server::read_admin_token(whole.admin_token_file); !token) {
+      problems.push_back(fmt::format("{}: {}", origin_of(loaded, "admin.token_file"), token.error().message));
     }
   }
   const auto check_keys = [&](const TokenOptions& tokens, const std::string& where) {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "http/target.hpp"
+#include "io/socket.hpp"
 
 namespace jamsocket::server {
 namespace {
@@ -19,25 +20,6 @@ constexpr std::size_t kReceiveBytes = std::size_t{16} << 10U;
 constexpr std::size_t kConnectionsMax = 64;
 constexpr std::size_t kTokenBytesMin = 16;
 constexpr std::size_t kBodyBytesMax = std::size_t{64} << 10U;
-
-Result<std::string> read_token(const std::string& path) {
-  if (path.empty()) {
-    return std::string();
-  }
-  std::ifstream file(path);
-  std::string token;
-  if (!file || !std::getline(file, token)) {
-    return fail(ErrorCode::Io, "admin.token_file cannot be read: " + escape_for_log(path, 300));
-  }
-  while (!token.empty() && (token.back() == '\r' || token.back() == ' ')) {
-    token.pop_back();
-  }
-  if (token.size() < kTokenBytesMin) {
-    return fail(ErrorCode::InvalidArgument,
-                "the first line of admin.token_file is too short for a token; allowed: 16 characters or more");
-  }
-  return token;
-}
 
 // "127.0.0.1:9090", "[::1]" and "localhost": what a page that has its name resolve to our address cannot send.
 bool is_address_or_localhost(std::string_view authority) {
@@ -85,6 +67,26 @@ std::string_view method_name(http::Method method) {
 
 }  // namespace
 
+Result<std::string> read_admin_token(const std::string& path) {
+  if (path.empty()) {
+    return std::string();
+  }
+  std::ifstream file(path);
+  std::string token;
+  if (!file || (!std::getline(file, token) && !file.eof())) {
+    return fail(ErrorCode::Io, io::errno_message("admin.token_file cannot be read: " + escape_for_log(path, 300)));
+  }
+  while (!token.empty() && (token.back() == '\r' || token.back() == ' ')) {
+    token.pop_back();
+  }
+  if (token.size() < kTokenBytesMin) {
+    return fail(ErrorCode::InvalidArgument,
+                "the first line of admin.token_file is too short for a token; allowed: 16 characters or more: " +
+                    escape_for_log(path, 300));
+  }
+  return token;
+}
+
 http::Response json_response(int status, std::string body) {
   http::Response response{.status = status, .headers = {}, .body = std::move(body)};
   response.body += '\n';
@@ -103,7 +105,7 @@ void AdminReply::send(http::Response response) const {
 
 Result<std::unique_ptr<AdminListener>> AdminListener::open(const AdminSettings& settings, Logger& logger,
                                                            const Clock& clock) {
-  std::string token = JAM_TRY(read_token(settings.token_file));
+  std::string token = JAM_TRY(read_admin_token(settings.token_file));
   auto listener = JAM_TRY(io::Listener::open(settings.host, settings.port));
   auto loop = JAM_TRY(io::EventLoop::create());
   return std::unique_ptr<AdminListener>(
@@ -111,7 +113,7 @@ Result<std::unique_ptr<AdminListener>> AdminListener::open(const AdminSettings& 
 }
 
 Result<void> AdminListener::reload() {
-  std::string token = JAM_TRY(read_token(token_file_));
+  std::string token = JAM_TRY(read_admin_token(token_file_));
   post([token = std::move(token)](AdminListener& self) mutable { self.token_ = std::move(token); });
   return {};
 }

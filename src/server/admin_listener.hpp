@@ -57,6 +57,10 @@ struct AdminRoute {
   Milliseconds answer_timeout{5'000};     ///< Then it is answered with 503.
 };
 
+/// What `admin.token_file` has as its first line. Empty path: empty, nobody is asked for a token.
+/// @error Io, InvalidArgument  it cannot be read, or is too short.
+[[nodiscard]] Result<std::string> read_admin_token(const std::string& path);
+
 class AdminListener final : public HttpHost, public AcceptHost {
  public:
   using Task = std::move_only_function<void(AdminListener&)>;

@@ -56,8 +56,11 @@ Result<HostedServicePtr> host(OfferedService offered) {
   auto hosted = std::make_shared<HostedService>();
   hosted->settings = JAM_TRY(ServiceSettings::from(offered.options));
   if (hosted->settings.tokens.mode != TokenSettings::Mode::Off) {
-    auth::KeySet keys = JAM_TRY(auth::KeySet::load(hosted->settings.tokens.keys));
-    hosted->verifier = std::make_shared<const auth::Verifier>(std::move(keys), hosted->settings.tokens.rules);
+    auto keys = auth::KeySet::load(hosted->settings.tokens.keys);
+    if (!keys) {  // Whoever named the file is told, whatever is wrong with it.
+      return fail(ErrorCode::InvalidArgument, fmt::format("token_keys: {}", keys.error().message));
+    }
+    hosted->verifier = std::make_shared<const auth::Verifier>(*std::move(keys), hosted->settings.tokens.rules);
   }
   if (!offered.name.empty()) {
     hosted->files = JAM_TRY(open_files(hosted->settings.static_dir));
@@ -323,19 +326,20 @@ class RunningServer final : public Server, private AdminTarget {
   }
 
   void reload() override {
-    Result<void> done = admin_ != nullptr ? admin_->reload() : Result<void>();
-    if (const Result<void> tls = reload_tls(); !tls) {
-      done = tls;
-    }
+    const Result<void> token = admin_ != nullptr ? admin_->reload() : Result<void>();
+    const Result<void> tls = reload_tls();
     const SteadyTime now = surroundings_.clock.steady();
     if (now < next_reload_line_) {
       return;
     }
     next_reload_line_ = now + std::chrono::seconds{1};
-    if (done) {
+    if (token && tls) {
       surroundings_.logger.info("server.reloaded", {});
-    } else {
-      surroundings_.logger.warn("server.not_reloaded", {{"reason", done.error().message}});
+    }
+    for (const Result<void>& done : {token, tls}) {
+      if (!done) {
+        surroundings_.logger.warn("server.not_reloaded", {{"reason", done.error().message}});
+      }
     }
   }
 

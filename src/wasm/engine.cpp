@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <fstream>
 #include <system_error>
 
@@ -224,8 +225,7 @@ Result<std::shared_ptr<const Module>> Engine::load_file(const std::filesystem::p
   std::error_code error;
   const std::uintmax_t size = std::filesystem::file_size(path, error);
   if (error) {
-    const ErrorCode code = error == std::errc::no_such_file_or_directory ? ErrorCode::NotFound : ErrorCode::Io;
-    return fail(code, fmt::format("{}: {}", path.string(), error.message()));
+    return fail(ErrorCode::InvalidArgument, fmt::format("{}: {}", path.string(), error.message()));
   }
   if (size > kModuleBytesMax) {
     return fail(ErrorCode::TooLarge, fmt::format("{}: the module has {} bytes; at most {} are allowed", path.string(),
@@ -235,7 +235,9 @@ Result<std::shared_ptr<const Module>> Engine::load_file(const std::filesystem::p
   std::ifstream file(path, std::ios::binary);
   file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   if (!file) {
-    return fail(ErrorCode::Io, fmt::format("{}: cannot be read", path.string()));
+    const int why = errno;
+    return fail(ErrorCode::InvalidArgument, fmt::format("{}: cannot be read: {}", path.string(),
+                                                        std::error_code(why, std::generic_category()).message()));
   }
   auto module = load_bytes(bytes, cache_dir, compiler);
   if (!module) {

@@ -221,9 +221,9 @@ TEST_F(Load, RefusesLargeFiles) {
 TEST_F(Load, NamesTheFile) {
   const auto missing = engine_.load_file("/nonexistent/room.wasm", {});
   ASSERT_FALSE(missing.has_value());
-  EXPECT_EQ(missing.error().code, ErrorCode::NotFound);
+  EXPECT_EQ(missing.error().code, ErrorCode::InvalidArgument);
   EXPECT_THAT(missing.error().message, HasSubstr("/nonexistent/room.wasm"));
-  EXPECT_EQ(engine_.load_file("/", {}).error().code, ErrorCode::Io);
+  EXPECT_EQ(engine_.load_file("/", {}).error().code, ErrorCode::InvalidArgument);
 }
 
 TEST_F(Load, AdvisesAgainstCommands) {

@@ -93,6 +93,9 @@ class Settings(CommandTest):
              f":3:14: token_keys: {missing} cannot be read: No such file or directory\n"),
             (f'[services.a]\nmodule = "a.wasm"\ntokens = "required"\ntoken_keys = "{self.folder}/bad.key"',
              ":1:11: services.a: token_keys: "),
+            (f'[admin]\nport = 0\ntoken_file = "{missing}"',
+             f":3:14: admin.token_file cannot be read: {missing}: No such file or directory\n"),
+            (f'[admin]\nport = 0\ntoken_file = "{self.folder}/bad.key"', ":3:14: the first line of admin.token_file is too short"),
         ]:
             path = self.write("jamsocket.toml", contents)
             ended = jamsocket("config", "check", path)

@@ -9,6 +9,7 @@ import urllib.request
 import pytest
 
 from harness.server import KINDS, Server
+from harness.tls import make_certificate
 from harness.wait import until
 from harness.wire import Connection
 from test_admin import admin_port
@@ -43,6 +44,21 @@ def test_the_operators_token_is_read_again(tmp_path, sandbox):
         server.process.send_signal(signal.SIGHUP)
         until(lambda: status_with(port, TWO) == 200, 10, server.log_text)
         assert status_with(port, ONE) == 401
+
+
+def test_each_file_that_is_no_good_is_named(tmp_path):
+    certificate, key = make_certificate(tmp_path)
+    token = tmp_path / "token"
+    token.write_text(ONE)
+    settings = {"admin.port": 0, "admin.token_file": token, "tls.cert": certificate, "tls.key": key}
+    with Server("module", "echo", settings) as server:
+        token.write_text("short")
+        key.write_text("nonsense")
+        server.process.send_signal(signal.SIGHUP)
+        said = until(lambda: len(events(server, "server.not_reloaded")) >= 2 and events(server, "server.not_reloaded"), 10, server.log_text)
+        assert [file in line["reason"] for file, line in zip((str(token), str(key)), said)] == [True, True], said
+        assert events(server, "server.reloaded") == []
+        assert status_with(admin_port(server), ONE) == 200
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -72,15 +72,23 @@ def test_what_an_operator_writes_wrong_is_named(tmp_path):
         admin = admin_port(server)
         not_wasm = tmp_path / "text.wasm"
         not_wasm.write_text("no module")
+        (tmp_path / "empty").mkdir()
+        bad_key = tmp_path / "bad.jwk"
+        bad_key.write_text("{")
+        with_keys = {"module": str(module_path("echo")), "tokens": "required"}
         for body, status, words in [
             ([], 400, "no JSON object"),
             ({}, 400, "no module is named"),
-            ({"module": "/none.wasm"}, 404, "/none.wasm"),
+            ({"module": "/none.wasm"}, 400, "/none.wasm: No such file or directory"),
             ({"module": str(not_wasm)}, 400, "not a WebAssembly module"),
             ({"modul": "x"}, 400, "unknown key 'modul'; allowed: "),
             ({"module": "x", "room_strategy": "some"}, 400, "allowed: implicit, api"),
             ({"module": "x", "rooms_per_service_max": 0}, 400, "allowed: 1 to "),
             ({"module": str(module_path("echo")), "room_memory_bytes_max": "1GiB"}, 400, "at most 64MiB"),
+            ({"module": str(tmp_path)}, 400, f"{tmp_path}: Is a directory"),
+            ({**with_keys, "token_keys": str(tmp_path / "none.jwk")}, 400, "none.jwk cannot be read: No such file or directory"),
+            ({**with_keys, "token_keys": str(tmp_path / "empty")}, 400, "has no file of keys; allowed: .jwk"),
+            ({**with_keys, "token_keys": str(bad_key)}, 400, f"token_keys: the key in {bad_key}: it is no JSON object"),
         ]:
             got, answer = ask(admin, "/admin/services/new", "POST", body)
             assert got == status and words in answer["error"], (body, got, answer)
@@ -128,6 +136,6 @@ def test_in_its_sandbox_a_server_serves_loads_and_keeps_and_reads_nothing_else(t
         # Beside a module that is served: compiled, in a process of its own.
         assert ask(admin, "/admin/services/new", "POST", {"module": str(module_path("chat"))})[0] == 200
         status, answer = ask(admin, "/admin/services/other", "POST", {"module": "/etc/passwd"})
-        assert status == 500 and "cannot be read" in answer["error"]
+        assert status == 400 and "cannot be read: Permission denied" in answer["error"]
         lines = dict(line.split(":\t", 1) for line in server._proc("status").read_text().splitlines() if ":\t" in line)
         assert lines["NoNewPrivs"] == "1" and lines["Seccomp"] == "2"
