@@ -56,7 +56,8 @@ struct ServiceCall final : service::CallMonitor {
 
   Place place = Place::Loop;            ///< Written by the thread of the call only.
   bool ran_long = false;                ///< The same.
-  bool is_lowered = false;              ///< The same: it runs when nobody else wants to.
+  bool is_lowered = false;              ///< The same: it runs when nobody else wants to,
+  bool is_first_turn = false;           ///< and has not yet done so for long.
   bool is_timed = false;                ///< Whether `run` is to measure what it costs.
   std::chrono::nanoseconds cpu_time{};  ///< Of the event, if so.
   /// On a slow thread: of that thread, when the call came to it, and what the call used there.

@@ -39,11 +39,14 @@ class Diary {
 struct World {
   ManualClock clock;
   Diary diary;
+  Diary log;  ///< Names of lines.
+  std::atomic<std::ptrdiff_t> failures_seen{-1};
   std::atomic<bool> gate_open{false};
   std::atomic<bool> at_gate{false};
 };
 
-// "gate" waits at the gate; anything else takes as many milliseconds as it has characters, less one.
+// "gate" waits at the gate; "fail" fails; "failures" looks how many have failed so far; anything else takes as many
+// milliseconds as it has characters, less one.
 class Instance final : public service::ServiceInstance {
  public:
   Instance(World& world, std::string_view room) : world_(world), room_(room) {}
@@ -60,6 +63,12 @@ class Instance final : public service::ServiceInstance {
     }
     if (event.payload == "fail") {
       return Outcome::Trap;
+    }
+    if (event.payload == "failures") {
+      const auto lines = world_.log.read();
+      world_.failures_seen = std::ranges::count(lines, "room.failed");
+      (void)effects.send_text(broadcast, event.payload);
+      return Outcome::Done;
     }
     world_.clock.advance(Milliseconds{event.payload.size() - 1});
     world_.diary.write(room_);
@@ -90,14 +99,15 @@ class DiaryService final : public service::Service {
 // Keeps the names of lines.
 class LineLog final : public Logger {
  public:
+  explicit LineLog(Diary& lines) : lines_(lines) {}
   [[nodiscard]] bool enabled(LogLevel) const override { return true; }
   void set_threshold(LogThreshold) override {}
   [[nodiscard]] LogThreshold threshold() const override { return LogThreshold::Debug; }
-  void write(LogLevel, std::string_view name, std::span<const LogField>) override { diary_.write(name); }
-  [[nodiscard]] std::ptrdiff_t count(std::string_view event) { return std::ranges::count(diary_.read(), event); }
+  void write(LogLevel, std::string_view name, std::span<const LogField>) override { lines_.write(name); }
+  [[nodiscard]] std::ptrdiff_t count(std::string_view event) { return std::ranges::count(lines_.read(), event); }
 
  private:
-  Diary diary_;
+  Diary& lines_;
 };
 
 class Fairness : public testing::Test {
@@ -139,7 +149,7 @@ class Fairness : public testing::Test {
   }
 
   World world_;
-  LineLog log_;
+  LineLog log_{world_.log};
   std::unique_ptr<Server> server_;
 };
 
@@ -228,6 +238,30 @@ TEST_F(Fairness, AnOverlongCallIsLoggedOnceASecond) {
       "\x81\x01"
       "e");
   EXPECT_EQ(log_.count("room.overlong_call"), 2);
+}
+
+TEST_F(Fairness, ManyRoomsThatFailAtOnceWaitForAllOthers) {
+  start();
+  const std::string failed = "\x03\xf3the room failed";
+  const auto gate = join("gate");
+  std::vector<std::unique_ptr<TestClient>> failing;
+  for (int i = 0; i < 40; ++i) {
+    failing.push_back(join("bad" + std::to_string(i)));
+  }
+  const auto quiet = join("quiet");
+  hold(*gate);
+  for (const auto& client : failing) {
+    client->send(TestClient::text("fail") + TestClient::text("a"));
+  }
+  quiet->send(TestClient::text("failures"));
+  world_.gate_open = true;
+  (void)quiet->read_until("failures");
+  EXPECT_EQ(world_.failures_seen, 0);
+  for (const auto& client : failing) {
+    EXPECT_NE(client->read_until(failed).find(failed), std::string::npos);
+  }
+  EXPECT_EQ(log_.count("room.failed"), 40);
+  EXPECT_TRUE(world_.diary.read().empty()) << "what comes behind the event that failed goes with its room";
 }
 
 TEST_F(Fairness, ARoomThatKeepsFailingRests) {

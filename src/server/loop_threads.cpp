@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
@@ -62,7 +63,7 @@ void LoopThreads::hand_over(LoopOwner& owner) {
   // Not before: at the lowest priority this thread may wait for a processor for long, and with it everybody. Then it
   // stands back at once, for the standby may have been put behind it.
   have_least_share(logger_);
-  lower();
+  lower(Turn::Later);
   ::sched_yield();
 }
 
@@ -80,22 +81,109 @@ void LoopThreads::run_slow(Work work) {
   }
 }
 
-void LoopThreads::lower() {
+// As many as the process may use.
+std::size_t LoopThreads::processors() { return std::max(1U, std::thread::hardware_concurrency()); }
+
+void LoopThreads::lower(Turn turn) {
+  std::uint32_t hastened_before = 0;
   {
-    const std::scoped_lock lock(mutex_);
-    lowered_.insert(::gettid());
+    std::unique_lock lock(mutex_);
+    Waiting waiting{.thread = ::gettid()};
+    (turn == Turn::First ? first_ : later_).push_back(&waiting);
+    if (!wait_for_place(lock, waiting)) {
+      return;
+    }
+    hastened_before = hastened_;
   }
-  if (!set_policy(0, SCHED_IDLE)) {
-    logger_.warn("server.no_idle_priority", {{"reason", std::strerror(errno)}});
+  step_down(hastened_before);
+}
+
+void LoopThreads::give_way(Turn turn) {
+  const bool was_first = turn == Turn::First;
+  const bool somebody_waits = first_waiting_ > 0 || (was_first && later_waiting_ > 0);
+  if (!somebody_waits || !may_climb_) {
+    return;
+  }
+  // At the lowest priority no lock is taken.
+  if (!set_policy(0, SCHED_OTHER)) {
+    may_climb_ = false;
+    return;
+  }
+  std::uint32_t hastened_before = 0;
+  {
+    std::unique_lock lock(mutex_);
+    Waiting waiting{.thread = ::gettid()};
+    if (lowered_.erase(waiting.thread) == 0) {
+      return;  // It was hastened.
+    }
+    if (was_first) {
+      later_.push_back(&waiting);
+    } else {
+      later_.push_front(&waiting);
+    }
+    if (!wait_for_place(lock, waiting)) {
+      return;
+    }
+    hastened_before = hastened_;
+  }
+  step_down(hastened_before);
+}
+
+// @return whether it has one; else it was hastened.
+bool LoopThreads::wait_for_place(std::unique_lock<std::mutex>& lock, Waiting& waiting) {
+  pass_places_on();
+  waiting.wake.wait(lock, [&waiting] { return waiting.is_over; });
+  return lowered_.contains(waiting.thread);
+}
+
+void LoopThreads::pass_places_on() {
+  while (lowered_.size() < lowered_max_ && !(first_.empty() && later_.empty())) {
+    std::deque<Waiting*>& queue = first_.empty() ? later_ : first_;
+    Waiting& next = *queue.front();
+    queue.pop_front();
+    lowered_.insert(next.thread);
+    next.is_over = true;
+    next.wake.notify_one();
+  }
+  first_waiting_ = first_.size();
+  later_waiting_ = later_.size();
+}
+
+// Who is hastened meanwhile goes up again: it would be taken for one that has its share.
+void LoopThreads::step_down(std::uint32_t hastened_before) {
+  bool is_lowered = true;
+  while (is_lowered) {
+    if (!set_policy(0, SCHED_IDLE)) {
+      logger_.warn("server.no_idle_priority", {{"reason", std::strerror(errno)}});
+    }
+    if (hastened_ == hastened_before) {
+      return;
+    }
+    (void)set_policy(0, SCHED_OTHER);
+    const std::scoped_lock lock(mutex_);
+    hastened_before = hastened_;
+    is_lowered = lowered_.contains(::gettid());
   }
 }
 
 Hastened LoopThreads::hasten(pid_t thread) {
-  const std::scoped_lock lock(mutex_);  // While it is in the set, the id is no other thread's.
-  if (!lowered_.contains(thread)) {
-    return Hastened::NotLowered;
+  const std::scoped_lock lock(mutex_);  // While it is in the set or in a queue, the id is no other thread's.
+  if (lowered_.erase(thread) > 0) {
+    ++hastened_;
+    pass_places_on();
+    return set_policy(thread, SCHED_OTHER) ? Hastened::Yes : Hastened::NotAllowed;
   }
-  return set_policy(thread, SCHED_OTHER) ? Hastened::Yes : Hastened::NotAllowed;
+  for (std::deque<Waiting*>* queue : {&first_, &later_}) {
+    const auto found = std::ranges::find(*queue, thread, &Waiting::thread);
+    if (found != queue->end()) {
+      (*found)->is_over = true;
+      (*found)->wake.notify_one();
+      queue->erase(found);
+      pass_places_on();
+      return Hastened::Yes;
+    }
+  }
+  return Hastened::NotLowered;
 }
 
 // At the end of a slow thread's work: next it takes the lock for which loops may be waiting.
@@ -103,6 +191,7 @@ void LoopThreads::climb_back() {
   (void)set_policy(0, SCHED_OTHER);
   const std::scoped_lock lock(mutex_);
   lowered_.erase(::gettid());
+  pass_places_on();
 }
 
 void LoopThreads::join() {

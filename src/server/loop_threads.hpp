@@ -7,6 +7,9 @@
 // processor that is sure (nice 19), and during calls, none: the kernel lets it run when nobody else
 // wants to (SCHED_IDLE). Slow threads then serve the rooms that are known to be slow.
 //
+// Of the threads at the lowest priority no more run at once than there are processors; the others wait for a place.
+// Many of them weigh something, too: where 64 compete, a loop that wakes up was measured to wait for 60 ms.
+//
 // What takes locks is not done at the lowest priority: a loop that waits for such a lock would have to
 // wait for an idle processor. And on a machine that is never idle a call could go on for ever, and not
 // even notice that its time is over: `hasten` brings its thread back. To climb so far a process needs
@@ -16,6 +19,7 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -44,6 +48,12 @@ enum class Hastened : std::uint8_t {
   NotAllowed,  ///< By the system.
 };
 
+/// In which order threads at the lowest priority get their places.
+enum class Turn : std::uint8_t {
+  First,  ///< What has just begun, and may be done in a moment.
+  Later,  ///< What has been computing for a while.
+};
+
 /// Something whose loop can go on on another thread.
 class LoopOwner {
  public:
@@ -53,7 +63,8 @@ class LoopOwner {
 
 class LoopThreads {
  public:
-  explicit LoopThreads(Logger& logger) : logger_(logger) {}
+  explicit LoopThreads(Logger& logger, std::size_t lowered_max = processors())
+      : logger_(logger), lowered_max_(lowered_max) {}
   ~LoopThreads();
   LoopThreads(const LoopThreads&) = delete;
   LoopThreads& operator=(const LoopThreads&) = delete;
@@ -69,9 +80,13 @@ class LoopThreads {
   [[nodiscard]] bool reserve_standby();
   /// Runs `work` on a slow thread.
   void run_slow(std::move_only_function<void()> work);
-  /// To be called on a slow thread, from its work: the rest of it runs when nobody else wants to.
-  void lower();
-  /// A slow thread, by its id (gettid), has waited for idle processors long enough: the rest of its work has
+  /// To be called on a slow thread, from its work: the rest of it runs when nobody else wants to, and when it has one
+  /// of the places; returns then.
+  void lower(Turn turn);
+  /// To be called now and then after that: lets others have the place whose turn it is.
+  /// @param turn  First: it has been so until now.
+  void give_way(Turn turn);
+  /// A slow thread, by its id (gettid), has waited for idle processors or a place long enough: the rest of its work has
   /// its share again.
   Hastened hasten(pid_t thread);
   /// Waits until all loops have ended and all slow work is done.
@@ -79,7 +94,13 @@ class LoopThreads {
 
  private:
   using Work = std::move_only_function<void()>;
+  struct Waiting {
+    pid_t thread;
+    std::condition_variable wake{};
+    bool is_over = false;
+  };
 
+  [[nodiscard]] static std::size_t processors();
   bool spawn(Work main);
   void join_finished();
   void ensure_standby();
@@ -87,8 +108,17 @@ class LoopThreads {
   void stand_by();
   void be_slow();
   void climb_back();
+  [[nodiscard]] bool wait_for_place(std::unique_lock<std::mutex>& lock, Waiting& waiting);
+  void pass_places_on();
+  void step_down(std::uint32_t hastened_before);
 
   Logger& logger_;
+  const std::size_t lowered_max_;
+  // How many wait for a place, for who has one; and how often somebody was hastened.
+  std::atomic<std::size_t> first_waiting_{0};
+  std::atomic<std::size_t> later_waiting_{0};
+  std::atomic<std::uint32_t> hastened_{0};
+  std::atomic<bool> may_climb_{true};
   std::mutex mutex_;  // Everything below. Never held during a call, a loop or a system call that waits.
   std::condition_variable standby_;
   std::condition_variable slow_;
@@ -96,7 +126,9 @@ class LoopThreads {
   std::deque<LoopOwner*> orphaned_;
   std::deque<Work> slow_work_;
   std::size_t slow_running_ = 0;
-  std::unordered_set<pid_t> lowered_;  ///< The threads at the lowest priority.
+  std::unordered_set<pid_t> lowered_;  ///< The threads that have places.
+  std::deque<Waiting*> first_;         ///< Those that wait for one.
+  std::deque<Waiting*> later_;
   std::list<std::thread> threads_;
   std::vector<std::list<std::thread>::iterator> finished_;  ///< To be joined: their last instructions may still run.
   std::size_t standing_by_ = 0;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <memory>
 
 #include "server/testing.hpp"
 
@@ -35,7 +36,7 @@ TEST_F(SlowThread, StepsBackUntilItIsHastenedAndAgainInItsNextWork) {
   threads_.run_slow([&] {
     EXPECT_EQ(policy(), SCHED_OTHER);
     EXPECT_EQ(niceness(), 19);
-    threads_.lower();
+    threads_.lower(Turn::Later);
     EXPECT_EQ(policy(), SCHED_IDLE);
     thread = ::gettid();
     while (policy() == SCHED_IDLE) {
@@ -54,7 +55,7 @@ TEST_F(SlowThread, StepsBackUntilItIsHastenedAndAgainInItsNextWork) {
   std::atomic<bool> is_done{false};
   threads_.run_slow([&] {
     EXPECT_EQ(policy(), SCHED_OTHER);
-    threads_.lower();
+    threads_.lower(Turn::First);
     EXPECT_EQ(policy(), SCHED_IDLE);
     is_done = true;
   });
@@ -67,11 +68,88 @@ TEST_F(SlowThread, IsLeftAloneWhileItHasItsShare) {
   EXPECT_EQ(policy(), SCHED_OTHER);
   std::atomic<pid_t> thread{0};
   threads_.run_slow([&] {
-    threads_.lower();
+    threads_.lower(Turn::Later);
     thread = ::gettid();
   });
   threads_.join();
   EXPECT_EQ(threads_.hasten(thread), Hastened::NotLowered) << "it has ended: nobody else may have its id meanwhile";
+}
+
+// One place, so that whoever has it is alone.
+class OnePlace : public SlowThread {
+ protected:
+  void await(const std::atomic<bool>& flag) {
+    while (!flag) {
+      ::sched_yield();
+    }
+  }
+  NullLogger quiet_;
+  std::unique_ptr<LoopThreads> one_ = std::make_unique<LoopThreads>(quiet_, 1);
+};
+
+TEST_F(OnePlace, IsOnesAtATime) {
+  std::atomic<int> running{0};
+  std::atomic<int> done{0};
+  for (int i = 0; i < 8; ++i) {
+    one_->run_slow([&] {
+      one_->lower(Turn::Later);
+      EXPECT_EQ(++running, 1);
+      ::sched_yield();
+      one_->give_way(Turn::Later);
+      EXPECT_EQ(running--, 1);
+      ++done;
+    });
+  }
+  one_->join();
+  EXPECT_EQ(done, 8);
+}
+
+TEST_F(OnePlace, IsLeftToWhoComesForTheFirstTime) {
+  std::atomic<bool> is_long{false};
+  std::atomic<bool> is_short_done{false};
+  one_->run_slow([&] {
+    one_->lower(Turn::Later);
+    is_long = true;
+    while (!is_short_done) {
+      one_->give_way(Turn::Later);
+    }
+  });
+  await(is_long);
+  one_->run_slow([&] {
+    one_->lower(Turn::First);
+    EXPECT_EQ(policy(), SCHED_IDLE);
+    is_short_done = true;
+  });
+  one_->join();
+  EXPECT_TRUE(is_short_done);
+}
+
+TEST_F(OnePlace, IsNotWaitedForByWhoIsHastened) {
+  std::atomic<bool> is_held{false};
+  std::atomic<bool> may_end{false};
+  std::atomic<pid_t> waiting{0};
+  one_->run_slow([&] {
+    one_->lower(Turn::Later);
+    is_held = true;
+    await(may_end);
+  });
+  await(is_held);
+  one_->run_slow([&] {
+    waiting = ::gettid();
+    one_->lower(Turn::First);
+    EXPECT_EQ(policy(), SCHED_OTHER);
+    EXPECT_EQ(niceness(), 19);
+    one_->give_way(Turn::First);
+    may_end = true;
+  });
+  while (waiting == 0) {
+    ::sched_yield();
+  }
+  while (one_->hasten(waiting) == Hastened::NotLowered) {  // It does not wait yet.
+    ::sched_yield();
+  }
+  one_->join();
+  EXPECT_TRUE(may_end);
 }
 
 }  // namespace

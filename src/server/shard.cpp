@@ -29,6 +29,9 @@ constexpr std::uint32_t kSweepsPerHeartbeat = 4;
 constexpr std::uint32_t kSlicesPerSweep = 16;
 // When calls take their time: a turn ends after so long, whatever events are left to it.
 constexpr Milliseconds kCallsForTurn{5};
+// How many calls that failed are finished in a turn, and what such a call may hold until then.
+constexpr std::size_t kFailuresForTurn = 8;
+constexpr std::size_t kKeptOfFailure = std::size_t{64} << 10U;
 // What is worth giving back to the system, once it is free.
 constexpr std::size_t kCrowd = 1000;
 constexpr std::size_t kMuchBytes = std::size_t{1} << 20U;
@@ -114,7 +117,9 @@ service::CallMonitor::Verdict Shard::call_runs_long(room::ServiceCall& call) {
   if (call.place == room::ServiceCall::Place::Slow) {
     if (!call.is_lowered) {
       call.is_lowered = true;
-      shared_.threads.lower();
+      shared_.threads.lower(Turn::Later);
+    } else {
+      shared_.threads.give_way(std::exchange(call.is_first_turn, false) ? Turn::First : Turn::Later);
     }
     return Verdict::GoOn;
   }
@@ -183,12 +188,38 @@ void Shard::finish_call() {
     room->slow_until = now_ + kSlowFor;
     call_->ran_long = false;
   }
+  if (may_fail_later(*call_)) [[unlikely]] {
+    (void)meter(*room);
+    room->keep_events();
+    call_->effects.leave_arena();
+    leave_room();
+    failed_calls_.push_back(std::exchange(call_, make_call()));
+    return;
+  }
   const bool has_more = room->finish_call(*call_);
   const bool time_passed = meter(*room);
   if (!has_more) {
     leave_room();
   } else if (--events_left_for_room_ == 0 || time_passed) {
     enqueue(*std::exchange(current_, nullptr));
+  }
+}
+
+// Whether it failed, and may be finished when others have had their turn: a failure costs more than an event
+// (sentences, closing, an instance to drop), and many rooms may fail at once. What it asked for is not to take memory
+// meanwhile; and a durable room's event is still looked at, but lies in a buffer of the turn.
+bool Shard::may_fail_later(const room::ServiceCall& call) {
+  return call.outcome != service::Outcome::Done && call.room->settings().durability == room::Durability::None &&
+         call.effects.bytes() <= kKeptOfFailure;
+}
+
+void Shard::finish_failed_calls() {
+  for (std::size_t i = 0; i < kFailuresForTurn && !failed_calls_.empty() && phase_ != Phase::Ending; ++i) {
+    const std::unique_ptr<room::ServiceCall> call = std::move(failed_calls_.front());
+    failed_calls_.pop_front();
+    if (call->room->finish_call(*call)) {
+      runnable(*call->room);
+    }
   }
 }
 
@@ -264,7 +295,8 @@ void Shard::start_slow(room::Room& room) {
     // A room that is still to be made needs the engine's locks: that has its share.
     if (call.instance != nullptr) {
       call.is_lowered = true;
-      shared_.threads.lower();
+      call.is_first_turn = true;
+      shared_.threads.lower(Turn::First);
     }
     call.cpu_before = thread_cpu_time();
     call.run();
@@ -324,10 +356,14 @@ void Shard::finish_slow(room::ServiceCall& call) {
     room.slow_until = now_ + kSlowFor;
   }
   charge(room, call.cpu_used);
-  if (phase_ != Phase::Ending && room.finish_call(call)) {
+  const auto found = std::ranges::find(slow_calls_, &call, &std::unique_ptr<room::ServiceCall>::get);
+  std::unique_ptr<room::ServiceCall> ended = std::move(*found);
+  slow_calls_.erase(found);
+  if (may_fail_later(call)) {
+    failed_calls_.push_back(std::move(ended));
+  } else if (phase_ != Phase::Ending && room.finish_call(call)) {
     runnable(room);
   }
-  std::erase_if(slow_calls_, [&call](const auto& slow) { return slow.get() == &call; });
   if (!waiting_for_slow_.empty()) {
     room::Room* next = waiting_for_slow_.front();
     waiting_for_slow_.pop_front();
@@ -340,6 +376,7 @@ std::unique_ptr<room::ServiceCall> Shard::make_call() {
 }
 
 void Shard::end_turn() {
+  finish_failed_calls();
   if (journal_) {
     flush_journal();
   }
@@ -410,7 +447,8 @@ void Shard::begin_calls() {
 }
 
 std::optional<std::chrono::nanoseconds> Shard::time_to_wait() const {
-  if ((has_runnable() && phase_ != Phase::Ending) || phase_ == Phase::Ended || arrivals_.has_steps()) {
+  const bool has_work = has_runnable() || !failed_calls_.empty();
+  if ((has_work && phase_ != Phase::Ending) || phase_ == Phase::Ended || arrivals_.has_steps()) {
     return 0ns;
   }
   std::optional<SteadyTime> deadline = timers_.next_deadline();

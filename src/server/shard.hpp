@@ -186,6 +186,8 @@ class Shard final : public LoopOwner,
   void charge(room::Room& room, std::chrono::nanoseconds cpu_time);
   void warn_of_overlong_call(std::chrono::nanoseconds took);
   void enqueue(room::Room& room);
+  [[nodiscard]] static bool may_fail_later(const room::ServiceCall& call);
+  void finish_failed_calls();
   void start_slow(room::Room& room);
   void finish_slow(room::ServiceCall& call);
   void went_slow(room::ServiceCall& call);
@@ -312,9 +314,10 @@ class Shard final : public LoopOwner,
   std::deque<room::Room*> runnable_;
   std::deque<room::Room*> over_share_;  ///< Runnable as well, but had their share of this second: after all others.
   room::Room* current_ = nullptr;       ///< Its events are being handled; in no queue meanwhile.
-  std::unique_ptr<room::ServiceCall> call_;                     ///< On the loop.
-  std::vector<std::unique_ptr<room::ServiceCall>> slow_calls_;  ///< On slow threads.
-  std::deque<room::Room*> waiting_for_slow_;                    ///< Slow rooms that found all slow threads taken.
+  std::unique_ptr<room::ServiceCall> call_;                      ///< On the loop.
+  std::vector<std::unique_ptr<room::ServiceCall>> slow_calls_;   ///< On slow threads.
+  std::deque<std::unique_ptr<room::ServiceCall>> failed_calls_;  ///< To be finished, some each turn.
+  std::deque<room::Room*> waiting_for_slow_;                     ///< Slow rooms that found all slow threads taken.
   io::CallbackTimer slow_timer_{[this] { hasten_slow_calls(); }};
   std::uint32_t events_left_for_room_ = 0;
   std::uint32_t events_left_for_turn_ = 0;
