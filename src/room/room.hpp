@@ -95,6 +95,8 @@ class Room {
   [[nodiscard]] const std::string& id() const { return id_; }
   [[nodiscard]] const RoomSettings& settings() const { return settings_; }
   [[nodiscard]] std::string_view service_name() const { return service_.name(); }
+  /// In its life, for kept rooms also before the server started.
+  [[nodiscard]] std::uint64_t events_handled() const { return last_event_; }
   [[nodiscard]] std::size_t client_count() const { return members_.size(); }
   [[nodiscard]] bool is_full() const;
   /// Whether its clients should not be read for now; each gets `resume_reading` when that has passed.

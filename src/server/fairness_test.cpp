@@ -148,6 +148,14 @@ class Fairness : public testing::Test {
     return all;
   }
 
+  static std::string many_answers(int count, const std::string& text) {
+    std::string all;
+    for (int i = 0; i < count; ++i) {
+      all += "\x81" + std::string(1, static_cast<char>(text.size())) + text;
+    }
+    return all;
+  }
+
   World world_;
   LineLog log_{world_.log};
   std::unique_ptr<Server> server_;
@@ -240,6 +248,32 @@ TEST_F(Fairness, AnOverlongCallIsLoggedOnceASecond) {
   EXPECT_EQ(log_.count("room.overlong_call"), 2);
 }
 
+TEST_F(Fairness, ARoomThatHasHandledEventsGoesBeforeNewOnes) {
+  start();
+  const auto gate = join("gate");
+  const auto known = join("known");
+  known->send(many(8, "a") + TestClient::text("b"));
+  (void)known->read_until(
+      "\x81\x01"
+      "b");
+  std::vector<std::unique_ptr<TestClient>> others;
+  for (int i = 0; i < 20; ++i) {
+    others.push_back(join("new" + std::to_string(i)));
+  }
+  hold(*gate);
+  for (const auto& client : others) {
+    client->send(TestClient::text("aaa"));
+  }
+  known->send(TestClient::text("c"));
+  world_.gate_open = true;
+  for (const auto& client : others) {
+    EXPECT_NE(client->read_until("aaa").find("aaa"), std::string::npos);
+  }
+  const auto calls = world_.diary.read();
+  ASSERT_EQ(calls.size(), 30U);
+  EXPECT_EQ(calls[9], "known");
+}
+
 TEST_F(Fairness, ManyRoomsThatFailAtOnceWaitForAllOthers) {
   start();
   const std::string failed = "\x03\xf3the room failed";
@@ -249,6 +283,8 @@ TEST_F(Fairness, ManyRoomsThatFailAtOnceWaitForAllOthers) {
     failing.push_back(join("bad" + std::to_string(i)));
   }
   const auto quiet = join("quiet");
+  quiet->send(many(8, "failures"));  // It is known by then.
+  (void)quiet->read_until(many_answers(8, "failures"));
   hold(*gate);
   for (const auto& client : failing) {
     client->send(TestClient::text("fail") + TestClient::text("a"));

@@ -29,6 +29,12 @@ constexpr std::uint32_t kSweepsPerHeartbeat = 4;
 constexpr std::uint32_t kSlicesPerSweep = 16;
 // When calls take their time: a turn ends after so long, whatever events are left to it.
 constexpr Milliseconds kCallsForTurn{5};
+// Rooms that have handled so many events go before those of which less is known: many that fail or loop at once would
+// hold everybody up, each for the first time. After so many of the former one of the latter goes in between.
+constexpr std::uint64_t kEventsToBeTried = 8;
+constexpr std::size_t kTriedInARow = 32;
+// And so many of the latter in a turn, so that the former, whose messages come meanwhile, need not wait long.
+constexpr std::size_t kUntriedForTurn = 16;
 // How many calls that failed are finished in a turn, and what such a call may hold until then.
 constexpr std::size_t kFailuresForTurn = 8;
 constexpr std::size_t kKeptOfFailure = std::size_t{64} << 10U;
@@ -134,6 +140,7 @@ service::CallMonitor::Verdict Shard::call_runs_long(room::ServiceCall& call) {
   call.room->keep_events();
   call.effects.leave_arena();
   leave_room();
+  events_left_for_turn_ = 0;  // Whose messages came meanwhile go before the next that may take so long.
   call.place = room::ServiceCall::Place::Slow;
   // Other rooms' events may refer to the buffer as well: they are kept before this call can be finished.
   call.received = std::exchange(receive_buffer_, std::vector<char>(receive_buffer_.size()));
@@ -169,12 +176,24 @@ bool Shard::choose_room() {
   if (current_ != nullptr) {
     return true;
   }
-  std::deque<room::Room*>& queue = runnable_.empty() ? over_share_ : runnable_;
-  if (queue.empty()) {
+  std::deque<room::Room*>* queue = &runnable_;
+  if (!untried_.empty() && (runnable_.empty() || tried_in_a_row_ >= kTriedInARow)) {
+    if (untried_of_turn_ == kUntriedForTurn) {
+      return false;
+    }
+    queue = &untried_;
+    ++untried_of_turn_;
+    tried_in_a_row_ = 0;
+  } else if (!runnable_.empty()) {
+    ++tried_in_a_row_;
+  } else {
+    queue = &over_share_;
+  }
+  if (queue->empty()) {
     return false;
   }
-  current_ = queue.front();
-  queue.pop_front();
+  current_ = queue->front();
+  queue->pop_front();
   events_left_for_room_ = kEventsForRoom;
   return true;
 }
@@ -272,7 +291,13 @@ void Shard::warn_of_overlong_call(std::chrono::nanoseconds took) {
   }
 }
 
-void Shard::enqueue(room::Room& room) { (room.over_share_until > coarse_ ? over_share_ : runnable_).push_back(&room); }
+void Shard::enqueue(room::Room& room) {
+  if (room.over_share_until > coarse_) {
+    over_share_.push_back(&room);
+  } else {
+    (room.events_handled() < kEventsToBeTried ? untried_ : runnable_).push_back(&room);
+  }
+}
 
 void Shard::start_slow(room::Room& room) {
   room.keep_events();
@@ -392,17 +417,18 @@ void Shard::end_turn() {
   output_.end_turn();
   destroy_retired();
   counters_.add(Counter::LoopTurns);
-  stats_.turn_ended({.busy_for = shared_.clock.steady() - now_,
-                     .connections = sessions_.size() + connections_.size() + arrivals_.size(),
-                     .clients = sessions_.size(),
-                     .rooms = rooms_.size(),
-                     .rooms_runnable = runnable_.size() + over_share_.size() + waiting_for_slow_.size(),
-                     .calls_slow = slow_calls_.size()});
+  stats_.turn_ended(
+      {.busy_for = shared_.clock.steady() - now_,
+       .connections = sessions_.size() + connections_.size() + arrivals_.size(),
+       .clients = sessions_.size(),
+       .rooms = rooms_.size(),
+       .rooms_runnable = runnable_.size() + untried_.size() + over_share_.size() + waiting_for_slow_.size(),
+       .calls_slow = slow_calls_.size()});
   check_drained();
 }
 
 void Shard::keep_waiting_events() {
-  for (const auto* queue : {&runnable_, &over_share_, &waiting_for_slow_}) {
+  for (const auto* queue : {&runnable_, &untried_, &over_share_, &waiting_for_slow_}) {
     for (room::Room* room : *queue) {
       room->keep_events();
     }
@@ -440,9 +466,11 @@ void Shard::wait_and_read() {
 void Shard::begin_calls() {
   coarse_ = shared_.clock.coarse();
   calls_began_ = coarse_;
+  untried_of_turn_ = 0;
   while (!over_share_.empty() && over_share_.front()->over_share_until <= coarse_) {
-    runnable_.push_back(over_share_.front());
+    room::Room& room = *over_share_.front();
     over_share_.pop_front();
+    enqueue(room);
   }
 }
 

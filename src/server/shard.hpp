@@ -199,7 +199,7 @@ class Shard final : public LoopOwner,
   void wait_and_read();
   void keep_waiting_events();
   void begin_calls();
-  [[nodiscard]] bool has_runnable() const { return !runnable_.empty() || !over_share_.empty(); }
+  [[nodiscard]] bool has_runnable() const { return !runnable_.empty() || !untried_.empty() || !over_share_.empty(); }
   [[nodiscard]] std::optional<std::chrono::nanoseconds> time_to_wait() const;
   void read_clock();
   void run_tasks();
@@ -312,6 +312,7 @@ class Shard final : public LoopOwner,
   std::span<const epoll_event> ready_;  ///< Of the last wait; looked at up to `next_ready_`.
   std::size_t next_ready_ = 0;
   std::deque<room::Room*> runnable_;
+  std::deque<room::Room*> untried_;     ///< Runnable as well, but have handled few events so far: after the others.
   std::deque<room::Room*> over_share_;  ///< Runnable as well, but had their share of this second: after all others.
   room::Room* current_ = nullptr;       ///< Its events are being handled; in no queue meanwhile.
   std::unique_ptr<room::ServiceCall> call_;                      ///< On the loop.
@@ -321,9 +322,11 @@ class Shard final : public LoopOwner,
   io::CallbackTimer slow_timer_{[this] { hasten_slow_calls(); }};
   std::uint32_t events_left_for_room_ = 0;
   std::uint32_t events_left_for_turn_ = 0;
-  SteadyTime coarse_;        ///< When the last call ended, or the turn's calls began.
-  SteadyTime calls_began_;   ///< Those of the turn.
-  SteadyTime next_warning_;  ///< Of overlong calls: one a second.
+  std::size_t tried_in_a_row_ = 0;   ///< Rooms of `runnable_`, since the last of `untried_`.
+  std::size_t untried_of_turn_ = 0;  ///< Rooms of `untried_`.
+  SteadyTime coarse_;                ///< When the last call ended, or the turn's calls began.
+  SteadyTime calls_began_;           ///< Those of the turn.
+  SteadyTime next_warning_;          ///< Of overlong calls: one a second.
   std::vector<session::ClientSession*> touched_;
   std::size_t sweep_at_ = 0;
   SteadyTime next_sweep_;
