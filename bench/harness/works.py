@@ -98,8 +98,9 @@ WORKS: tuple[Work, ...] = (
          baseline="no_settings", settings=RETURNING),
     echo("door-proxy-100", "echo, 100 connections, PROXY protocol over none", Bar(native=1.02, module=1.02),
          baseline="no_settings", settings=PROXY, door=("--proxy",)),
+    # They all have one token, so one subject: both of two stay.
     echo("door-everything-100", "echo, 100 connections, all of these over none", Bar(native=1.02, module=1.02),
-         baseline="no_settings", settings=(*DOOR, *TOKENS, *RETURNING, *PROXY), door=(*BEARER, "--proxy")),
+         baseline="no_settings", settings=(*DOOR, *TOKENS, *RETURNING, "auth.return_twice=both", *PROXY), door=(*BEARER, "--proxy")),
     Work("idle-10000", "idle connection, 10,000 of them", "echo", ("idle", "--seconds", "1"),
          Bar(native=300, module=300), metric="idle_bytes", conns=10_000, baseline="none", timed=False),
     echo("echo-100-tls", "echo over TLS, 100 connections", SHAPE, tls=True),
