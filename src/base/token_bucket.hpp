@@ -33,9 +33,9 @@ class TokenBucket {
     return true;
   }
   /// Takes `amount` that has come already, into debt if need be.
-  void spend(std::uint64_t amount, const Rate& rate, SteadyTime now) {
-    earned_ = std::max(earned_, now) + time_of(amount, rate);
-  }
+  void spend(std::uint64_t amount, const Rate& rate, SteadyTime now) { spend(time_of(amount, rate), now); }
+  /// The same, for one who asks so often that a division counts: `time` is what `time_of` said.
+  void spend(std::chrono::nanoseconds time, SteadyTime now) { earned_ = std::max(earned_, now) + time; }
   /// How long until there is no debt; 0: there is none.
   [[nodiscard]] std::chrono::nanoseconds debt(const Rate& rate, SteadyTime now) const {
     return std::max<std::chrono::nanoseconds>(earned_ - now - rate.period, std::chrono::nanoseconds{0});
@@ -43,12 +43,13 @@ class TokenBucket {
   /// Whether it is as if nothing had ever been taken.
   [[nodiscard]] bool is_full(SteadyTime now) const { return earned_ <= now; }
 
- private:
-  static std::chrono::nanoseconds time_of(std::uint64_t amount, const Rate& rate) {
+  /// How long it takes to earn so much.
+  [[nodiscard]] static std::chrono::nanoseconds time_of(std::uint64_t amount, const Rate& rate) {
     const double share = static_cast<double>(amount) / static_cast<double>(rate.amount_max);
     return std::chrono::nanoseconds(static_cast<std::int64_t>(share * static_cast<double>(rate.period.count()) * 1e6));
   }
 
+ private:
   SteadyTime earned_{};
 };
 

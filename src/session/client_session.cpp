@@ -323,10 +323,9 @@ void ClientSession::pause_reading() {
 }
 
 // Where a client's rate is limited, after each thing it said: whether the rest of what was read has to wait.
-bool ClientSession::must_pause(std::span<char> rest) {
-  const SteadyTime now = host_.steady_now();
+bool ClientSession::must_pause(std::span<char> rest, SteadyTime now) {
   const std::optional<Counter> hit = inbound_->over_limit(now);
-  if (!hit) {
+  if (!hit) [[likely]] {
     return false;
   }
   host_.limit_hit(*hit, *this);
@@ -363,6 +362,7 @@ void ClientSession::consume(std::span<char> input, room::PayloadStays stays) {
   const char* const begin = input.data();
   const char* const end = begin + input.size();
   const ws::Inflation inflating = inflation();
+  const SteadyTime now = inbound_ != nullptr ? host_.steady_now() : SteadyTime();
   for (;;) {
     const ws::ReadStep step = reader_.next(input, limits, inflating);
     switch (step.kind) {
@@ -390,13 +390,13 @@ void ClientSession::consume(std::span<char> input, room::PayloadStays stays) {
       case ws::StepKind::NeedMore:
         update_message_deadline();
         if (inbound_ != nullptr) [[unlikely]] {
-          (void)must_pause({});
+          (void)must_pause({}, now);
         }
         return;
     }
     if (inbound_ != nullptr) [[unlikely]] {
-      inbound_->spend_message(host_.steady_now());
-      if (must_pause(input)) {
+      inbound_->spend_message(now);
+      if (must_pause(input, now)) {
         return;
       }
     }

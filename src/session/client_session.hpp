@@ -188,7 +188,7 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   [[nodiscard]] ws::Inflation inflation();
   void read();
   void pause_reading();
-  [[nodiscard]] bool must_pause(std::span<char> rest);
+  [[nodiscard]] bool must_pause(std::span<char> rest, SteadyTime now);
   void go_on_reading();
   void discard_input();
   void consume(std::span<char> input, room::PayloadStays stays);

@@ -37,7 +37,9 @@ class Inbound {
 
   /// @param go_on  called when the client may speak again.
   Inbound(const InboundLimits& limits, std::move_only_function<void()> go_on)
-      : limits_(limits), timer_(std::move(go_on)) {}
+      : limits_(limits),
+        message_time_(limits.messages.is_on() ? TokenBucket::time_of(1, limits.messages) : std::chrono::nanoseconds{0}),
+        timer_(std::move(go_on)) {}
 
   void spend_bytes(std::size_t bytes, SteadyTime now) {
     if (limits_.bytes.is_on()) {
@@ -46,7 +48,7 @@ class Inbound {
   }
   void spend_message(SteadyTime now) {
     if (limits_.messages.is_on()) {
-      messages_.spend(1, limits_.messages, now);
+      messages_.spend(message_time_, now);
     }
   }
   /// Which limit it is over; nullopt: none.
@@ -78,6 +80,7 @@ class Inbound {
   }
 
   InboundLimits limits_;
+  std::chrono::nanoseconds message_time_;  ///< What one costs of a rate.
   TokenBucket messages_;
   TokenBucket bytes_;
   std::string held_;
