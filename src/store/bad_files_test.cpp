@@ -4,27 +4,32 @@
 // write-ahead log, its segments are rows of a table, and snapshots are checkpoints in another, in the same
 // transactions. Where each is:
 //
-//   S-01  log's end cut, zeros or garbage behind it  TheLogsEnd
-//   S-02  old valid records behind the new ones      OldFramesBehindTheNewOnes
-//   S-03  flipped bits, lengths, kinds, formats      LogRow.* (log_row_test), Records.AnUnknownKind...
-//   (room/records_test),
-//                                                    PowerLoss.AFlippedBit... (power_loss_test), PageChecks.*,
-//                                                    ANewerFormat...
-//   S-04  segments missing, twice, renamed, empty    ARow..., TheFile...; two of one number cannot be: it is the
-//   table's key S-05  snapshots: cut, flipped, another room's,   Checkpoint..., and DatabaseTest.ADamagedCheckpoint...
-//   (database_test)
-//         too new, too old, missing
-//   S-06  crash between writing and making known     cannot be in two steps: one transaction; PowerLoss.* end it at
-//   each I/O S-07  the n-th operation fails; short writes     Faults.* (faults_test), LockFile.*; interrupted and short
-//   writes of files
-//                                                    are finished by SQLite itself: tests/e2e/test_kill.py writes byte
-//                                                    by byte
-//   S-08  a sync fails once and then claims success  PowerLoss.AnOperationThatFailsOnce..., SqliteStore ends the
-//   process S-09  two processes                              LockFile.OneAtATime; tests/e2e/test_durability.py S-10
-//   full, read-only or forgetful disks         SqliteStoreTest.SaysWhen..., ADirectoryThatCannotBe..., AForgetful...
-//   S-11  unknown modules, states that are refused,  DurableRoom.ARoomOfAnotherVersion..., AStateThatIsRefused...
-//         traps on the way back                      (room/durable_room_test)
-//   S-12  very many records                          ManyRecords; JAMSOCKET_RECORDS=N plays with so many
+//   S-01  log's end cut, zeros or garbage behind it:
+//         TheLogsEndCutAnywhere
+//   S-02  old valid records behind the new ones:
+//         OldFramesBehindTheNewOnes
+//   S-03  flipped bits, lengths, kinds, formats:
+//         LogRow.* (log_row_test), Records.AnUnknownKind... (room/records_test), PowerLoss.AFlippedBit...
+//         (power_loss_test), PageChecks.*, ADamagedTreeOfTheLog...; the newer format is in format_test
+//   S-04  segments missing, twice, renamed, empty:
+//         ARow..., AnEmptyRow..., TheFile...; two of one number cannot be, it is the table's key
+//   S-05  snapshots cut, flipped, another room's, too new, too old, missing:
+//         Checkpoint..., DatabaseTest.ADamagedCheckpoint... (database_test)
+//   S-06  crash between writing and making known:
+//         these are one transaction; PowerLoss.* end it at each operation
+//   S-07  the n-th operation fails, short writes:
+//         Faults.* (faults_test), LockFile.*; SQLite itself finishes writes that are interrupted or short:
+//         tests/e2e/test_kill.py writes byte by byte
+//   S-08  a sync fails once and then claims success:
+//         PowerLoss.AnOperationThatFailsOnce...; SqliteStore ends the process
+//   S-09  two processes:
+//         LockFile.OneAtATime; tests/e2e/test_durability.py
+//   S-10  full, read-only or forgetful disks:
+//         SqliteStoreTest.SaysWhen..., ADirectoryThatCannotBe..., AForgetful...
+//   S-11  unknown modules, states that are refused, traps on the way back:
+//         DurableRoom.ARoomOfAnotherVersion..., AStateThatIsRefused... (room/durable_room_test)
+//   S-12  very many records:
+//         ManyRecords; JAMSOCKET_RECORDS=N plays with so many
 
 #include <gtest/gtest.h>
 
@@ -229,6 +234,55 @@ TEST_F(BadFiles, TheFileIsEmptyOrGone) {
     }
     EXPECT_EQ(events_in(folder.path()), std::nullopt) << gone;
   }
+}
+
+// Goal: damage that hides which rooms it concerns sets aside all that there were, and not the server. Method: the
+// root of the log's tree overwritten; a command refuses, a server goes on, also the next one.
+TEST_F(BadFiles, ADamagedTreeOfTheLogSetsItsRoomsAsideAndNoOther) {
+  open();
+  commit(created(1, "a"));
+  commit(records(1, 1, 3));
+  checkpoint(1, 2);
+  for (std::uint64_t number = 4; number <= 400; ++number) {
+    commit(records(1, number, number));
+  }
+  std::int64_t root = 0;
+  {
+    database.reset();
+    const PageChecks page_checks("");
+    const auto connection =
+        Connection::open(folder.path() / "rooms.db", Connection::Mode::ReadWrite, page_checks.vfs_name());
+    ASSERT_TRUE(connection->execute("PRAGMA locking_mode=EXCLUSIVE"));
+    root = connection->ask("SELECT rootpage FROM sqlite_schema WHERE name = 'log'").value();
+  }
+  std::string file = read_file(folder.path() / "rooms.db");
+  constexpr std::size_t kPageBytes = 4096;
+  ASSERT_GE(file.size(), static_cast<std::size_t>(root) * kPageBytes);
+  file.replace((static_cast<std::size_t>(root) - 1) * kPageBytes, 200, 200, '\x5A');
+  write_file(folder.path() / "rooms.db", file);
+  EXPECT_EQ(events_in(folder.path()), std::nullopt);
+
+  open({.wal_bytes_ahead = 0, .may_begin_log_anew = true});
+  EXPECT_FALSE(database->log_damage().empty());
+  EXPECT_TRUE(fs::exists(folder.path() / "rooms.db.damaged"));
+  const auto refused = database->read(name("a"));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::Malformed);
+  EXPECT_NE(refused.error().message.find("older"), std::string::npos);
+  const std::uint64_t key = database->next_key();
+  commit(created(key, "b"));
+  commit(records(key, 1, 3));
+  open();
+  EXPECT_TRUE(database->log_damage().empty());
+  expect_refused("a");
+  EXPECT_EQ(database->read(name("b")).value()->tail.size(), 3U);
+  EXPECT_EQ(database->read(name("a"), Extent::Checkpoint).value()->checkpoint->number, 2U);
+  EXPECT_EQ(database->check().value().empty(), false);
+  const TemporaryFolder copy;
+  ASSERT_TRUE(database->backup(copy.path() / "rooms.db"));
+  const auto copied = Database::open(copy.path());
+  ASSERT_TRUE(copied) << copied.error().message;
+  EXPECT_EQ((*copied)->check().value().size(), 1U) << "the room, and nothing of the file";
 }
 
 // S-05. What is cut and flipped: DatabaseTest.

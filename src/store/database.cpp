@@ -57,10 +57,43 @@ Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& di
       database->page_checks_->forgive_where_sound(database->connection_)) {
     ready = database->build_index();
   }
+  if (!ready && ready.error().code == ErrorCode::Malformed && options.may_begin_log_anew) {
+    ready = database->begin_log_anew(ready.error());
+  }
   if (!ready) {
     return explain(ready.error());
   }
   return database;
+}
+
+// Which rooms had events in a log whose tree is damaged cannot be told, so all that there are may be older than what
+// was seen: none of them is read until somebody says that it is good enough. Those that come later are not concerned.
+Result<void> Database::begin_log_anew(const Error& damage) {
+  std::error_code error;
+  std::filesystem::copy_file(directory_ / kFileName, directory_ / "rooms.db.damaged",
+                             std::filesystem::copy_options::overwrite_existing, error);
+  if (error) {
+    return fail(ErrorCode::Io,
+                fmt::format("{}; it cannot be put aside as rooms.db.damaged: {}", damage.message, error.message()));
+  }
+  JAM_TRY_VOID(connection_.execute("PRAGMA writable_schema=ON"));
+  {
+    Transaction transaction(connection_);
+    JAM_TRY_VOID(transaction.begin());
+    JAM_TRY_VOID(connection_.execute(
+        "CREATE TABLE new_log(sequence INTEGER PRIMARY KEY, directory BLOB NOT NULL, body BLOB NOT NULL);"
+        "DELETE FROM sqlite_schema WHERE name = 'log';"
+        "UPDATE sqlite_schema SET name = 'log', tbl_name = 'log', sql = replace(sql, 'new_log', 'log') "
+        "WHERE name = 'new_log';"
+        "INSERT OR REPLACE INTO counter SELECT 'doubtful_below', max(value, (SELECT coalesce(max(key), 0) + 1 FROM "
+        "room)) "
+        "FROM counter WHERE name = 'next_key'"));
+    JAM_TRY_VOID(transaction.commit());
+  }
+  JAM_TRY_VOID(connection_.execute("PRAGMA writable_schema=RESET"));
+  JAM_TRY_VOID(write_ahead_.committed(frames_max()));
+  log_damage_ = damage.message;
+  return build_index();
 }
 
 Database::Database(std::filesystem::path directory, const DatabaseOptions& options, std::unique_ptr<LockFile> lock,
@@ -138,6 +171,8 @@ Result<void> Database::build_index() {
   // No key is used twice, were the counter damaged.
   const auto highest = static_cast<std::uint64_t>(JAM_TRY(connection_.ask("SELECT coalesce(max(key), 0) FROM room")));
   next_key_ = std::max(next_key_, highest + 1);
+  doubtful_below_ =
+      static_cast<std::uint64_t>(JAM_TRY(connection_.ask("SELECT value FROM counter WHERE name = 'doubtful_below'")));
   const auto last = static_cast<std::uint64_t>(JAM_TRY(connection_.ask("SELECT max(sequence) FROM log")));
   next_sequence_ = std::max(last + 1, history_.floor());
   Statement rows = JAM_TRY(

@@ -42,6 +42,8 @@ struct DatabaseOptions {
   std::size_t wal_bytes_ahead = std::size_t{1} << 20U;      ///< By which the write-ahead log grows.
   HistoryLimits history{};
   History::UnixMs unix_ms = [] { return SystemClock().unix_ms(); };
+  /// Where the log's tree is damaged: whether to begin another log, with all rooms of before set aside, or to refuse.
+  bool may_begin_log_anew = false;
   int wal_pages = 4000;  ///< So many in the write-ahead log lead to its being worked in.
 };
 
@@ -60,10 +62,14 @@ class Database {
 
   /// Everything in `batches` but their checkpoints, and `checkpoints`, or nothing: one transaction.
   [[nodiscard]] Result<void> commit(std::span<const Batch> batches, std::span<const PackedCheckpoint> checkpoints = {});
-  /// @error Malformed  what is stored of it is damaged.
+  /// @error Malformed  what is stored of it is damaged, or may be older than what was kept.
   [[nodiscard]] Result<std::optional<StoredRoom>> read(const RoomName& name, Extent extent = Extent::Needed);
   /// The same, by its key.
   [[nodiscard]] Result<std::optional<StoredRoom>> read(RoomKey key);
+  /// The room's key, however damaged the rest of it is.
+  [[nodiscard]] Result<std::optional<RoomKey>> key_of(const RoomName& name);
+  /// Every service that has a room.
+  [[nodiscard]] Result<std::vector<std::string>> services();
   /// The room as it was after event `to`.
   /// @error InvalidArgument  it cannot go back to that event; the message says to which it can.
   [[nodiscard]] Result<std::optional<StoredRoom>> read_back(const RoomName& name, std::uint64_t to);
@@ -85,6 +91,8 @@ class Database {
   /// Writes a consistent copy to `file`, which must not exist.
   [[nodiscard]] Result<void> backup(const std::filesystem::path& file);
 
+  /// What was wrong with the log, where this process began another one; else empty.
+  [[nodiscard]] const std::string& log_damage() const { return log_damage_; }
   /// One that no room here has or had.
   [[nodiscard]] std::uint64_t next_key() const { return next_key_; }
   [[nodiscard]] std::uint64_t log_bytes() const { return log_bytes_; }
@@ -117,6 +125,7 @@ class Database {
   [[nodiscard]] Result<void> prepare_file();
   [[nodiscard]] Result<void> prepare_statements();
   [[nodiscard]] Result<void> build_index();
+  [[nodiscard]] Result<void> begin_log_anew(const Error& damage);
   [[nodiscard]] Result<void> index_row(std::uint64_t sequence, std::string_view directory, std::string_view body);
   void index_runs(std::uint64_t sequence, std::size_t bytes, const std::vector<RowRun>& runs);
   [[nodiscard]] Result<std::optional<std::uint64_t>> covered_number(RoomKey key);
@@ -150,6 +159,8 @@ class Database {
   std::vector<std::uint64_t> dead_rows_;
   std::uint64_t next_sequence_ = 1;
   std::uint64_t next_key_ = 1;
+  std::uint64_t doubtful_below_ = 0;  ///< Rooms of a smaller key may have had events in a log that is lost.
+  std::string log_damage_;
   std::uint64_t log_bytes_ = 0;
   std::uint64_t held_back_bytes_ = 0;  ///< In rows that nobody needs, behind one that somebody does.
   std::uint64_t work_up_at_ = 0;

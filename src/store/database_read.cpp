@@ -82,6 +82,11 @@ Result<std::optional<StoredRoom>> Database::read(const RoomName& name, Extent ex
   if (crc != birth_checksum(name, room.birth)) {
     return fail(ErrorCode::Malformed, "what it started from is damaged");
   }
+  if (static_cast<std::uint64_t>(room.key) < doubtful_below_ && extent != Extent::Checkpoint) {
+    return fail(ErrorCode::Malformed,
+                "the log was damaged, and what is left of the room may be older than what was seen; 'jamsocket rooms "
+                "accept' takes it for good");
+  }
   sql_.find_checkpoint.bind(1, static_cast<std::uint64_t>(room.key));
   if (JAM_TRY(sql_.find_checkpoint.step())) {
     const PackedCheckpoint packed{.key = room.key,
@@ -92,6 +97,9 @@ Result<std::optional<StoredRoom>> Database::read(const RoomName& name, Extent ex
     room.checkpoint = JAM_TRY(unpack(packed));
   } else {
     sql_.find_checkpoint.reset();
+  }
+  if (extent == Extent::Checkpoint) {
+    return room;
   }
   room.tail = JAM_TRY(read_tail(room.key, room.checkpoint ? room.checkpoint->number : 0));
   if (extent == Extent::Whole && room.checkpoint) {
@@ -112,6 +120,34 @@ Result<std::optional<StoredRoom>> Database::read(RoomKey key) {
   const RoomName name{.service = std::string(sql_.find_name.blob(0)), .id = std::string(sql_.find_name.blob(1))};
   sql_.find_name.reset();
   return read(name);
+}
+
+Result<std::optional<RoomKey>> Database::key_of(const RoomName& name) {
+  sql_.find.bind_blob(1, name.service);
+  sql_.find.bind_blob(2, name.id);
+  std::optional<RoomKey> key;
+  if (JAM_TRY(sql_.find.step())) {
+    key = RoomKey{sql_.find.number(0)};
+  }
+  sql_.find.reset();
+  return key;
+}
+
+// From one to the next by the index: there are few, of many rooms.
+Result<std::vector<std::string>> Database::services() {
+  std::vector<std::string> found;
+  Statement next =
+      JAM_TRY(connection_.prepare("SELECT service FROM room WHERE ?1 = 0 OR service > ?2 ORDER BY service LIMIT 1"));
+  for (;;) {
+    next.bind(1, std::uint64_t{found.empty() ? 0U : 1U});
+    next.bind_blob(2, found.empty() ? std::string_view() : std::string_view(found.back()));
+    if (!JAM_TRY(next.step())) {
+      return found;
+    }
+    std::string service(next.blob(0));
+    next.reset();
+    found.push_back(std::move(service));
+  }
 }
 
 Result<std::vector<RoomSummary>> Database::list(const std::optional<RoomName>& after, std::size_t count_max) {

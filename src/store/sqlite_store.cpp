@@ -77,6 +77,9 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::filesystem::pa
                                                        const SqliteStoreOptions& options, Logger& logger,
                                                        Broken broken) {
   auto database = JAM_TRY(Database::open(directory, options.database));
+  if (!database->log_damage().empty()) {
+    logger.error("store.log_damaged", {{"why", database->log_damage()}, {"kept_as", "rooms.db.damaged"}});
+  }
   if (const std::string_view system = forgetful_file_system(directory); !system.empty()) {
     logger.warn("store.forgetful_file_system", {{"file_system", system}});
   }
@@ -158,6 +161,18 @@ void SqliteStore::write_fault(const std::filesystem::path& directory, const Stor
 }
 
 void SqliteStore::run(Work work) { push(std::move(work)); }
+
+bool SqliteStore::try_run(Work work) {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (stopping_) {
+      return false;
+    }
+    jobs_.push_back(std::move(work));
+  }
+  changed_.notify_one();
+  return true;
+}
 
 void SqliteStore::push(Job job) {
   {

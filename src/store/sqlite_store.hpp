@@ -74,6 +74,8 @@ class SqliteStore final : public Store {
   [[nodiscard]] const std::vector<std::string>& modules() const { return modules_; }
   /// Runs `work` with the database to itself, behind what was submitted before.
   void run(std::move_only_function<void(Database&)> work);
+  /// The same, for who does not know whether it has been stopped. @return false: it has; `work` is dropped.
+  [[nodiscard]] bool try_run(std::move_only_function<void(Database&)> work);
   /// Carries out what was asked for, and ends the threads. Nothing may be asked for afterwards.
   void stop();
 

@@ -54,8 +54,9 @@ struct StoredRoom {
 
 /// How much of a room is wanted.
 enum class Extent : std::uint8_t {
-  Needed,  ///< Its checkpoint and the events behind it: what brings it back.
-  Whole,   ///< Its events from the first one on, where all are kept; else what is needed.
+  Needed,      ///< Its checkpoint and the events behind it: what brings it back.
+  Whole,       ///< Its events from the first one on, where all are kept; else what is needed.
+  Checkpoint,  ///< Its checkpoint alone, also where what came later is damaged or lost.
 };
 
 struct RoomSummary {
