@@ -36,6 +36,13 @@ ROWS = {
     "replay_per_s": ("events run again a second", "", 1_000_000, True),
     "undo_ms": ("undoing an event behind 990", "ms", 10, False),
     "others_p99_added_ms": ("what undoing adds to the p99 of others", "ms", 2, False),
+    "checkpoint_stall_ms": ("what a checkpoint of 1 MiB adds to the p50 of an echo", "ms", 1, False),
+    "checkpoint_stall_p99_ms": ("what it adds to the p99", "ms", None, False),
+    "wake_p99_ms": ("p99 of waking a room of 1 MiB", "ms", 5, False),
+    "wake_p50_ms": ("p50 of waking a room of 1 MiB", "ms", None, False),
+    "asleep_bytes": ("memory of a room asleep that nobody is in", "B", 400, False),
+    "asleep_with_client_bytes": ("memory of a room asleep, beside its connection", "B", 400, False),
+    "start_s": ("start with a million rooms on disk", "s", 1, False),
 }
 
 
@@ -67,12 +74,14 @@ class Bench:
                                          preexec_fn=self.prepare).stdout)
 
     @contextlib.contextmanager
-    def server(self, module, durability="local", folder=None, shards=0):
+    def server(self, module, durability="local", folder=None, shards=0, settings=()):
         with contextlib.ExitStack() as stack:
             folder = folder or stack.enter_context(tempfile.TemporaryDirectory(prefix="jamsocket-bench-", dir=self.build))
             command = [self.build / "bin" / "jamsocket", "serve", module, "--port", 0, "--log-level", "off", "--shards", shards]
             if durability != "none":
                 command += ["--data", folder, "--durability", durability]
+            for name, value in dict(settings).items():
+                command += ["--set", f"{name}={value}"]
             process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True,
                                        preexec_fn=self.prepare)
             process.port = int(process.stdout.readline().strip().rsplit(":", 1)[1])
@@ -173,13 +182,87 @@ class Bench:
         rows.setdefault("others_p99_added_ms", []).append((disturbed - quiet) / 1e3)
 
 
+    def checkpoints(self, rows, messages=200):
+        """The same echo where each event leads to a checkpoint and where none does; nobody waits for the disk."""
+        times = {}
+        for events in (1, 1_000_000):
+            settings = {"limits.checkpoint_events_max": events, "limits.checkpoint_cpu_ms_max": 3_600_000}
+            with self.server(self.build / "examples" / "bench_ballast.wasm", "async", shards=1, settings=settings) as server, \
+                    Connection(server.port, seconds=60).upgrade("/ws/heavy") as connection:
+                times[events] = [self.asked(connection, pause=0.01) for _ in range(messages)]
+        for name, share in (("checkpoint_stall_ms", 0.5), ("checkpoint_stall_p99_ms", 0.99)):
+            rows.setdefault(name, []).append(percentile(times[1], share) - percentile(times[1_000_000], share))
+
+    @staticmethod
+    def asked(connection, pause=0.0):
+        """Milliseconds to an answer, after a pause."""
+        threading.Event().wait(pause)
+        begin = time.perf_counter()
+        connection.ask("?")
+        return (time.perf_counter() - begin) * 1e3
+
+    def waking(self, rows, rooms=100):
+        """Rooms of 1 MiB fall asleep with their clients there; one message wakes each."""
+        with self.server(self.build / "examples" / "bench_ballast.wasm", settings={"service.sleep_after_seconds": 1}) as server:
+            connections = [Connection(server.port, seconds=60).upgrade(f"/ws/heavy-{number}") for number in range(rooms)]
+            times = []
+            for _ in range(3):
+                for connection in connections:
+                    connection.ask("?")
+                threading.Event().wait(3)
+                times += [self.asked(connection) for connection in connections]
+            for connection in connections:
+                connection.close()
+        rows.setdefault("wake_p50_ms", []).append(percentile(times, 0.5))
+        rows.setdefault("wake_p99_ms", []).append(percentile(times, 0.99))
+
+    def sleeping(self, rows, empty=100_000, with_client=9_000):
+        """What rooms cost that are asleep: each had a client and some events. Against the same server without them."""
+        settings = {"service.sleep_after_seconds": 1, "service.shutdown_policy": "1sec", "limits.handshake_timeout_ms": 60_000}
+        with self.server(self.example("counter"), settings=settings) as server:
+            def resident():
+                return next(int(line.split()[1]) * 1024 for line in
+                            pathlib.Path(f"/proc/{server.pid}/status").read_text().splitlines() if line.startswith("RssAnon"))
+
+            def idle(conns, rooms):
+                return self.run(self.build / "bench" / "wsload", "idle", "--port", server.port, "--path", "/ws/{room}", "--conns",
+                                conns, "--rooms", rooms, "--seconds", 4, "--server-pid", server.pid)["rss_per_conn_bytes"]
+
+            idle(with_client, 1)
+            threading.Event().wait(3)
+            one_room = idle(with_client, 1)
+            threading.Event().wait(3)
+            before = resident()
+            rows.setdefault("asleep_with_client_bytes", []).append(idle(with_client, with_client) - one_room)
+            threading.Event().wait(3)
+            made = with_client
+            while made < empty:
+                self.run(self.build / "bench" / "wsload", "churn", "--port", server.port, "--path", f"/ws/{made}-{{room}}",
+                         "--conns", with_client, "--rooms", with_client, "--burst", 64, "--server-pid", server.pid)
+                made += with_client
+            threading.Event().wait(5)
+            rows.setdefault("asleep_bytes", []).append((resident() - before) / made)
+
+    def start(self, rows, rooms=1_000_000):
+        folder = self.build / "bench" / f"rooms-{rooms}"
+        if not folder.exists():
+            subprocess.run([self.build / "bench" / "bench_rooms", folder, str(rooms)], check=True)
+        begin = time.perf_counter()
+        with self.server(self.example("counter"), folder=folder):
+            rows.setdefault("start_s", []).append(time.perf_counter() - begin)
+
+
+def percentile(values, share):
+    return sorted(values)[min(int(len(values) * share), len(values) - 1)]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", type=pathlib.Path, required=True)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--realtime", action="store_true", help="real-time priority, where others use the machine; needs root")
-    parser.add_argument("--only", nargs="+", default=["costs", "recovery", "replay", "undo"])
+    parser.add_argument("--only", nargs="+", default=["costs", "recovery", "replay", "undo", "checkpoints", "waking", "sleeping", "start"])
     parser.add_argument("--out", type=pathlib.Path)
     options = parser.parse_args()
     bench, rows = Bench(options), {}

@@ -96,6 +96,9 @@ void run_idle(const LoadOptions& options) {
   const std::uint64_t tcp_before = tcp_pages();
   Clients clients(options);
   std::vector<Client> all(options.conns);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    all[i].room = static_cast<std::uint32_t>(i % options.rooms);
+  }
   const double connect_ms = clients.open_all(all);
   listen_for(clients, static_cast<std::uint64_t>(options.seconds * 1e9));
   const std::uint64_t rss_after = process_use(options.server_pid).rss_kib;
@@ -125,13 +128,17 @@ void run_rooms(const LoadOptions& options) {
 namespace {
 
 /// @return nothing; `latency` gets the nanoseconds from the dial to the upgrade's answer of each.
-void churn(Clients& clients, std::size_t total, std::size_t at_once, Histogram& latency) {
-  std::vector<Client> slots(std::min(total, at_once));
+void churn(Clients& clients, const LoadOptions& options, std::size_t total, Histogram& latency) {
+  std::vector<Client> slots(std::min(total, std::size_t{options.burst}));
   std::size_t dialled = 0;
   std::size_t left = 0;
-  for (Client& client : slots) {
+  const auto dial = [&](Client& client) {
+    client.room = static_cast<std::uint32_t>(dialled % options.rooms);
     clients.dial(client);
     ++dialled;
+  };
+  for (Client& client : slots) {
+    dial(client);
   }
   while (left < total) {
     const auto events = clients.wait(5000);
@@ -147,8 +154,7 @@ void churn(Clients& clients, std::size_t total, std::size_t at_once, Histogram& 
       clients.leave(client);
       ++left;
       if (dialled < total) {
-        clients.dial(client);
-        ++dialled;
+        dial(client);
       }
     }
   }
@@ -159,14 +165,14 @@ void churn(Clients& clients, std::size_t total, std::size_t at_once, Histogram& 
 void run_churn(const LoadOptions& options) {
   Clients clients(options);
   Histogram warmup;
-  churn(clients, std::max(1U, options.conns / 10), options.burst, warmup);
+  churn(clients, options, std::max(1U, options.conns / 10), warmup);
   listen_for(clients, 50'000'000U);
   Histogram latency;
   const ProcessUse before = process_use(options.server_pid);
   const std::uint64_t client_before = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
   const std::uint64_t machine_before = machine_busy_ns();
   const std::uint64_t start = now_ns();
-  churn(clients, options.conns, options.burst, latency);
+  churn(clients, options, options.conns, latency);
   const double active_ns = static_cast<double>(now_ns() - start);
   listen_for(clients, 50'000'000U);  // The server notices the last ones' leaving.
   const double ns = static_cast<double>(now_ns() - start);

@@ -27,7 +27,7 @@ struct LoadOptions {
   std::uint16_t port = 9001;
   std::string path = "/";   ///< "{room}" becomes the room's number.
   unsigned conns = 100;     ///< Fanout: subscribers a room; else: connections in all.
-  unsigned rooms = 1;       ///< Rooms mode: ignored, every connection has its own.
+  unsigned rooms = 1;       ///< Over which connections are spread. Rooms mode: ignored, each has its own.
   unsigned publishers = 1;  ///< A room.
   unsigned payload = 64;    ///< Bytes, at least 16.
   unsigned depth = 1;       ///< Echo: messages in flight a connection.

@@ -20,7 +20,7 @@ using service::Outcome;
 
 constexpr std::size_t kPageBytes = 4096;
 constexpr std::size_t kValueBytes = 16;
-constexpr std::size_t kUsualStateBytes = std::size_t{128} << 10U;
+constexpr std::size_t kRunHeadBytes = 8;
 
 bool is_zero(const std::byte* page) {
   // In words: eight of them fit a vector register or two.
@@ -94,9 +94,14 @@ void Guest::capture(std::string& state) {
     writer.put_rest({raw, kValueBytes});
   }
   state += writer.bytes();
-  state.reserve(state.size() + kUsualStateBytes);
   const std::byte* const base = memory().base();
   const std::size_t pages = size / kPageBytes;
+  // A page that is not zero is seen to be so at its beginning: counting costs less than growing twice.
+  std::size_t needed = 0;
+  for (std::size_t page = 0; page < pages; ++page) {
+    needed += is_zero(base + page * kPageBytes) ? 0 : kPageBytes + kRunHeadBytes;
+  }
+  state.reserve(state.size() + needed);
   for (std::size_t page = 0; page < pages;) {
     if (is_zero(base + page * kPageBytes)) {
       ++page;
