@@ -71,6 +71,7 @@ struct ServerLimits {
   std::size_t disk_free_bytes_min = std::size_t{64} << 20U;      ///< With less, nobody joins or says anything: 1013.
   std::uint32_t fault_files_max = 32;                            ///< Files about undone events; the oldest make way.
   std::size_t fault_file_bytes_max = std::size_t{4} << 20U;      ///< Beyond, it is not written.
+  std::uint32_t verify_waiting_max = 16;                         ///< Checkpoints to be verified; beyond: they are not.
 };
 
 /// Who must say who they are, and how: docs/security.md.
@@ -132,6 +133,7 @@ struct ServerOptions {
   std::string admin_host = "127.0.0.1";  ///< Of /health, /metrics and /admin; not of this machine only: with a token.
   std::string admin_port = "off";        ///< off, or a port; 0: any free one, which the log names.
   std::string admin_token_file{};        ///< Its first line is what /metrics and /admin ask for.
+  std::uint64_t admin_import_bytes_max = std::uint64_t{64} << 20U;  ///< Of a kept room's file that is brought in.
   ServerLimits limits{};
 };
 

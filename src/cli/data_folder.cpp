@@ -20,8 +20,11 @@ std::string words_of(int error) { return std::generic_category().message(error);
 
 }  // namespace
 
-void add_data_option(CLI::App& app, std::string& folder) {
-  app.add_option("--data", folder, "The folder where the rooms are kept; no server may be using it")
+void add_data_option(CLI::App& app, std::string& folder, DataUse use) {
+  app.add_option("--data", folder,
+                 use == DataUse::Alone
+                     ? "The folder where the rooms are kept; no server may be using it"
+                     : "The folder where the rooms are kept; a server that uses it needs an admin listener")
       ->type_name("DIR")
       ->required();
 }

@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -16,8 +17,13 @@ class App;
 
 namespace jamsocket::cli {
 
+enum class DataUse : std::uint8_t {
+  Alone,          ///< While no server uses the folder.
+  AlsoOfServers,  ///< Or by asking the one that does.
+};
+
 /// Adds --data DIR to a command.
-void add_data_option(CLI::App& app, std::string& folder);
+void add_data_option(CLI::App& app, std::string& folder, DataUse use = DataUse::Alone);
 
 /// @error NotFound, LimitReached, ...  there is no such folder, or a server is using it.
 [[nodiscard]] Result<std::unique_ptr<store::Database>> open_data(const std::string& folder);

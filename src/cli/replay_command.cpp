@@ -11,6 +11,7 @@
 #include "base/log.hpp"
 #include "cli/commands.hpp"
 #include "cli/data_folder.hpp"
+#include "cli/kept_rooms.hpp"
 #include "cli/output.hpp"
 #include "config/settings.hpp"
 #include "room/rebuild.hpp"
@@ -150,19 +151,20 @@ Result<store::StoredRoom> find(const State& state) {
     const std::string bytes = JAM_TRY(read_whole_file(state.room));
     return store::from_room_file(bytes);
   }
-  const auto data = JAM_TRY(open_data(state.data));
+  const auto kept = JAM_TRY(open_kept_rooms(state.data));
   const std::string service =
       state.service.empty() ? std::filesystem::path(state.module).stem().string() : state.service;
-  const store::RoomName name{.service = service, .id = state.room};
-  auto room = JAM_TRY(data->read(name, store::Extent::Whole));
+  RoomWanted wanted{.service = service, .id = state.room, .to = {}};
+  auto room = kept->read(wanted, store::Extent::Whole);
   if (room && room->checkpoint && state.has_to && state.to < room->checkpoint->number) {
-    room = JAM_TRY(data->read_back(name, state.to));
+    wanted.to = state.to;
+    room = kept->read(wanted, store::Extent::Needed);
   }
-  if (!room) {
+  if (!room && room.error().code == ErrorCode::NotFound) {
     return fail(ErrorCode::NotFound, fmt::format("there is no room '{}' of {}; see 'jamsocket rooms list'",
                                                  shown(state.room), shown(service)));
   }
-  return std::move(*room);
+  return room;
 }
 
 // Says what was undone before event `before`, which is all that is known of it: it is not run again.
@@ -231,7 +233,8 @@ Command add_replay(CLI::App& whole) {
   CLI::App* app = whole.add_subcommand("replay", "Runs the events of a kept room again and says what each did");
   app->add_option("MODULE.wasm", state->module, "The room's module")->type_name("")->required();
   app->add_option("ROOM", state->room, "A file of a room; with --data, a room's id")->type_name("")->required();
-  app->add_option("--data", state->data, "The folder where the room is kept; no server may be using it")
+  app->add_option("--data", state->data,
+                  "The folder where the room is kept; a server that uses it needs an admin listener")
       ->type_name("DIR");
   app->add_option("--service", state->service, "The room's service; the module's name if not given")->type_name("NAME");
   CLI::Option* to = app->add_option("--to", state->to, "The last event to run")->type_name("EVENT");

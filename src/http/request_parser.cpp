@@ -85,6 +85,7 @@ Violation check_host(const Request& request) {
 
 // How long the body is must have one answer only, or a proxy and we could differ on where it ends.
 Violation check_body_headers(Request& request, const RequestLimits& limits, BodyScanner& body) {
+  const std::size_t bytes_max = limits.body_bytes_max_for ? limits.body_bytes_max_for(request) : limits.body_bytes_max;
   const std::size_t lengths = request.header_count("Content-Length");
   const std::size_t codings = request.header_count("Transfer-Encoding");
   if (lengths + codings > 1) {
@@ -98,7 +99,7 @@ Violation check_body_headers(Request& request, const RequestLimits& limits, Body
       return HeadViolation{501, "The only Transfer-Encoding known here is chunked."};
     }
     request.has_body = true;
-    body = BodyScanner::of_chunks(limits.body_bytes_max);
+    body = BodyScanner::of_chunks(bytes_max);
   }
   if (lengths == 1) {
     const std::string_view length = *request.header("Content-Length");
@@ -107,7 +108,7 @@ Violation check_body_headers(Request& request, const RequestLimits& limits, Body
     }
     std::uint64_t bytes = std::numeric_limits<std::uint64_t>::max();
     std::from_chars(length.data(), length.data() + length.size(), bytes);
-    if (bytes > limits.body_bytes_max) {
+    if (bytes > bytes_max) {
       return HeadViolation{413, "The body is too long."};
     }
     request.has_body = bytes > 0;
@@ -204,13 +205,14 @@ class RequestParser::Impl {
     if (const Violation violation = check_host(request_)) {
       return violation;
     }
+    const Violation target = split_target(request_);
     if (const Violation violation = check_body_headers(request_, limits_, body_)) {
       return violation;
     }
     if (const Violation violation = check_expectation(request_)) {
       return violation;
     }
-    return split_target(request_);
+    return target;
   }
 
   ParseStep refuse(HeadViolation violation) {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -24,6 +25,8 @@ struct RequestLimits {
   std::size_t headers_max = 64;                         ///< Header lines. Beyond: 431.
   std::size_t body_bytes_max = std::size_t{64} << 10U;  ///< Of a body. Beyond: 413.
   enum class Body : unsigned char { Drop, Keep } body = Body::Drop;  ///< Keep: Request::body has it.
+  /// Instead of `body_bytes_max`, for a request whose head has been read; empty: it is the same for all.
+  std::function<std::size_t(const Request&)> body_bytes_max_for{};
 };
 
 enum class ParseStatus : unsigned char {

@@ -85,16 +85,19 @@ class Durable final : public store::CommitTarget, public io::TimerTarget {
   void on_timer() override;
 
   [[nodiscard]] bool is_settled() const { return gate.is_empty() && last_ticket <= committed_ticket; }
-  [[nodiscard]] bool may_end() const { return (state == State::Ready || state == State::Asleep) && is_settled(); }
+  [[nodiscard]] bool may_end() const {
+    return (state == State::Ready || state == State::Asleep) && is_settled() && !letting_go;
+  }
 
   Room& room;
   store::Journal& journal;
   State state = State::Loading;
   store::RoomKey key{};
-  bool is_stored = false;  ///< Its row is there, or on its way.
-  bool reloading = false;  ///< Loading after an event was undone, or after sleep: what is known of it stays.
-  bool undone = false;     ///< That was the reason.
-  std::string version{};   ///< Of the code that its instance runs.
+  bool is_stored = false;   ///< Its row is there, or on its way.
+  bool reloading = false;   ///< Loading after an event was undone, or after sleep: what is known of it stays.
+  bool undone = false;      ///< That was the reason.
+  bool letting_go = false;  ///< It ends as soon as the store and the shard have done with it.
+  std::string version{};    ///< Of the code that its instance runs.
   std::optional<std::int64_t> born_ms{};
   RoomSide side;
   std::unique_ptr<Rebuild> rebuild;

@@ -605,5 +605,78 @@ TEST_F(DurableRoom, ClosesAndRefusalsWaitAsWell) {
   EXPECT_EQ(room->client_count(), 0U);
 }
 
+// Goal: whatever the room is doing, it ends without another event once nothing of it is on the way, and its clients
+// are told. Method: let go of in each of its states.
+TEST_F(DurableRoom, IsLetGoOfInWhateverState) {
+  start();
+  join(bob);
+  say(alice, "x");
+  room->let_go(1012, "changed");
+  EXPECT_EQ(alice.take(), Heard{"<closed 1012>"});
+  EXPECT_EQ(bob.take(), Heard{"<closed 1012>"});
+  EXPECT_EQ(shard->ended, 0) << "it is in the shard's queue";
+  shard->settle();
+  EXPECT_EQ(shard->ended, 1);
+  boot();
+  open();
+  FakeClient carol;
+  join(carol);
+  shard->settle();
+  EXPECT_EQ(carol.take(), (Heard{"<in>", "you are 2"})) << "what waited was dropped";
+}
+
+TEST_F(DurableRoom, IsLetGoOfOnceWhatItWroteIsKept) {
+  start();
+  say(alice, "x");
+  shard->run();
+  room->let_go(1001, "gone");
+  EXPECT_EQ(alice.take(), Heard{"<closed 1001>"});
+  EXPECT_EQ(shard->ended, 0);
+  shard->settle();
+  EXPECT_EQ(shard->ended, 1);
+  EXPECT_TRUE(alice.take().empty());
+}
+
+TEST_F(DurableRoom, IsLetGoOfWhileItIsLookedUpAsleepOrAside) {
+  boot();
+  open();
+  join(alice);
+  room->let_go(1001, "gone");
+  EXPECT_EQ(shard->ended, 0);
+  shard->settle();
+  EXPECT_EQ(shard->ended, 1);
+  EXPECT_EQ(alice.take(), Heard{"<closed 1001>"});
+
+  start();
+  advance(settings.sleep_after);
+  shard->settle();
+  EXPECT_EQ(shard->counter_set.get(Counter::RoomsAsleep), 1U);
+  room->let_go(1001, "gone");
+  EXPECT_EQ(shard->ended, 1);
+  EXPECT_EQ(alice.take(), Heard{"<closed 1001>"});
+
+  disk->damaged.insert({"keeper", "lobby"});
+  boot();
+  open();
+  shard->settle();
+  EXPECT_EQ(shard->counter_set.get(Counter::RoomsUnreadable), 1U);
+  room->let_go(1001, "gone");
+  EXPECT_EQ(shard->ended, 1);
+}
+
+TEST_F(DurableRoom, IsLetGoOfOnceItsCallReturned) {
+  start();
+  say(alice, "x");
+  ASSERT_TRUE(room->begin_call(shard->call));
+  shard->queue.clear();
+  room->queued = Room::Queued::No;
+  room->let_go(1012, "changed");
+  EXPECT_EQ(shard->ended, 0);
+  shard->call.run();
+  EXPECT_FALSE(room->finish_call(shard->call));
+  EXPECT_EQ(shard->ended, 1);
+  EXPECT_EQ(alice.take(), Heard{"<closed 1012>"});
+}
+
 }  // namespace
 }  // namespace jamsocket::room

@@ -143,6 +143,9 @@ class Room {
       }
     }
   }
+  /// Of a durable room, for who changes what is stored of it: closes every client and ends, whatever its state, without
+  /// another event: what waits to be handled is dropped. Nobody may join from here on.
+  void let_go(std::uint16_t code, std::string_view reason);
   /// Begins to count towards the shutdown policy, for a room that was made without a client.
   void expect_clients();
 
@@ -259,6 +262,11 @@ class Room {
   void stay_awake();
   void fall_asleep();
   void begin_afresh(store::RoomKey instead_of);
+
+  // room_let_go.cpp
+  void end_once_let_go();
+  void drop_call(ServiceCall& call);
+  void drop_gated();
 
   std::string id_;
   service::Service& service_;

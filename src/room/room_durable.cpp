@@ -66,6 +66,11 @@ std::optional<std::string_view> Room::refusal() const {
 
 bool Room::may_run() {
   Durable& durable = *durable_;
+  if (durable.letting_go) [[unlikely]] {
+    queued = Queued::No;  // The shard asks when it took the room from its queue.
+    end_once_let_go();
+    return false;
+  }
   if (durable.state != Durable::State::Ready) {
     return false;
   }
@@ -78,6 +83,10 @@ bool Room::may_run() {
 
 bool Room::finish_durable(ServiceCall& call) {
   Durable& durable = *durable_;
+  if (durable.letting_go) [[unlikely]] {
+    drop_call(call);
+    return false;
+  }
   if (!take_instance(call)) {
     call.effects.clear();
     return false;
@@ -252,8 +261,9 @@ void Room::checkpoint() {
   durable.events_since = 0;
   durable.bytes_since = 0;
   durable.cpu_since = {};
-  std::string state;
-  if (instance_->capture(state) != Outcome::Done) {
+  // The service's state comes last, and is copied once: at 1 MiB each time more is felt by all rooms of the shard.
+  std::string bytes = encode(CheckpointParts{.side = durable.side, .version = durable.version, .state = {}});
+  if (instance_->capture(bytes) != Outcome::Done) {
     host_.logger().warn("room.not_captured", {{"service", service_.name()}, {"room", id_}});
     return;
   }
@@ -261,14 +271,16 @@ void Room::checkpoint() {
   durable.journal.open().checkpoints.push_back(
       {.key = durable.key,
        .checkpoint = {
-           .number = durable.side.last_event,
-           .timer_ms = durable.side.timer_ms,
-           .bytes = encode(CheckpointParts{.side = durable.side, .version = durable.version, .state = state})}});
+           .number = durable.side.last_event, .timer_ms = durable.side.timer_ms, .bytes = std::move(bytes)}});
 }
 
 void Room::on_committed() {
   Durable& durable = *durable_;
   durable.gate.kept(durable.committed_ticket);
+  if (durable.letting_go) [[unlikely]] {
+    drop_gated();
+    return;
+  }
   while (durable.gate.may_release(durable.committed_ticket)) {
     const Gated gated = durable.gate.take();
     release(gated.what, gated.kind, gated.client, gated.effects);
@@ -322,6 +334,11 @@ void Room::release_undone(Gated::What what, EventKind kind, ClientId client) {
 void Room::on_found(Result<std::optional<store::StoredRoom>> stored) {
   Durable& durable = *durable_;
   JAM_CHECK(durable.state == Durable::State::Loading);
+  if (durable.letting_go) [[unlikely]] {
+    durable.state = Durable::State::Ready;
+    end_once_let_go();
+    return;
+  }
   if (!stored) {
     cannot_be_read(stored.error().message);
     return;

@@ -130,6 +130,7 @@ AdminListener::AdminListener(io::Listener listener, std::unique_ptr<io::EventLoo
       now_(clock.steady()) {
   http_.request.body = http::RequestLimits::Body::Keep;
   http_.request.body_bytes_max = kBodyBytesMax;
+  http_.request.body_bytes_max_for = [this](const http::Request& request) { return body_bytes_max_for(request); };
 }
 
 AdminListener::~AdminListener() { stop(); }
@@ -199,11 +200,27 @@ void AdminListener::retire(HttpConnection& connection) {
 bool AdminListener::has_token(const http::Request& request) const {
   constexpr std::string_view kScheme = "Bearer ";
   const std::string_view given = request.header("Authorization").value_or("");
-  if (request.header_count("Authorization") != 1 || given.size() != kScheme.size() + token_.size() ||
+  if (request.header_count("Authorization") != 1 || given.size() <= kScheme.size() ||
       !http::equal_ignoring_case(given.substr(0, kScheme.size()), kScheme)) {
     return false;
   }
-  return ::CRYPTO_memcmp(given.data() + kScheme.size(), token_.data(), token_.size()) == 0;
+  const std::string_view token = given.substr(kScheme.size());
+  const auto is = [token](const std::string& right) {
+    return !right.empty() && token.size() == right.size() &&
+           ::CRYPTO_memcmp(token.data(), right.data(), right.size()) == 0;
+  };
+  return is(token_) || is(own_token_);
+}
+
+// Nobody has much of our memory who may not ask for anything.
+std::size_t AdminListener::body_bytes_max_for(const http::Request& request) const {
+  for (const AdminRoute& known : routes_) {
+    const bool is_it = known.body_bytes_max != 0 && known.method == request.method && match(known.path, request.path);
+    if (is_it && (token_.empty() || has_token(request))) {
+      return known.body_bytes_max;
+    }
+  }
+  return kBodyBytesMax;
 }
 
 void AdminListener::route(HttpConnection& connection, const http::Request& request) {

@@ -55,6 +55,7 @@ struct AdminRoute {
   enum class Access : std::uint8_t { Token, Everybody } access = Access::Token;
   std::function<void(AdminCall)> handle;  ///< On the listener's thread; must not wait.
   Milliseconds answer_timeout{5'000};     ///< Then it is answered with 503.
+  std::size_t body_bytes_max = 0;         ///< For who may ask it; 0, and for all others: 64 KiB. Beyond: 413.
 };
 
 /// What `admin.token_file` has as its first line. Empty path: empty, nobody is asked for a token.
@@ -71,6 +72,11 @@ class AdminListener final : public HttpHost, public AcceptHost {
                                                                    const Clock& clock);
   ~AdminListener() override;
 
+  /// Besides the one of the file, for the commands of this machine; before `start`. Nothing changes where no token is
+  /// asked for.
+  void accept_also(std::string token) { own_token_ = std::move(token); }
+  /// Whether one must be sent.
+  [[nodiscard]] bool asks_for_token() const { return !token_file_.empty(); }
   /// Starts its thread. Call once.
   void start(std::vector<AdminRoute> routes);
   /// Ends it, connections and all. Any thread but its own.
@@ -108,6 +114,7 @@ class AdminListener final : public HttpHost, public AcceptHost {
                 Logger& logger, const Clock& clock);
   void run();
   [[nodiscard]] bool has_token(const http::Request& request) const;
+  [[nodiscard]] std::size_t body_bytes_max_for(const http::Request& request) const;
   void begin_call(HttpConnection& connection, const http::Request& request, const AdminRoute& route,
                   std::vector<std::string> names);
 
@@ -115,6 +122,7 @@ class AdminListener final : public HttpHost, public AcceptHost {
   std::unique_ptr<io::EventLoop> loop_;
   const std::string token_file_;
   std::string token_;
+  std::string own_token_;
   Logger& logger_;
   const Clock& clock_;
   HttpSettings http_;

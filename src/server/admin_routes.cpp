@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "http/target.hpp"
+#include "server/kept_routes.hpp"
 #include "server/metrics.hpp"
 #include "ws/close_code.hpp"
 
@@ -51,18 +52,6 @@ void ask_all(std::span<const std::unique_ptr<Shard>> shards, AdminListener& list
 
 // --- Reading requests
 // -------------------------------------------------------------------------------------------------------
-
-// The value of `name` in a query like "limit=5&prefix=a%20b", decoded; empty: it is not there, or cannot be decoded.
-std::string query_value(std::string_view query, std::string_view name) {
-  while (!query.empty()) {
-    const std::string_view pair = query.substr(0, query.find('&'));
-    query.remove_prefix(std::min(pair.size() + 1, query.size()));
-    if (pair.size() > name.size() && pair.starts_with(name) && pair[name.size()] == '=') {
-      return http::decode_room_id(pair.substr(name.size() + 1), 1024).value_or("");
-    }
-  }
-  return {};
-}
 
 std::optional<std::uint32_t> parse_number(std::string_view text) {
   std::uint32_t number = 0;
@@ -245,19 +234,6 @@ void list_services(AdminTarget& target, const AdminCall& call) {
   call.reply.send(json_response(200, json{{"services", services}}.dump()));
 }
 
-int status_of(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::NotFound:
-      return 404;
-    case ErrorCode::AlreadyExists:
-      return 409;
-    case ErrorCode::Io:
-      return 500;
-    default:
-      return 400;
-  }
-}
-
 void change_service(AdminTarget& target, ServiceChange change, const AdminCall& call) {
   const bool taken = target.change_service(
       change, call.names[0], call.request.body, [reply = call.reply, change](const Result<void>& done) {
@@ -296,10 +272,34 @@ void drain(AdminTarget& target, const AdminCall& call) {
 
 }  // namespace
 
-std::vector<AdminRoute> admin_routes(AdminTarget& target, AdminListener& listener) {
+std::string query_value(std::string_view query, std::string_view name) {
+  while (!query.empty()) {
+    const std::string_view pair = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(pair.size() + 1, query.size()));
+    if (pair.size() > name.size() && pair.starts_with(name) && pair[name.size()] == '=') {
+      return http::decode_room_id(pair.substr(name.size() + 1), 1024).value_or("");
+    }
+  }
+  return {};
+}
+
+int status_of(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::NotFound:
+      return 404;
+    case ErrorCode::AlreadyExists:
+      return 409;
+    case ErrorCode::Io:
+      return 500;
+    default:
+      return 400;
+  }
+}
+
+std::vector<AdminRoute> admin_routes(AdminTarget& target, AdminListener& listener, std::size_t import_bytes_max) {
   constexpr auto kEverybody = AdminRoute::Access::Everybody;
   constexpr auto kToken = AdminRoute::Access::Token;
-  return {
+  std::vector<AdminRoute> routes{
       {Method::Get, "/health", kEverybody, [&](const AdminCall& call) { health(target, listener, call); }},
       {Method::Get, "/metrics", kToken, [&](const AdminCall& call) { metrics(target, call); }},
       {Method::Get, "/admin/rooms", kToken, [&](const AdminCall& call) { list_rooms(target, listener, call); }},
@@ -320,6 +320,8 @@ std::vector<AdminRoute> admin_routes(AdminTarget& target, AdminListener& listene
       {Method::Put, "/admin/log-level", kToken, [&](const AdminCall& call) { set_log_level(target, call); }},
       {Method::Post, "/admin/drain", kToken, [&](const AdminCall& call) { drain(target, call); }},
   };
+  add_kept_routes(target, listener, import_bytes_max, routes);
+  return routes;
 }
 
 }  // namespace jamsocket::server

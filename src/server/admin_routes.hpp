@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,6 +16,10 @@
 #include "base/log.hpp"
 #include "server/admin_listener.hpp"
 #include "server/shard.hpp"
+
+namespace jamsocket::store {
+class SqliteStore;
+}  // namespace jamsocket::store
 
 namespace jamsocket::server {
 
@@ -35,8 +40,21 @@ class AdminTarget {
                               std::move_only_function<void(const Result<void>&)> done) = 0;
   /// Begins to stop, as a signal would make it, and returns at once.
   virtual void ask_to_stop() = 0;
+  /// Null: nothing is kept.
+  [[nodiscard]] virtual store::SqliteStore* kept_rooms() = 0;
+  /// What the service of that own name, which keeps its rooms, is called in paths; nothing: there is none.
+  [[nodiscard]] virtual std::optional<std::string> path_of(std::string_view own_name) const = 0;
+  /// What had to be kept could not be: ends the process.
+  virtual void keeping_failed(const Error& error) = 0;
 };
 
-[[nodiscard]] std::vector<AdminRoute> admin_routes(AdminTarget& target, AdminListener& listener);
+/// The value of `name` in a query like "limit=5&prefix=a%20b", decoded; empty: it is not there, or cannot be decoded.
+[[nodiscard]] std::string query_value(std::string_view query, std::string_view name);
+/// With which status an error is answered.
+[[nodiscard]] int status_of(ErrorCode code);
+
+/// @param import_bytes_max  of a room's file that is brought in.
+[[nodiscard]] std::vector<AdminRoute> admin_routes(AdminTarget& target, AdminListener& listener,
+                                                   std::size_t import_bytes_max);
 
 }  // namespace jamsocket::server

@@ -6,7 +6,7 @@ namespace jamsocket::server {
 
 bool BackgroundTasks::enqueue(std::move_only_function<void()> task) {
   const std::scoped_lock lock(mutex_);
-  if (stopped_ || waiting_.size() >= kWaitingMax) {
+  if (stopped_ || waiting_.size() >= waiting_max_) {
     return false;
   }
   waiting_.push_back(std::move(task));

@@ -16,10 +16,8 @@ namespace jamsocket::server {
 
 class BackgroundTasks {
  public:
-  /// Tasks that wait, besides the one under way.
-  static constexpr std::size_t kWaitingMax = 16;
-
-  BackgroundTasks() = default;
+  /// @param waiting_max  tasks that wait, besides the one under way.
+  explicit BackgroundTasks(std::size_t waiting_max) : waiting_max_(waiting_max) {}
   ~BackgroundTasks() { stop(); }
   BackgroundTasks(const BackgroundTasks&) = delete;
   BackgroundTasks& operator=(const BackgroundTasks&) = delete;
@@ -32,6 +30,7 @@ class BackgroundTasks {
  private:
   void run();
 
+  const std::size_t waiting_max_;
   std::mutex mutex_;  // Everything below. Never held during a task; no shard takes it.
   std::condition_variable changed_;
   std::deque<std::move_only_function<void()>> waiting_;

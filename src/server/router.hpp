@@ -96,6 +96,7 @@ inline constexpr std::string_view kForwardedGarbage =
 inline constexpr std::string_view kShortOfMemory = "The server is short of memory; try later.";
 inline constexpr std::string_view kRoomUnreadable =
     "What is stored of the room cannot be read; the server's log says why.";
+inline constexpr std::string_view kRoomTakenOut = "An operator is changing the room; try again in a moment.";
 inline constexpr std::string_view kDiskFull = "The server's disk is nearly full; try later.";
 inline constexpr std::string_view kStopping = "The server is stopping; try another or try later.";
 

@@ -12,13 +12,11 @@
 #include <utility>
 #include <vector>
 
-#include <fmt/format.h>
-
 #include "base/check.hpp"
 #include "base/log.hpp"
 #include "io/listener.hpp"
-#include "room/verify.hpp"
 #include "server/admin_listener.hpp"
+#include "server/admin_note.hpp"
 #include "server/admin_routes.hpp"
 #include "server/background_tasks.hpp"
 #include "server/metrics.hpp"
@@ -26,6 +24,7 @@
 #include "server/settings.hpp"
 #include "server/shard.hpp"
 #include "server/static_files.hpp"
+#include "server/verifications.hpp"
 #include "service/random.hpp"
 #include "store/sqlite_store.hpp"
 #include "ws/handshake.hpp"
@@ -41,6 +40,8 @@ Result<std::unique_ptr<const StaticFiles>> open_files(const std::string& directo
 }
 
 constexpr int kExitStoreBroken = 3;
+// Operators who add or change services faster than they are loaded are told to come later.
+constexpr std::size_t kServiceChangesMax = 16;
 
 std::uint64_t random_secret() {
   const service::Seed bytes = service::random_seed();
@@ -150,10 +151,11 @@ class RunningServer final : public Server, private AdminTarget {
     }
     if (settings_.verify) {
       settings_.store.watch_checkpoints = [this](store::StoredRoom room, store::Checkpoint taken) {
-        verify_later(std::move(room), std::move(taken));
+        verifications_.verify_later(std::move(room), std::move(taken));
       };
     }
     store_ = JAM_TRY(store::SqliteStore::open(settings_.data_dir, settings_.store, surroundings_.logger, end_process));
+    remove_admin_note(settings_.data_dir);  // Of a server that was killed.
     shared_.store = store_.get();
     for (const auto& [name, hosted] : services_.owned()->all()) {
       keep_code(*hosted);
@@ -202,37 +204,6 @@ class RunningServer final : public Server, private AdminTarget {
             }
           });
     }
-  }
-
-  // The store's thread. A checkpoint that finds too many others waiting is not looked at.
-  void verify_later(store::StoredRoom room, store::Checkpoint taken) {
-    const bool waits = verifications_.enqueue(
-        [this, room = std::move(room), taken = std::move(taken)]() mutable { verify(std::move(room), taken); });
-    if (!waits) {
-      count_verified(Counter::RoomsNotVerified);
-    }
-  }
-
-  void verify(store::StoredRoom room, const store::Checkpoint& taken) {
-    const HostedServicePtr hosted = find_by_own_name(room.name.service);
-    if (hosted == nullptr) {
-      count_verified(Counter::RoomsNotVerified);
-      return;
-    }
-    const std::string id = room.name.id;
-    const room::Verification done = room::verify(std::move(room), taken, *hosted->service, settings_.effects);
-    count_verified(done.verdict == room::Verdict::Same      ? Counter::RoomsVerified
-                   : done.verdict == room::Verdict::Differs ? Counter::RoomsDiverged
-                                                            : Counter::RoomsNotVerified);
-    if (done.verdict == room::Verdict::Differs) {
-      surroundings_.logger.error(
-          "room.diverged",
-          {{"service", hosted->service->name()}, {"room", id}, {"event", taken.number}, {"reason", done.reason}});
-    }
-  }
-
-  void count_verified(Counter counter) {
-    shards_.front()->post([counter](Shard& shard) { shard.counters().add(counter); });
   }
 
   [[nodiscard]] HostedServicePtr find_by_own_name(std::string_view name) const {
@@ -318,11 +289,25 @@ class RunningServer final : public Server, private AdminTarget {
     }
     if (admin_ != nullptr) {
       admin_port_ = admin_->port();
-      admin_->start(admin_routes(*this, *admin_));
+      JAM_TRY_VOID(tell_commands());
+      admin_->start(admin_routes(*this, *admin_, settings_.admin->import_bytes_max));
       surroundings_.logger.info("admin.listening",
                                 {{"host", settings_.admin->host}, {"port", std::uint32_t{admin_port_.load()}}});
     }
     return {};
+  }
+
+  // The commands for rooms find this server by the directory that they are given.
+  Result<void> tell_commands() {
+    if (settings_.data_dir.empty()) {
+      return {};
+    }
+    AdminNote note{.host = settings_.admin->host, .port = admin_->port(), .token = {}};
+    if (admin_->asks_for_token()) {
+      note.token = random_token();
+      admin_->accept_also(note.token);
+    }
+    return write_admin_note(settings_.data_dir, note);
   }
 
   void reload() override {
@@ -450,6 +435,13 @@ class RunningServer final : public Server, private AdminTarget {
     return changes_.enqueue([this, change, name = std::move(name), wanted = std::move(wanted),
                              done = std::move(done)]() mutable { done(this->change(change, name, wanted)); });
   }
+  store::SqliteStore* kept_rooms() override { return store_.get(); }
+  [[nodiscard]] std::optional<std::string> path_of(std::string_view own_name) const override {
+    const HostedServicePtr hosted = find_by_own_name(own_name);
+    const bool keeps = hosted != nullptr && hosted->settings.room.durability != room::Durability::None;
+    return keeps ? std::optional(hosted->path_name) : std::nullopt;
+  }
+  void keeping_failed(const Error& error) override { end_process(error); }
   void ask_to_stop() override {
     if (on_stop_asked_) {
       on_stop_asked_();
@@ -516,6 +508,9 @@ class RunningServer final : public Server, private AdminTarget {
   }
 
   void join_threads() {
+    if (store_ != nullptr) {
+      remove_admin_note(settings_.data_dir);
+    }
     threads_.join();
     if (store_ != nullptr) {
       store_->stop();  // While the shards are there to be told.
@@ -548,8 +543,13 @@ class RunningServer final : public Server, private AdminTarget {
   LoopThreads threads_;
   Shared shared_;
   std::unique_ptr<AdminListener> admin_;
-  BackgroundTasks changes_;
-  BackgroundTasks verifications_;
+  BackgroundTasks changes_{kServiceChangesMax};
+  Verifications verifications_{
+      {.find = [this](std::string_view name) { return find_by_own_name(name); },
+       .count = [this](Counter counter) { shards_.front()->post([counter](Shard& s) { s.counters().add(counter); }); },
+       .logger = surroundings_.logger,
+       .effects = settings_.effects,
+       .waiting_max = settings_.verify_waiting_max}};
   std::function<void()> on_stop_asked_;
   std::atomic<std::uint16_t> port_{0};
   std::atomic<std::uint16_t> admin_port_{0};

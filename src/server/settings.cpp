@@ -97,6 +97,7 @@ Result<store::SqliteStoreOptions> store_options(const ServerOptions& server) {
   options.database.history = {.age_max = history->age_max, .bytes_max = history->bytes_max, .all = history->all};
   options.free_bytes_min = limits.disk_free_bytes_min;
   options.checkpoint_backlog_bytes_max = limits.checkpoint_backlog_bytes_max;
+  options.database.may_begin_log_anew = true;
   options.fault_files_max = limits.fault_files_max;
   options.fault_file_bytes_max = limits.fault_file_bytes_max;
   return options;
@@ -198,7 +199,10 @@ Result<std::optional<AdminSettings>> admin_settings(const ServerOptions& options
   if (options.admin_port == "off") {
     return std::nullopt;
   }
-  AdminSettings admin{.host = options.admin_host, .port = 0, .token_file = options.admin_token_file};
+  AdminSettings admin{.host = options.admin_host,
+                      .port = 0,
+                      .token_file = options.admin_token_file,
+                      .import_bytes_max = options.admin_import_bytes_max};
   const char* end = options.admin_port.data() + options.admin_port.size();
   const auto parsed = std::from_chars(options.admin_port.data(), end, admin.port);
   if (parsed.ec != std::errc() || parsed.ptr != end) {
@@ -387,6 +391,7 @@ Result<Settings> Settings::from(const ServerOptions& options) {
                 fmt::format("verify '{}' is not one of off, on", escape_for_log(options.verify, 40)));
   }
   settings.verify = options.verify == "on";
+  settings.verify_waiting_max = limits.verify_waiting_max;
   settings.session = JAM_TRY(session_settings(options));
   JAM_TRY_VOID(check_range("drain_timeout", options.drain_timeout, 0ms, 24h));
   settings.drain_timeout = options.drain_timeout;

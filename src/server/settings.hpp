@@ -49,6 +49,7 @@ struct AdminSettings {
   std::string host;
   std::uint16_t port = 0;
   std::string token_file;
+  std::size_t import_bytes_max = 0;  ///< Of a room's file that is brought in.
 };
 
 /// Whom we believe when it says for whom it speaks, and how it says so.
@@ -134,6 +135,7 @@ struct Settings {
   std::string data_dir;  ///< Empty: nothing is kept.
   store::SqliteStoreOptions store;
   bool verify = false;  ///< Kept rooms are replayed beside the server, and compared.
+  std::size_t verify_waiting_max = 16;
   std::string static_dir;
   std::string client_dir;
   ws::DeflateOptions deflate;

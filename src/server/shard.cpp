@@ -560,6 +560,13 @@ void Shard::room_ended(room::Room& room) {
     wake_at({.service = room.service_path, .id = room.id()}, room.sleeps_until_ms());
   }
   rooms_.retire(room);
+  if (!taken_out_.empty()) [[unlikely]] {
+    const auto waiting = taken_out_.find({std::string(room.service_path), room.id()});
+    if (waiting != taken_out_.end() && waiting->second) {
+      journal_->flush();  // A checkpoint of it may be on its way.
+      std::exchange(waiting->second, nullptr)();
+    }
+  }
 }
 
 void Shard::touched(session::ClientSession& session) { touched_.push_back(&session); }

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -110,6 +111,12 @@ class Shard final : public LoopOwner,
   [[nodiscard]] std::optional<RoomDetails> describe_room(const RoomName& name, std::size_t clients_max);
   /// Closes every client of the room and ends it. @return whether there is such a room.
   bool close_room(const RoomName& name, const Closing& closing);
+  /// For who is about to change what is stored of a room: `gone` is called once nothing of it is in memory, and nobody
+  /// gets in until `let_back`. Its clients are closed; where `closing` has no code, it must not be in memory.
+  /// @return false: it must and is, or it is taken out already; `gone` is not called.
+  [[nodiscard]] bool take_out(const RoomName& name, const Closing& closing, std::move_only_function<void()> gone);
+  /// @param wakes  whether its timer may be set.
+  void let_back(const RoomName& name, bool wakes);
   /// @return whether there are such a room and client.
   bool close_client(const RoomName& name, ClientId client, const Closing& closing);
   /// Takes back the tickets for rooms of this shard that the service's subject has not used. @return how many.
@@ -240,6 +247,9 @@ class Shard final : public LoopOwner,
   void join_in(const RoomName& name, const HostedServicePtr& service, session::ClientSession& session,
                std::unique_ptr<service::ConnectInfo> info, const Admission& admission);
   [[nodiscard]] Milliseconds rest_of(const RoomName& name) const;
+  [[nodiscard]] bool is_taken_out(const RoomName& name) const {
+    return !taken_out_.empty() && taken_out_.contains({std::string(name.service), std::string(name.id)});
+  }
   using Reply = std::move_only_function<void(http::Response)>;
   void make_room(const RoomName& name, const IpAddress& maker, Reply reply);
   /// Null: there are as many rooms as may be.
@@ -335,6 +345,8 @@ class Shard final : public LoopOwner,
   io::CallbackTimer journal_timer_{[this] { journal_->flush(); }};
   std::multimap<std::int64_t, MakeRoom> sleepers_;  ///< Stored rooms by when their timer is due.
   io::CallbackTimer sleepers_timer_{[this] { wake_sleepers(); }};
+  /// Rooms that are changed on disk, by service and id; with who waits for the room to go, until it has.
+  std::map<std::pair<std::string, std::string>, std::move_only_function<void()>> taken_out_;
 
   std::vector<std::unique_ptr<Acceptor>> acceptors_;
   // Since freed memory was last given back:

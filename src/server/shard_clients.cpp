@@ -168,6 +168,11 @@ void Shard::let_in(const RoomName& name, const HostedServicePtr& service, sessio
     session.turn_away(ws::close_code::kTryLater, room_rests(rest));
     return;
   }
+  if (is_taken_out(name)) [[unlikely]] {
+    counters_.add(Counter::ClientsTurnedAway);
+    session.turn_away(ws::close_code::kTryLater, kRoomTakenOut);
+    return;
+  }
   join_in(name, service, session, std::move(info), admission);
 }
 
@@ -248,6 +253,10 @@ void Shard::make_room(const RoomName& name, const IpAddress& maker, Reply reply)
     reply(http::text_response(503, kDiskFull));
     return;
   }
+  if (is_taken_out(name)) {
+    reply(http::text_response(503, kRoomTakenOut));
+    return;
+  }
   if (room == nullptr) {
     if (!may_make_room(maker)) {
       reply(http::text_response(429, kTooManyRoomsOfAddress));
@@ -325,7 +334,7 @@ void Shard::wake_sleepers() {
     sleepers_.erase(sleepers_.begin());
     const RoomName name{.service = sleeper.service, .id = sleeper.room_id};
     const HostedServicePtr service = shared_.services.current().find(sleeper.service);
-    if (service != nullptr && rooms_.find(name) == nullptr) {
+    if (service != nullptr && rooms_.find(name) == nullptr && !is_taken_out(name)) {
       make(name, service, room::WhenMissing::Refuse);  // Over the limit of rooms it wakes with its next client.
     }
   }

@@ -47,6 +47,31 @@ bool Shard::close_room(const RoomName& name, const Closing& closing) {
   return room != nullptr;
 }
 
+bool Shard::take_out(const RoomName& name, const Closing& closing, std::move_only_function<void()> gone) {
+  room::Room* const room = rooms_.find(name);
+  const auto key = std::pair(std::string(name.service), std::string(name.id));
+  if ((room != nullptr && closing.code == 0) || taken_out_.contains(key)) {
+    return false;
+  }
+  if (room == nullptr) {
+    taken_out_.emplace(key, nullptr);
+    journal_->flush();  // A room that has just ended may have written.
+    gone();
+    return true;
+  }
+  taken_out_.emplace(key, std::move(gone));
+  room->let_go(closing.code, closing.reason);
+  return true;
+}
+
+void Shard::let_back(const RoomName& name, bool wakes) {
+  taken_out_.erase({std::string(name.service), std::string(name.id)});
+  const HostedServicePtr service = shared_.services.current().find(name.service);
+  if (wakes && service != nullptr && phase_ == Phase::Running) {
+    make(name, service, room::WhenMissing::Refuse);  // It sees to its timer.
+  }
+}
+
 bool Shard::close_client(const RoomName& name, ClientId client, const Closing& closing) {
   room::Room* room = rooms_.find(name);
   return room != nullptr && room->close_client(client, closing.code, closing.reason);

@@ -129,6 +129,8 @@ Result<void> Database::prepare_file() {
   JAM_TRY_VOID(connection_.execute("PRAGMA synchronous=FULL"));
   JAM_TRY_VOID(write_ahead_.attach());
   JAM_TRY_VOID(connection_.execute("PRAGMA cache_size=-16384"));
+  // What a large change needs beside the log stays in memory: a server in its sandbox can open no file elsewhere.
+  JAM_TRY_VOID(connection_.execute("PRAGMA temp_store=MEMORY"));
   JAM_TRY_VOID(bring_up(connection_, format));
   if (format != 0) {
     JAM_TRY_VOID(PageChecks::bring_up(connection_));

@@ -14,10 +14,13 @@
 //   log_remove  the log goes, at the end of a process
 //   send        what a gate let out goes to a client
 //
+// JAMSOCKET_HOLD_SYNC=FILE: while there is such a file, what syncs the log waits: a disk that takes its time.
+//
 // JAMSOCKET_BYTES_AT_MOST=N: writes of files write no more at once, and every third one is interrupted, as a signal
 // does.
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -49,7 +52,10 @@ struct Stutter {
 
 Stutter stutter;  // allow(global): as above
 
+const char* hold_sync = nullptr;  // allow(global): as above
+
 __attribute__((constructor)) void read_environment() {
+  hold_sync = std::getenv("JAMSOCKET_HOLD_SYNC");
   if (const char* const most = std::getenv("JAMSOCKET_BYTES_AT_MOST"); most != nullptr) {
     stutter.bytes_at_most = std::strtoull(most, nullptr, 10);
   }
@@ -101,7 +107,7 @@ File file_of(std::string_view path) {
 }
 
 File file_of(int file) {
-  if (kill_point.times_left < 0) {
+  if (kill_point.times_left < 0 && hold_sync == nullptr) {
     return File::Other;
   }
   std::array<char, 64> link{"/proc/self/fd/"};
@@ -123,6 +129,12 @@ std::string_view write_point(File file, off64_t offset) {
       break;
   }
   return "";
+}
+
+void wait_where_held(File file) {
+  while (hold_sync != nullptr && file == File::Log && ::access(hold_sync, F_OK) == 0) {
+    ::poll(nullptr, 0, 1);
+  }
 }
 
 std::string_view sync_point(File file) {
@@ -151,10 +163,12 @@ __attribute__((visibility("default"))) ssize_t pwrite(int file, const void* byte
 }
 
 __attribute__((visibility("default"))) int fdatasync(int file) {
+  wait_where_held(file_of(file));
   return at(sync_point(file_of(file)), [&] { return static_cast<int>(::syscall(SYS_fdatasync, file)); });
 }
 
 __attribute__((visibility("default"))) int fsync(int file) {
+  wait_where_held(file_of(file));
   return at(sync_point(file_of(file)), [&] { return static_cast<int>(::syscall(SYS_fsync, file)); });
 }
 

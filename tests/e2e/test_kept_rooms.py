@@ -12,7 +12,7 @@ import pytest
 
 from harness.server import Server, module_path, path_from_environment
 from harness.wait import PATIENCE, until
-from harness.wire import Connection
+from harness.wire import PING, PONG, Connection, frame
 
 
 @pytest.fixture
@@ -128,6 +128,29 @@ def test_what_is_stored_is_verified_beside_the_server(folder):
             return metric(server, "rooms_verified_total") >= 1
         until(one_is, 60, "no checkpoint was verified")
         assert metric(server, "rooms_diverged_total") == 0
+
+
+def test_pings_do_not_wake_a_room(folder):
+    """Ours and the client's: a room that they woke would fall asleep once more, and be counted."""
+    settings = {"service.sleep_after_seconds": 1, "admin.port": 0, "server.heartbeat_interval_seconds": 1}
+    with serve(folder, **settings) as server, Connection(server.port).upgrade("/ws/lobby") as client:
+        assert client.ask("increment") == "new value: 1"
+        until(lambda: metric(server, "rooms_asleep_total") == 1, 20, "the room does not sleep")
+        for number in range(3):
+            client.send(frame(PING, str(number).encode()))
+            pinged = ponged = False
+            while not (pinged and ponged):
+                received = client.frame()
+                assert received.opcode in (PING, PONG), received
+                pinged, ponged = pinged or received.opcode == PING, ponged or received.opcode == PONG
+                if received.opcode == PING:
+                    client.send(frame(PONG, received.payload))
+        assert metric(server, "rooms_asleep_total") == 1
+        handled = metric(server, "events_handled_total")
+        assert client.ask("increment") == "new value: 2"
+        assert metric(server, "events_handled_total") == handled + 1
+        until(lambda: metric(server, "rooms_asleep_total") == 2, 20, "the room does not sleep again")
+        client.leave()
 
 
 STEPS = """

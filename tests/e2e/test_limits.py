@@ -51,6 +51,7 @@ NEVER_HIT = {
     "checkpoint_cpu_ms_max": "when a checkpoint is taken: the room goes on; jamsocket_checkpoints_total counts them",
     "fault_files_max": "how many files are kept: the oldest makes way for the newest, and nobody is told anything else",
     "fault_file_bytes_max": "whether a file is written: the event is undone and answered in the same way",
+    "verify_waiting_max": "whether a checkpoint is verified: the room goes on; jamsocket_rooms_not_verified_total counts them",
 }
 
 # --- What is played: each is done to a server on which the limit is that low, and checks the answer -----------------------

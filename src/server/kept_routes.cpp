@@ -1,0 +1,320 @@
+// Whoever is asked reads on the store's thread, behind what rooms wrote before. To change a stored room, its name is
+// taken out of its shard first (Shard::take_out): nobody may be in it, or come, while what is stored of it changes.
+
+#include "server/kept_routes.hpp"
+
+#include <charconv>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "server/kept_rooms.hpp"
+#include "server/router.hpp"
+#include "store/room_file.hpp"
+#include "store/sqlite_store.hpp"
+#include "ws/close_code.hpp"
+
+namespace jamsocket::server {
+namespace {
+
+using http::Method;
+
+constexpr std::chrono::minutes kChangeTimeout{1};
+constexpr std::size_t kListedByDefault = 1'000;
+constexpr std::size_t kListedMax = 10'000;
+constexpr std::size_t kIdBytesMax = 256;
+constexpr std::string_view kNothingIsKept = "This server keeps no rooms; --data does.";
+constexpr std::string_view kNumberIsWrong = "to and limit are whole numbers; allowed: limit 1 to 10000.";
+
+std::optional<std::uint64_t> parse_u64(std::string_view text) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && end == text.data() + text.size() ? std::optional(number) : std::nullopt;
+}
+
+http::Response refusal(const Error& error) {
+  // What is stored is damaged: no request is to blame.
+  return error_response(error.code == ErrorCode::Malformed ? 500 : status_of(error.code), error.message);
+}
+
+http::Response kept_answer(const Result<KeptJson>& json) {
+  return json ? json_response(200, json->dump(-1, ' ', false, KeptJson::error_handler_t::replace))
+              : refusal(json.error());
+}
+
+/// What was asked; a value of its own, to go to other threads.
+struct Asked {
+  std::string service;  ///< Its own name; empty: whichever has the room.
+  std::string id;
+  std::string new_id;  ///< Of a fork.
+  std::optional<std::uint64_t> to;
+  std::size_t limit = kListedByDefault;
+  std::optional<store::RoomName> after;
+  store::Extent extent = store::Extent::Needed;
+};
+
+// nullopt: a number is none.
+std::optional<Asked> asked_by(const AdminCall& call) {
+  const std::string& query = call.request.query;
+  Asked asked{.service = query_value(query, "service"),
+              .id = call.names.empty() ? std::string() : call.names.front(),
+              .new_id = query_value(query, "as"),
+              .to = {},
+              .after = {}};
+  if (const std::string to = query_value(query, "to"); !to.empty()) {
+    asked.to = parse_u64(to);
+    if (!asked.to) {
+      return std::nullopt;
+    }
+  }
+  if (const std::string limit = query_value(query, "limit"); !limit.empty()) {
+    const auto number = parse_u64(limit);
+    if (!number || *number < 1 || *number > kListedMax) {
+      return std::nullopt;
+    }
+    asked.limit = static_cast<std::size_t>(*number);
+  }
+  if (const std::string after = query_value(query, "after_room"); !after.empty()) {
+    asked.after = store::RoomName{.service = query_value(query, "after_service"), .id = after};
+  }
+  if (query_value(query, "history") == "all") {
+    asked.extent = store::Extent::Whole;
+  }
+  return asked;
+}
+
+class KeptRoutes {
+ public:
+  KeptRoutes(AdminTarget& target, AdminListener& listener) : target_(target), listener_(listener) {}
+
+  using Answer = std::function<http::Response(store::Database&, const Asked&)>;
+  /// Answers with what `answer` finds, on the store's thread.
+  void read(const AdminCall& call, Answer answer) const {
+    const auto asked = asked_by(call);
+    if (!asked) {
+      return call.reply.send(error_response(400, kNumberIsWrong));
+    }
+    on_store(call.reply, [asked = *asked, reply = call.reply, answer = std::move(answer)](store::Database& data) {
+      reply.send(answer(data, asked));
+    });
+  }
+
+  /// Makes `plan` of what is stored under the name to be changed, with nobody there, and carries it out.
+  struct Change {
+    std::function<Result<KeptChange>(store::Database&, const store::RoomName& source, store::RoomKey key)> plan;
+    Closing closing{};  ///< For those who are in the room; without a code the room must not be in use.
+    bool needs_space = true;
+  };
+  void change(const AdminCall& call, Asked asked, Change change) const {
+    if (refuse_where_full(call, change)) {
+      return;
+    }
+    on_store(call.reply, [this, asked = std::move(asked), change = std::move(change),
+                          reply = call.reply](store::Database& data) mutable {
+      auto source = find_kept(data, asked.service, asked.id);
+      if (!source) {
+        return reply.send(refusal(source.error()));
+      }
+      store::RoomName changed = *source;
+      if (!asked.new_id.empty()) {
+        changed.id = asked.new_id;
+      }
+      // Which services there are is asked on the listener's thread: the store's takes no lock of others.
+      listener_.post([this, source = *std::move(source), changed = std::move(changed), change = std::move(change),
+                      reply](AdminListener&) mutable {
+        take_and_change(std::move(source), std::move(changed), std::move(change), reply);
+      });
+    });
+  }
+
+  /// A room that is not there yet.
+  void add(const AdminCall& call, store::RoomName name, Change change) const {
+    if (target_.kept_rooms() == nullptr) {
+      return call.reply.send(error_response(400, kNothingIsKept));
+    }
+    if (!refuse_where_full(call, change)) {
+      take_and_change(name, name, std::move(change), call.reply);
+    }
+  }
+
+ private:
+  bool refuse_where_full(const AdminCall& call, const Change& change) const {
+    const store::SqliteStore* const kept = target_.kept_rooms();
+    const bool is_refused = kept != nullptr && change.needs_space && kept->is_full();
+    if (is_refused) {
+      call.reply.send(error_response(503, kDiskFull));
+    }
+    return is_refused;
+  }
+
+  void take_and_change(store::RoomName source, store::RoomName changed, Change change, const AdminReply& reply) const {
+    const auto path = target_.path_of(changed.service);
+    if (!path) {
+      return commit(std::move(source), std::move(change), reply, [](bool) {});
+    }
+    Shard& owner = target_.owner_of({.service = *path, .id = changed.id});
+    owner.post([this, path = *path, source = std::move(source), id = changed.id, change = std::move(change),
+                reply](Shard& shard) mutable {
+      const Closing closing = change.closing;
+      const auto let_back = [path, id, &shard](bool wakes) {
+        shard.post([path, id, wakes](Shard& self) { self.let_back({.service = path, .id = id}, wakes); });
+      };
+      const bool taken =
+          shard.take_out({.service = path, .id = id}, closing,
+                         [this, source = std::move(source), change = std::move(change), reply, let_back]() mutable {
+                           commit(std::move(source), std::move(change), reply, let_back);
+                         });
+      if (!taken) {
+        reply.send(error_response(409, closing.code == 0 ? "There is such a room already, or it is being changed."
+                                                         : "The room is being changed already."));
+      }
+    });
+  }
+
+  void on_store(const AdminReply& reply, std::move_only_function<void(store::Database&)> work) const {
+    store::SqliteStore* const kept = target_.kept_rooms();
+    if (kept == nullptr) {
+      return reply.send(error_response(400, kNothingIsKept));
+    }
+    if (!kept->try_run(std::move(work))) {
+      reply.send(error_response(503, "The server is stopping."));
+    }
+  }
+
+  /// `after`: told whether the room must be woken for its timer.
+  void commit(store::RoomName source, Change change, const AdminReply& reply,
+              std::move_only_function<void(bool)> after) const {
+    const store::RoomKey key = target_.kept_rooms()->new_key();
+    on_store(reply, [this, source = std::move(source), change = std::move(change), key, reply,
+                     after = std::move(after)](store::Database& data) mutable {
+      const auto plan = change.plan(data, source, key);
+      if (!plan) {
+        after(true);
+        return reply.send(refusal(plan.error()));
+      }
+      if (const auto done = plan->commit(data); !done) {
+        target_.keeping_failed(done.error());
+      }
+      target_.logger().info("admin.room_changed", {{"service", source.service}, {"what", plan->done}});
+      after(plan->leaves_timer);
+      reply.send(json_response(200, KeptJson{{"done", plan->done}}.dump()));
+    });
+  }
+
+  AdminTarget& target_;
+  AdminListener& listener_;
+};
+
+void bring_in(const KeptRoutes& routes, const AdminCall& call) {
+  const auto asked = asked_by(call);
+  if (!asked || asked->id.size() > kIdBytesMax) {
+    return call.reply.send(error_response(400, "The room's id is too long; allowed: 256 bytes."));
+  }
+  auto room = open_room_file(call.request.body, asked->service, asked->id);
+  if (!room) {
+    return call.reply.send(error_response(400, room.error().message));
+  }
+  const store::RoomName name = room->name;
+  auto shared = std::make_shared<const store::StoredRoom>(*std::move(room));
+  routes.add(call, name,
+             {.plan = [shared](store::Database& data, const store::RoomName&,
+                               store::RoomKey key) { return plan_import(data, *shared, key); },
+              .closing = {.code = 0, .reason = {}}});
+}
+
+void fork(const KeptRoutes& routes, const AdminCall& call) {
+  auto asked = asked_by(call);
+  if (!asked || asked->new_id.empty() || asked->new_id.size() > kIdBytesMax) {
+    return call.reply.send(error_response(400, "as=NEW, the copy's id, is missing or too long, or to is no number."));
+  }
+  const auto to = asked->to;
+  const std::string new_id = asked->new_id;
+  routes.change(call, *std::move(asked),
+                {.plan = [to, new_id](store::Database& data, const store::RoomName& source,
+                                      store::RoomKey key) { return plan_fork(data, source, to, new_id, key); },
+                 .closing = {.code = 0, .reason = {}}});
+}
+
+void rewind(const KeptRoutes& routes, const AdminCall& call) {
+  auto asked = asked_by(call);
+  if (!asked || !asked->to) {
+    return call.reply.send(error_response(400, "to=EVENT is missing, or no number."));
+  }
+  const std::uint64_t to = *asked->to;
+  asked->new_id.clear();
+  routes.change(
+      call, *std::move(asked),
+      {.plan = [to](store::Database& data, const store::RoomName& source,
+                    store::RoomKey key) { return plan_rewind(data, source, to, key); },
+       .closing = {.code = ws::close_code::kRestart, .reason = "the room was taken back to an earlier state"}});
+}
+
+void accept(const KeptRoutes& routes, const AdminCall& call) {
+  auto asked = asked_by(call);
+  if (!asked) {
+    return call.reply.send(error_response(400, kNumberIsWrong));
+  }
+  asked->new_id.clear();
+  routes.change(call, *std::move(asked),
+                {.plan = [](store::Database& data, const store::RoomName& source,
+                            store::RoomKey key) { return plan_accept(data, source, key); },
+                 .closing = {.code = ws::close_code::kRestart, .reason = "the room goes on from an earlier state"}});
+}
+
+void forget(const KeptRoutes& routes, const AdminCall& call) {
+  auto asked = asked_by(call);
+  if (!asked) {
+    return call.reply.send(error_response(400, kNumberIsWrong));
+  }
+  asked->new_id.clear();
+  routes.change(call, *std::move(asked),
+                {.plan = [](store::Database& data, const store::RoomName& source,
+                            store::RoomKey) { return plan_delete(data, source); },
+                 .closing = {.code = ws::close_code::kGoingAway, .reason = "the room was deleted"},
+                 .needs_space = false});
+}
+
+http::Response file_of(store::Database& data, const Asked& asked) {
+  const auto name = find_kept(data, asked.service, asked.id);
+  auto room = name ? read_kept(data, *name, asked.to, asked.extent) : std::unexpected(name.error());
+  if (!room) {
+    return refusal(room.error());
+  }
+  http::Response response{.status = 200, .headers = {}, .body = store::to_room_file(*room)};
+  response.add("Content-Type", "application/octet-stream");
+  response.add("Cache-Control", "no-store");
+  return response;
+}
+
+}  // namespace
+
+void add_kept_routes(AdminTarget& target, AdminListener& listener, std::size_t import_bytes_max,
+                     std::vector<AdminRoute>& routes) {
+  constexpr auto kToken = AdminRoute::Access::Token;
+  const auto kept = std::make_shared<const KeptRoutes>(target, listener);
+  const auto add = [&](Method method, std::string_view path, std::function<void(AdminCall)> handle,
+                       std::size_t body_bytes_max = 0) {
+    routes.push_back({method, path, kToken, std::move(handle), kChangeTimeout, body_bytes_max});
+  };
+  add(Method::Get, "/admin/kept-rooms", [kept](const AdminCall& call) {
+    kept->read(call, [](store::Database& data, const Asked& asked) {
+      return kept_answer(list_kept(data, asked.service, asked.after, asked.limit));
+    });
+  });
+  add(Method::Get, "/admin/kept-rooms/{room}", [kept](const AdminCall& call) {
+    kept->read(call, [](store::Database& data, const Asked& asked) {
+      const auto name = find_kept(data, asked.service, asked.id);
+      return kept_answer(name ? describe_kept(data, *name) : std::unexpected(name.error()));
+    });
+  });
+  add(Method::Get, "/admin/kept-rooms/{room}/file", [kept](const AdminCall& call) { kept->read(call, file_of); });
+  add(
+      Method::Put, "/admin/kept-rooms/{room}/file", [kept](const AdminCall& call) { bring_in(*kept, call); },
+      import_bytes_max);
+  add(Method::Post, "/admin/kept-rooms/{room}/fork", [kept](const AdminCall& call) { fork(*kept, call); });
+  add(Method::Post, "/admin/kept-rooms/{room}/rewind", [kept](const AdminCall& call) { rewind(*kept, call); });
+  add(Method::Post, "/admin/kept-rooms/{room}/accept", [kept](const AdminCall& call) { accept(*kept, call); });
+  add(Method::Delete, "/admin/kept-rooms/{room}", [kept](const AdminCall& call) { forget(*kept, call); });
+}
+
+}  // namespace jamsocket::server
