@@ -49,9 +49,10 @@ struct Section {
   std::string_view about;
 };
 
-constexpr std::array<Section, 9> kSections{{
+constexpr std::array<Section, 10> kSections{{
     {"", ""},
     {"server", "The process: where it listens, its threads, its log."},
+    {"tls", "TLS on every place where the server listens: [security.md](security.md#tls)."},
     {"service",
      "What rooms are. `jamsocket dev` and `build` make a module of `package` or of `source`: with clang for C++, with "
      "Rust's compiler for a `Cargo.toml`, with AssemblyScript's for a `package.json`. At most one of `package`, "

@@ -1,8 +1,10 @@
 #include "config/load.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -172,6 +174,34 @@ TEST_F(LoadTest, SetFlagsNameAnyKey) {
   EXPECT_EQ(parse_set_flag("server.prot=1").error(), "--set: unknown key 'server.prot'; did you mean 'server.port'?");
   EXPECT_EQ(parse_set_flag("server.port").error(),
             "--set: 'server.port' has no '='; allowed: KEY=VALUE, like server.port=8080");
+}
+
+// What `page` has under the title of `section`; all of it for "", as those keys have none.
+std::string_view under_title(std::string_view page, std::string_view section) {
+  const std::string title = fmt::format("[{}]\n", section);
+  const std::size_t begin = section.empty() ? 0 : page.find(title);
+  if (begin == std::string_view::npos) {
+    return {};
+  }
+  const std::string_view rest = page.substr(begin + (section.empty() ? 0 : title.size()));
+  return rest.substr(0, std::min(rest.find("\n["), rest.find("\n## [")));
+}
+
+// Goal: no section of the table is left out of a page. Method: look for each key under its section's title.
+TEST_F(LoadTest, EveryKeyIsOnEveryPage) {
+  const auto loaded = load(Sources{});
+  ASSERT_TRUE(loaded);
+  const std::string reference = reference_markdown();
+  const std::string example = example_toml();
+  const std::string in_force = settings_toml(*loaded);
+  for (const Entry& entry : entries()) {
+    const std::size_t dot = entry.key.find('.');
+    const std::string_view section = dot == std::string_view::npos ? "" : entry.key.substr(0, dot);
+    const std::string line = fmt::format("{} = ", last_word(entry.key));
+    EXPECT_TRUE(under_title(reference, section).contains(fmt::format("\n| `{}` |", last_word(entry.key)))) << entry.key;
+    EXPECT_TRUE(under_title(example, section).contains("\n# " + line)) << entry.key;
+    EXPECT_TRUE(under_title(in_force, section).contains(line)) << entry.key;
+  }
 }
 
 // Goal: what we print as an example is a file we accept, and means the defaults.

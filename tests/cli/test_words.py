@@ -7,7 +7,7 @@ from command import CommandTest, jamsocket
 
 COMMANDS = [["dev"], ["build"], ["serve"], ["check"], ["config"], ["config", "check"], ["config", "show"],
             ["config", "example"], ["rooms"], ["rooms", "list"], ["rooms", "show"], ["rooms", "export"], ["rooms", "import"],
-            ["rooms", "delete"], ["rooms", "fork"], ["rooms", "rewind"], ["replay"], ["data"], ["data", "check"],
+            ["rooms", "delete"], ["rooms", "fork"], ["rooms", "rewind"], ["replay"], ["data"], ["data", "check"], ["token"],
             ["data", "compact"], ["data", "backup"]]
 
 
@@ -19,7 +19,7 @@ class Words(CommandTest):
     def test_help_names_every_command(self):
         ended = jamsocket("--help")
         self.assertEqual((ended.returncode, ended.stderr), (0, ""))
-        for word in ("dev", "build", "serve", "check", "config", "rooms", "replay", "data"):
+        for word in ("dev", "build", "serve", "check", "config", "rooms", "replay", "data", "token"):
             self.assertIn(f"\n  {word} ", ended.stdout)
 
     def test_help_of_each_command(self):
