@@ -44,6 +44,7 @@ namespace jamsocket {
   X(BytesIn, "bytes_in", "bytes read from clients")                                                       \
   X(MessagesOut, "messages_out", "messages queued to clients")                                            \
   X(BytesOut, "bytes_out", "bytes written to clients")                                                    \
+  X(MessagesDeflated, "messages_deflated", "messages compressed, once for all who agreed on the same")    \
   X(Sends, "sends", "send system calls to clients")                                                       \
   X(RoomsMade, "rooms_made", "rooms made")                                                                \
   X(RoomsEnded, "rooms_ended", "rooms ended, by their shutdown policy or a failure")                      \

@@ -32,11 +32,11 @@ ClientSession::ClientSession(Upgraded upgraded, SessionHost& host)
                    deflate_->client_takeover == ws::ContextTakeover::Yes)) {
     contexts_ = std::make_unique<Contexts>();
     if (deflate_->server_takeover == ws::ContextTakeover::Yes) {
-      contexts_->deflater.emplace();
+      contexts_->deflater.emplace(host_.deflater().room());
       contexts_->bytes += ws::deflater_bytes(*deflate_);
     }
     if (deflate_->client_takeover == ws::ContextTakeover::Yes) {
-      contexts_->inflater.emplace();
+      contexts_->inflater.emplace(host_.inflater().room());
       contexts_->bytes += ws::inflater_bytes(*deflate_);
     }
     host_.counters().add(Counter::DeflateContextBytes, contexts_->bytes);

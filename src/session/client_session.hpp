@@ -184,7 +184,7 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   void push_slice(Slice slice);
   [[nodiscard]] Slice encode_plain(const room::Message& message);
   [[nodiscard]] Slice encode(const room::Message& message, ws::Compressed compressed, std::string_view payload);
-  [[nodiscard]] Slice encode_deflated(const room::Message& message, ws::Deflater& deflater);
+  [[nodiscard]] Slice encode_deflated(room::Message& message, ws::Deflater& deflater);
   [[nodiscard]] ws::Inflation inflation();
   void read();
   void pause_reading();

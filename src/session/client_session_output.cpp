@@ -49,10 +49,14 @@ Slice ClientSession::encode(const room::Message& message, ws::Compressed compres
   return frame;
 }
 
-Slice ClientSession::encode_deflated(const room::Message& message, ws::Deflater& deflater) {
-  const auto compressed = deflater.deflate(message.payload, *deflate_);
-  return compressed ? encode(message, ws::Compressed::Yes, *compressed)
-                    : encode(message, ws::Compressed::No, message.payload);
+Slice ClientSession::encode_deflated(room::Message& message, ws::Deflater& deflater) {
+  if (message.payload.size() >= ws::kCompressBytesMin) {
+    host_.counters().add(Counter::MessagesDeflated);
+    if (const auto compressed = deflater.deflate(message.payload, *deflate_)) {
+      return encode(message, ws::Compressed::Yes, *compressed);
+    }
+  }
+  return message.plain([&] { return encode_plain(message); });
 }
 
 void ClientSession::push_slice(Slice slice) {

@@ -74,7 +74,8 @@ class Inflater::Stream {
   bool has_just_ended_ = false;
 };
 
-Inflater::Inflater() = default;
+Inflater::Inflater() : message_(own_room_) {}
+Inflater::Inflater(std::string& room) : message_(room) {}
 Inflater::~Inflater() = default;
 
 std::expected<std::string_view, Violation> Inflater::inflate(std::string_view compressed, std::size_t bytes_max,
@@ -161,7 +162,10 @@ class Deflater::Stream {
   int window_bits;
 };
 
-Deflater::Deflater(int level) : level_(level) { JAM_CHECK(level >= 1 && level <= 9); }
+Deflater::Deflater(int level) : level_(level), compressed_(own_room_) { JAM_CHECK(level >= 1 && level <= 9); }
+Deflater::Deflater(std::string& room, int level) : level_(level), compressed_(room) {
+  JAM_CHECK(level >= 1 && level <= 9);
+}
 Deflater::~Deflater() = default;
 
 std::optional<std::string_view> Deflater::deflate(std::string_view message, const DeflateAgreement& agreement) {
@@ -174,6 +178,9 @@ std::optional<std::string_view> Deflater::deflate(std::string_view message, cons
     JAM_CHECK(::deflateReset(&stream_->zlib) == Z_OK);
   }
   z_stream& zlib = stream_->zlib;
+  if (compressed_.size() > kKeptRoomBytes) {
+    compressed_ = std::string();
+  }
   // Enough for any message, the tail included, so that one call does it.
   compressed_.resize(::deflateBound(&zlib, message.size()) + 16);
   zlib.next_in = input_of(message);

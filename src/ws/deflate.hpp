@@ -3,7 +3,8 @@
 // Messages compressed and inflated by what a session agreed to (deflate_offer.hpp).
 //
 // Without context takeover each message stands alone, and one Inflater and one Deflater a loop serve all its
-// sessions. With it, a session owns one of each: their memory is inflater_bytes and deflater_bytes.
+// sessions. With it, a session owns one of each: their memory is inflater_bytes and deflater_bytes, as all of them
+// make their messages in the room of the loop's.
 
 #pragma once
 
@@ -26,6 +27,8 @@ inline constexpr std::size_t kCompressBytesMin = 512;
 class Inflater {
  public:
   Inflater();
+  /// Makes its messages in `room`, which others may use as well, and keeps nothing but its context.
+  explicit Inflater(std::string& room);
   ~Inflater();
   Inflater(const Inflater&) = delete;
   Inflater& operator=(const Inflater&) = delete;
@@ -33,7 +36,7 @@ class Inflater {
   /// Inflates a whole message: the payloads of its frames, one behind the other.
   ///
   /// Never makes more than `bytes_max` bytes and one: a bomb costs no more than an honest message.
-  /// @return the message, valid until the next call.
+  /// @return the message, valid until the next call of any that has the same room.
   /// @error 1009  it would be longer than `bytes_max`.
   /// @error 1007  the data is damaged, ends early, or refers to what the context does not hold: bytes of earlier
   ///              messages without takeover, or from before the agreed window.
@@ -44,6 +47,7 @@ class Inflater {
   /// @source RFC 7692 section 7.2.2
   [[nodiscard]] std::expected<std::string_view, Violation> inflate(std::string_view compressed, std::size_t bytes_max,
                                                                    const DeflateAgreement& agreement);
+  [[nodiscard]] std::string& room() { return message_; }
 
  private:
   class Stream;
@@ -51,14 +55,17 @@ class Inflater {
   std::optional<Violation> append_inflated(std::string_view compressed, std::size_t bytes_max);
 
   std::unique_ptr<Stream> stream_;
-  std::string message_;
+  std::string own_room_;
+  std::string& message_;
   std::size_t message_bytes_ = 0;  // What of `message_` is the message; the rest is room.
 };
 
 class Deflater {
  public:
   /// @param level  1 (quick) to 9 (small).
-  explicit Deflater(int level = 3);
+  explicit Deflater(int level = kLevel);
+  /// Makes its messages in `room`, which others may use as well, and keeps nothing but its context.
+  explicit Deflater(std::string& room, int level = kLevel);
   ~Deflater();
   Deflater(const Deflater&) = delete;
   Deflater& operator=(const Deflater&) = delete;
@@ -67,19 +74,22 @@ class Deflater {
   ///
   /// Recipients whose agreements are equal, and that have no server takeover, may share the result.
   /// @return nullopt when it is not worth it: shorter than kCompressBytesMin, or not made smaller. Send it plain.
-  ///         Otherwise valid until the next call.
+  ///         Otherwise valid until the next call of any that has the same room.
   /// @source RFC 7692 section 7.2.1
   [[nodiscard]] std::optional<std::string_view> deflate(std::string_view message, const DeflateAgreement& agreement);
+  [[nodiscard]] std::string& room() { return compressed_; }
 
  private:
   class Stream;
+  static constexpr int kLevel = 3;
 
   int level_;
   std::unique_ptr<Stream> stream_;
-  std::string compressed_;
+  std::string own_room_;
+  std::string& compressed_;
 };
 
-/// What one holds in memory for a session with context takeover, without the buffer of its last message.
+/// What one holds in memory for a session with context takeover.
 [[nodiscard]] std::size_t inflater_bytes(const DeflateAgreement& agreement);
 [[nodiscard]] std::size_t deflater_bytes(const DeflateAgreement& agreement);
 

@@ -25,6 +25,14 @@ def ask(port, path, method="GET", body=None):
         return answer.status, answer.read().decode()
 
 
+def metric(server, name):
+    """Of all shards together."""
+    text = ask(admin_port(server), "/metrics")[1]
+    values = re.findall(rf"^jamsocket_{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE)
+    assert values, f"there is no metric {name}"
+    return sum(float(value) for value in values)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_drain_ends_the_process_as_a_signal_would(kind):
     with Server(kind, "echo", {"admin.port": 0}) as server:

@@ -1,5 +1,6 @@
 """D: compressed messages, good and bad, over real sockets. RFC 7692."""
 
+import os
 import zlib
 
 import pytest
@@ -7,7 +8,9 @@ import pytest
 from harness.cases import Alive, Watch, websocket
 from harness.deflate import TAIL, Context, deflated, upgrade, upgrading
 from harness.server import KINDS, Server
+from harness.wait import until
 from harness.wire import BINARY, CONTINUATION, PING, TEXT, Connection, frame, random_bytes
+from test_admin import metric
 
 MESSAGE_MAX = 70_000
 SETTINGS = {"service.shutdown_policy": "immediate", "limits.message_bytes_max": MESSAGE_MAX, "limits.close_timeout_ms": 500}
@@ -139,29 +142,76 @@ def test_a_bomb_costs_no_more_than_an_honest_message(watch):
     watch.check_canary()
 
 
-def test_a_broadcast_is_compressed_once():
-    """D-10: a room that says much to many: the price of compressing does not rise with their number."""
-    def cost(count, server):
-        connections = [upgrade(Connection(server.port), f"/ws/crowd-{count}") for _ in range(count)]
-        connections[0].text("all ready")
-        for connection in connections:
-            while connection.next_text() != "ready":
-                pass
-        text = random_bytes("words", 24_000).hex()  # Half its size at best.
-        before = server.cpu_seconds()
-        for _ in range(40):
-            connections[0].text("all " + text)
-            for connection in connections:
-                connection.expect_text(text)
-        spent = server.cpu_seconds() - before
-        for connection in connections:
-            connection.reset()
-        return spent
+def offer_of(window_bits, takeover=False):
+    """What a client offers, and what it must be told."""
+    offer = "permessage-deflate; client_max_window_bits" + ("" if takeover else "; server_no_context_takeover; client_no_context_takeover")
+    return offer + (f"; server_max_window_bits={window_bits}" if window_bits != 15 else "")
 
-    with Server("module", "probe", ON) as server:
-        few, many = cost(4, server), cost(64, server)
-        # Sixteen times the work if each copy were compressed; the messages sent to each are small beside that.
-        assert many <= 6 * few + 0.1, (few, many)
+
+@pytest.mark.parametrize("mode, kinds, times_a_message", [
+    ("message", [(15, False)] * 40, 1),
+    ("message", [(15, False)] * 20 + [(10, False)] * 20, 2),
+    ("context", [(15, False)] * 20 + [(10, False)] * 20, 2),
+    ("context", [(15, False)] * 20 + [(15, True)] * 5, 6),  # Who has a context of its own has messages of its own.
+], ids=["all alike", "two windows", "without takeover beside it", "five contexts"])
+def test_a_broadcast_is_compressed_once_for_all_who_agreed_on_the_same(mode, kinds, times_a_message):
+    """D-10: a room that says much to many: the price of compressing does not rise with their number."""
+    with Server("module", "probe", {**SETTINGS, "server.compression": mode, "admin.port": 0}) as server:
+        connections = []
+        for window_bits, takeover in kinds:
+            connection = upgrade(Connection(server.port), "/ws/crowd", offer_of(window_bits, takeover))
+            connection.inflate = Context().inflate if takeover else connection.inflate
+            connections.append(connection)
+        with Connection(server.port).upgrade("/ws/crowd") as plain:
+            connections.append(plain)
+            plain.text("all ready")
+            for connection in connections:
+                while connection.next_text() != "ready":
+                    pass
+            before = metric(server, "messages_deflated_total")
+            for size in (24_000, 511):  # The second is not worth it.
+                text = random_bytes("words", size).hex()[:size]
+                for _ in range(10):
+                    plain.text("all " + text)
+                    for connection in connections:
+                        connection.expect_text(text)
+            assert metric(server, "messages_deflated_total") - before == 10 * times_a_message
+            for connection in connections:
+                connection.reset()
+
+
+@pytest.mark.skipif(bool(os.environ.get("JAMSOCKET_SANITIZED")), reason="a sanitizer keeps freed memory")
+def test_the_memory_of_contexts_is_counted():
+    """D-09: what clients with contexts hold is what the counter says, however long what they said and heard; none left: nothing."""
+    count, text = 60, b"a long message " * 60_000
+    settings = {"service.shutdown_policy": "immediate", "server.compression": "context", "admin.port": 0}
+    with Server("module", "probe", settings) as server:
+        def visit():
+            connections = []
+            for number in range(count):
+                connection = Connection(server.port)
+                context = agree_on_context(connection, f"/ws/long-{number % 2}")
+                connection.next_text()
+                connection.send(message(context.deflate(text), TEXT))
+                connections.append(connection)
+            for connection in connections:
+                while connection.next_text() != text.decode():
+                    pass
+            return connections
+
+        def leave(connections):
+            for connection in connections:
+                connection.reset()
+            until(lambda: metric(server, "deflate_context_bytes") == 0, 10, "contexts stay counted")
+
+        leave(visit())
+        before = server.memory()
+        connections = visit()
+        counted = metric(server, "deflate_context_bytes")
+        assert counted >= count * (5 << 15), "a window and a hash table each, at least"
+        # Each message and its compressed form would be 0.9 MB a client, and more.
+        until(lambda: server.memory() - before <= counted + (8 << 20), 10, lambda: (server.memory() - before, counted))
+        leave(connections)
 
 
 def agree_on_context(connection, target):

@@ -2,17 +2,16 @@
 
 import json
 import pathlib
-import re
 import signal
 import subprocess
 import tempfile
-import urllib.request
 
 import pytest
 
 from harness.server import Server, module_path, path_from_environment
 from harness.wait import PATIENCE, until
 from harness.wire import PING, PONG, Connection, frame
+from test_admin import metric
 
 
 @pytest.fixture
@@ -44,15 +43,6 @@ def count(server, room, times=1):
             value = connection.ask("increment")
         connection.leave()
     return int(value.removeprefix("new value: "))
-
-
-def metric(server, name):
-    def admin_port():
-        return next((line["port"] for line in server.log_lines() if line.get("event") == "admin.listening"), None)
-    port = until(admin_port, 10, "the log names no admin port")
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
-        text = answer.read().decode()
-    return float(re.search(rf"^jamsocket_{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE)[1])
 
 
 def fill(folder):
