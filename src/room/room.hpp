@@ -176,8 +176,8 @@ class Room {
 
   struct Member {
     ClientId client;
-    ClientLink* link;
     bool leaving = false;  ///< Its Disconnect event waits already.
+    ClientLink* link;
   };
   class ServiceTimer final : public io::TimerTarget {
    public:
