@@ -465,6 +465,7 @@ TEST_F(DurableRoom, AnIdleRoomSleepsWithItsClientsAndWakesWithTheNextEvent) {
   advance(Milliseconds{1001});
   shard->settle();
   EXPECT_EQ(shard->counter_set.get(Counter::RoomsAsleep), 1U);
+  EXPECT_EQ(shard->fell_asleep, 1) << "the shard gives back what is free";
   EXPECT_EQ(room->client_count(), 1U);
   alice.take();
   say(alice, "x");

@@ -43,6 +43,8 @@ class RoomHost {
   virtual void room_failed(Room& room) = 0;
   /// The room is over. It must be destroyed, but not before the current turn ends.
   virtual void room_ended(Room& room) = 0;
+  /// What the room had in memory is freed; it may go on with clients.
+  virtual void room_fell_asleep() = 0;
   /// The turn's time; never goes back.
   [[nodiscard]] virtual SteadyTime steady_now() const = 0;
   /// The turn's time in Unix milliseconds.

@@ -560,6 +560,7 @@ void Room::fall_asleep() {
   durable.rebuild.reset();
   durable.state = Durable::State::Asleep;
   durable.gate.release_memory();
+  host_.room_fell_asleep();
   if (members_.empty()) {
     end();  // What is on disk is all of it.
   }

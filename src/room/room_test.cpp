@@ -68,6 +68,7 @@ class FakeHost final : public RoomHost, public SlowCallHost {
   }
   void room_failed(Room&) override { ++failed; }
   void room_ended(Room&) override { ++ended; }
+  void room_fell_asleep() override {}
   SteadyTime steady_now() const override { return clock.steady(); }
   std::int64_t unix_ms() const override { return clock.unix_ms(); }
   io::TimerHeap& timers() override { return timer_heap; }

@@ -91,6 +91,7 @@ class BasicShard : public RoomHost, public SlowCallHost {
     queue.push_back(&room);
   }
   void room_failed(Room&) override {}
+  void room_fell_asleep() override { ++fell_asleep; }
   void room_ended(Room& room) override {
     ++ended;
     ended_rooms.push_back(&room);
@@ -130,6 +131,7 @@ class BasicShard : public RoomHost, public SlowCallHost {
   std::vector<Room*> queue;
   std::vector<Room*> ended_rooms;
   int ended = 0;
+  int fell_asleep = 0;
 };
 
 struct HasMemoryStore {

@@ -132,6 +132,7 @@ class Shard final : public LoopOwner,
   void runnable(room::Room& room) override;
   void room_failed(room::Room& room) override;
   void room_ended(room::Room& room) override;
+  void room_fell_asleep() override { left_behind_bytes_ += kHeapOfInstance; }
   [[nodiscard]] SteadyTime steady_now() const override { return now_; }
   [[nodiscard]] std::int64_t unix_ms() const override { return unix_ms_; }
   [[nodiscard]] io::TimerHeap& timers() override { return timers_; }
@@ -350,8 +351,10 @@ class Shard final : public LoopOwner,
 
   std::vector<std::unique_ptr<Acceptor>> acceptors_;
   // Since freed memory was last given back:
+  // What an instance of a small module leaves in the heap, about.
+  static constexpr std::size_t kHeapOfInstance = std::size_t{8} << 10U;
   std::size_t most_held_ = 0;          ///< Rooms and sessions.
-  std::size_t left_behind_bytes_ = 0;  ///< What those that left still held.
+  std::size_t left_behind_bytes_ = 0;  ///< What those that left still held, and rooms that fell asleep.
   io::CallbackTimer exodus_timer_{[this] { give_memory_back(); }};
   io::CallbackTimer memory_timer_{[this] { watch_memory(); }};
   SteadyTime next_shedding_{};
