@@ -30,7 +30,10 @@ std::string placeholder_of(const config::Entry& entry) {
     return number->unit == config::Unit::Seconds ? "SECONDS" : "N";
   }
   const auto* text = std::get_if<config::Text>(&entry.field);
-  return text != nullptr && text->path != config::PathKind::NotAPath ? "DIR" : "TEXT";
+  if (text == nullptr || text->path == config::PathKind::NotAPath) {
+    return "TEXT";
+  }
+  return text->path == config::PathKind::Path ? "FILE" : "DIR";
 }
 
 // Texts say what is allowed; a number's range is in its refusal and on the reference page.

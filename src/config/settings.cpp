@@ -175,7 +175,7 @@ constexpr std::array kEntries{
           count<JAM_FIELD(server.compression_window_bits)>(9, 15)},
     Entry{"server.data", "--data", "",
           "The folder where rooms are kept, made if it is missing; nothing is kept if not set",
-          path<JAM_TEXT_FIELD(server.data_dir)>(PathKind::Path)},
+          path<JAM_TEXT_FIELD(server.data_dir)>(PathKind::Folder)},
     Entry{
         "server.history", "--history", "",
         "How much of what happened to kept rooms is kept although their checkpoints cover it: rooms can be taken back "
@@ -209,14 +209,14 @@ constexpr std::array kEntries{
 
     Entry{"service.package", "", "",
           "The folder of the service to build: with one source file, a Cargo.toml, or a package.json (AssemblyScript)",
-          path<JAM_TEXT_FIELD(service.package)>(PathKind::Path)},
+          path<JAM_TEXT_FIELD(service.package)>(PathKind::Folder)},
     Entry{"service.source", "", "", "The service to build, when it is one C++ or Rust file",
           path<JAM_TEXT_FIELD(service.source)>(PathKind::Path)},
     Entry{"service.module", "", "", "The service's module, when it is built by other means; nothing is built",
           path<JAM_TEXT_FIELD(service.module)>(PathKind::Path), Scope::Service},
     Entry{"service.module_cache", "--module-cache", "",
           "The folder of compiled modules, writable by nobody else; $XDG_CACHE_HOME/jamsocket/modules if not set",
-          path<JAM_TEXT_FIELD(service.module_cache)>(PathKind::Path)},
+          path<JAM_TEXT_FIELD(service.module_cache)>(PathKind::Folder)},
     Entry{"service.room_strategy", "-r,--room-strategy", "", "Which rooms exist",
           text<JAM_TEXT_FIELD(server.room_strategy)>("implicit, api, uuid, short, or short3 to short12",
                                                      is_room_strategy),

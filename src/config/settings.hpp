@@ -72,7 +72,7 @@ struct Number {
   void (*set)(Settings&, std::uint64_t) = nullptr;
 };
 
-enum class PathKind : std::uint8_t { NotAPath, Path, ExistingFolder };
+enum class PathKind : std::uint8_t { NotAPath, Path, Folder, ExistingFolder };
 
 struct Text {
   std::string_view allowed{};  ///< For a person: "never, immediate or <n>sec".

@@ -32,7 +32,8 @@ class Words(CommandTest):
         text = " ".join(jamsocket("serve", "--help").stdout.split())
         for part in ("-p,--port N", "[8080; or $PORT]", "--host TEXT", '["127.0.0.1"; or $HOST]', "-r,--room-strategy",
                      '["implicit"]', "-s,--shutdown-policy", '["300sec"]', "-i,--heartbeat-interval", "[25]",
-                     "-t,--heartbeat-timeout", "[60]", "--static", "--shards", "--config FILE", "--log-level",
+                     "-t,--heartbeat-timeout", "[60]", "--static DIR", "--shards", "--config FILE", "--data DIR",
+                     "--module-cache DIR", "--tls-cert FILE", "--tls-key FILE", "--log-level",
                      "$LOG_LEVEL", "--set KEY=VALUE"):
             self.assertIn(part, text)
 
