@@ -5,6 +5,7 @@
 
 #include "http/request_parser.hpp"
 
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
@@ -61,7 +62,9 @@ void check_request(const Request& request, std::string_view bytes) {
   (void)jamsocket::http::evaluate_preconditions(request, validators);
   const auto range = jamsocket::http::evaluate_range(request, validators, 1000);
   JAM_CHECK(range.offset + range.bytes <= 1000);
-  (void)jamsocket::http::accepts_coding(request, "br");
+  constexpr std::array<std::string_view, 2> kCodings{"br", "gzip"};
+  const std::string_view coding = jamsocket::http::preferred_coding(request, kCodings);
+  JAM_CHECK(coding.empty() || coding == kCodings[0] || coding == kCodings[1]);
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "http/lists.hpp"
+
 namespace jamsocket::http {
 namespace {
 
@@ -65,6 +67,7 @@ void BodyScanner::step(char c) {
   }
   switch (state_) {
     case State::Size:
+    case State::SizeSpace:
     case State::Extension:
     case State::SizeLf:
       return step_size(c);
@@ -82,21 +85,27 @@ void BodyScanner::step_size(char c) {
     expect(c, '\n', State::Size);
     return violation_ ? void() : end_size_line();
   }
-  if (c == '\r' && size_digits_ > 0) {
+  if (c == '\r' && size_digits_ > 0 && state_ != State::SizeSpace) {
     state_ = State::SizeLf;
     return;
   }
   if (state_ == State::Extension) {
     return is_control(c) ? refuse(400, "The body's chunks are not well-formed.") : void();
   }
-  const int digit = hex_digit(c);
+  if (size_digits_ > 0 && (c == ' ' || c == '\t')) {
+    state_ = State::SizeSpace;  // Allowed before an extension only: who takes it elsewhere may take another size, too.
+    return;
+  }
+  if (size_digits_ > 0 && c == ';') {
+    state_ = State::Extension;
+    return;
+  }
+  const int digit = state_ == State::Size ? hex_digit(c) : -1;
   if (digit >= 0 && size_digits_ < kSizeDigitsMax) {
     left_bytes_ = left_bytes_ * 16 + static_cast<std::uint64_t>(digit);
     ++size_digits_;
   } else if (digit >= 0) {
     refuse(413, "The body is too long.");
-  } else if (size_digits_ > 0 && (c == ';' || c == ' ' || c == '\t')) {
-    state_ = State::Extension;
   } else {
     refuse(400, "The body's chunks are not well-formed.");
   }
@@ -118,8 +127,14 @@ void BodyScanner::end_size_line() {
 void BodyScanner::step_trailer(char c) {
   switch (state_) {
     case State::TrailerStart:
-      state_ = c == '\r' ? State::EndLf : State::Trailer;
-      return is_control(c) && c != '\r' ? refuse(400, "The body's trailers are not well-formed.") : void();
+      state_ = c == '\r' ? State::EndLf : State::TrailerName;
+      return c != '\r' && !is_token_char(c) ? refuse(400, "The body's trailers are not well-formed.") : void();
+    case State::TrailerName:
+      if (c == ':') {
+        state_ = State::Trailer;
+        return;
+      }
+      return is_token_char(c) ? void() : refuse(400, "The body's trailers are not well-formed.");
     case State::Trailer:
       if (c == '\r') {
         state_ = State::TrailerLf;

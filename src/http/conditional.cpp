@@ -47,6 +47,12 @@ std::optional<Number> whole_number(std::string_view text) {
   return number;
 }
 
+// A position in a file: digits; one beyond 2^64 is beyond any file's end.
+std::optional<std::uint64_t> position(std::string_view text) {
+  const bool is_number = !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+  return is_number ? std::optional(whole_number<std::uint64_t>(text).value_or(UINT64_MAX)) : std::nullopt;
+}
+
 bool is_get_or_head(const Request& request) { return request.method == Method::Get || request.method == Method::Head; }
 
 std::optional<unsigned> month_of(std::string_view name) {
@@ -110,7 +116,7 @@ std::optional<RangeRequest> single_range(std::string_view spec, std::uint64_t si
   const std::string_view last_text = trim(spec.substr(dash + 1));
   constexpr RangeRequest kUnsatisfiable{.kind = RangeRequest::Kind::Unsatisfiable};
   if (first_text.empty()) {
-    const auto suffix = whole_number<std::uint64_t>(last_text);
+    const auto suffix = position(last_text);
     if (!suffix) {
       return std::nullopt;
     }
@@ -118,8 +124,8 @@ std::optional<RangeRequest> single_range(std::string_view spec, std::uint64_t si
     return bytes == 0 ? kUnsatisfiable
                       : RangeRequest{.kind = RangeRequest::Kind::Part, .offset = size_bytes - bytes, .bytes = bytes};
   }
-  const auto first = whole_number<std::uint64_t>(first_text);
-  const auto last = last_text.empty() ? std::optional(UINT64_MAX) : whole_number<std::uint64_t>(last_text);
+  const auto first = position(first_text);
+  const auto last = last_text.empty() ? std::optional(UINT64_MAX) : position(last_text);
   if (!first || !last || *last < *first) {
     return std::nullopt;
   }
@@ -172,8 +178,8 @@ Precondition evaluate_preconditions(const Request& request, const Validators& cu
 RangeRequest evaluate_range(const Request& request, const Validators& current, std::uint64_t size_bytes) {
   constexpr std::string_view kUnit = "bytes=";
   const auto range = request.header("Range");
-  if (request.method != Method::Get || request.header_count("Range") != 1 || !range->starts_with(kUnit) ||
-      !if_range_holds(request, current)) {
+  if (request.method != Method::Get || request.header_count("Range") != 1 ||
+      !equal_ignoring_case(range->substr(0, kUnit.size()), kUnit) || !if_range_holds(request, current)) {
     return {};
   }
   return single_range(range->substr(kUnit.size()), size_bytes).value_or(RangeRequest{});

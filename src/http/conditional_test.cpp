@@ -1,6 +1,7 @@
 #include "http/conditional.hpp"
 
 #include <gtest/gtest.h>
+#include <array>
 
 #include <limits>
 #include <string>
@@ -101,7 +102,11 @@ TEST(EvaluateRange, FindsTheOnePart) {
       {"bytes=a-b", {}},
       {"bytes=1-b", {}},
       {"bytes=+1-2", {}},
-      {"bytes=18446744073709551616-", {}},
+      {"bytes=18446744073709551616-", {Kind::Unsatisfiable}},
+      {"bytes=7-99999999999999999999999", {Kind::Part, 7, 93}},
+      {"bytes=-99999999999999999999999", {Kind::Part, 0, 100}},
+      {"Bytes=1-2", {Kind::Part, 1, 2}},
+      {"bytes=0-0,", {}},
       {"lines=0-1", {}},
       {"0-1", {}},
   };
@@ -125,21 +130,47 @@ TEST(EvaluateRange, HoldsOnlyForTheVersionThatTheClientHas) {
   EXPECT_EQ(evaluate_range(head, kCurrent, 100).kind, RangeRequest::Kind::Whole);
 }
 
-TEST(AcceptsCoding, ReadsWeights) {
-  const auto accepts = [](const std::string& value, std::string_view coding) {
-    return accepts_coding(get({{"Accept-Encoding", value}}), coding);
+TEST(PreferredCoding, IsTheOneOfTheHighestWeight) {
+  constexpr std::array<std::string_view, 2> kBoth{"br", "gzip"};
+  const auto preferred = [&](const std::string& value) {
+    return std::string(preferred_coding(get({{"Accept-Encoding", value}}), kBoth));
   };
-  EXPECT_FALSE(accepts_coding(get({}), "br"));
-  EXPECT_TRUE(accepts("gzip, deflate, br", "br"));
-  EXPECT_TRUE(accepts("BR", "br"));
-  EXPECT_TRUE(accepts("br;q=0.1", "br"));
-  EXPECT_TRUE(accepts("*", "br"));
-  EXPECT_FALSE(accepts("gzip", "br"));
-  EXPECT_FALSE(accepts("br;q=0", "br"));
-  EXPECT_FALSE(accepts("br; q=0.000", "br"));
-  EXPECT_FALSE(accepts("*, br;q=0", "br"));
-  EXPECT_FALSE(accepts("*;q=0", "br"));
-  EXPECT_FALSE(accepts("", "br"));
+  EXPECT_EQ(preferred_coding(get({}), kBoth), "");
+  struct Row {
+    std::string accepted;
+    std::string coding;
+  };
+  const std::vector<Row> table = {
+      {"", ""},
+      {"gzip, deflate, br", "br"},  // Equals: the first of ours.
+      {"BR", "br"},
+      {"gzip", "gzip"},
+      {"x-gzip", "gzip"},
+      {"deflate, zstd", ""},
+      {"br;q=0.1", "br"},
+      {"br;q=0.1, gzip", "gzip"},
+      {"br;q=0.499 , gzip ; q=0.5", "gzip"},
+      {"br;q=0.50, gzip;q=0.5", "br"},
+      {"br;q=1.000, gzip;Q=1", "br"},
+      {"br;q=0", ""},
+      {"br; q=0.000, gzip;q=0.001", "gzip"},
+      {"*", "br"},
+      {"*;q=0", ""},
+      {"*, br;q=0", "gzip"},
+      {"*;q=0.2, gzip;q=0.3", "gzip"},
+      {"gzip;q=0.5, identity", ""},
+      {"gzip;q=0.5, identity;q=0.4", "gzip"},
+      {"gzip, identity", "gzip"},
+      {"identity;q=0", ""},  // Nothing is left, and a plain answer is better than none.
+      {"identity;q=0, gzip", "gzip"},
+      {"gzip;level=9;q=0.2, br;q=0.1", "gzip"},
+      {"gzip;q=no, br;q=0.9", "gzip"},  // What is no weight counts as none given.
+  };
+  for (const Row& row : table) {
+    EXPECT_EQ(preferred(row.accepted), row.coding) << row.accepted;
+  }
+  constexpr std::array<std::string_view, 1> kGzip{"gzip"};
+  EXPECT_EQ(preferred_coding(get({{"Accept-Encoding", "br, gzip;q=0.1"}}), kGzip), "gzip");
 }
 
 TEST(ContentType, IsKnownByTheEnding) {

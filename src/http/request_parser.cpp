@@ -142,6 +142,12 @@ HeadViolation explain(const Code& error) {
 
 Violation split_target(Request& request) {
   const auto split = parse_request_target(request.target);
+  if (!split && request.method == Method::Options && request.target == "*") {
+    return HeadViolation{501, "OPTIONS is not known here, of the whole server neither."};
+  }
+  if (!split && request.method == Method::Connect && is_authority(request.target)) {
+    return HeadViolation{501, "This server is no proxy."};
+  }
   if (!split) {
     return HeadViolation{400, "The request target must be a path that begins with a slash, or a whole http address."};
   }
@@ -163,10 +169,12 @@ class RequestParser::Impl {
     std::size_t taken = 0;
     if (!scanner_.complete()) {
       taken = scanner_.scan(input);
+      head_.append(input.substr(0, taken));
       if (const auto& violation = scanner_.violation()) {
+        const std::string_view head = std::string_view(head_).substr(std::min(scanner_.leading_bytes(), head_.size()));
+        request_.method = method_of(head.substr(0, head.find(' ')));
         return refuse(*violation);
       }
-      head_.append(input.substr(0, taken));
       if (!scanner_.complete()) {
         return {ParseStatus::NeedMore, taken, 0, {}};
       }
@@ -201,7 +209,8 @@ class RequestParser::Impl {
       return explain(error);
     }
     request_ = std::move(reader.request);
-    request_.keep_alive = reader.keep_alive();
+    request_.keep_alive = !request_.header_lists("Connection", "close") &&
+                          (request_.version_minor == 1 || request_.header_lists("Connection", "keep-alive"));
     if (const Violation violation = check_host(request_)) {
       return violation;
     }

@@ -54,7 +54,7 @@ class RequestParser {
   /// @source RFC 9112 sections 2 to 7; RFC 9110 sections 5 and 7.2
   [[nodiscard]] ParseStep feed(std::string_view input);
 
-  /// The whole request; after Complete. May be moved from.
+  /// The whole request; after Complete. May be moved from. After Failure, its method as far as that was there.
   [[nodiscard]] Request& request();
 
   /// Whether any byte of a request has come; false right after construction and `reset`.

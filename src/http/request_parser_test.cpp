@@ -119,8 +119,10 @@ const std::vector<Refused> kRefusedHeads = {
     {"target above ASCII", get("", "/caf\xC3\xA9")},
     {"DEL in the target", get("", "/\x7f")},
     {"fragment in the target", get("", "/ws/x#a")},
-    {"authority-form", "CONNECT h:80 HTTP/1.1\r\nHost: h\r\n\r\n"},
-    {"asterisk-form", "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n"},
+    {"authority-form", "CONNECT h:80 HTTP/1.1\r\nHost: h\r\n\r\n", 501},
+    {"asterisk-form", "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", 501},
+    {"authority-form of another method", get("", "h:80")},
+    {"asterisk-form of another method", get("", "*")},
     {"relative target", get("", "ws/x")},
     {"target of another scheme", get("", "ftp://h/")},
     {"absolute target without a host", get("", "http:///ws/x")},
@@ -222,6 +224,8 @@ TEST(RequestParser, ReadsAndDropsABody) {
       "POST /new_room HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: Chunked\r\n\r\n"
       "2;x=\"y\"\r\nhe\r\n3\r\nllo\r\n0\r\nTrailer: t\r\n\r\n",
       "POST /new_room HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+      "POST /new_room HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "00000005 \t; a=b ;c\r\nhello\r\n0\r\nTrailer:\r\nOther: t:u\r\n\r\n",
   };
   for (const std::string& body : bodies) {
     const std::string bytes = body + get("X: second\r\n");
@@ -252,6 +256,29 @@ TEST(RequestParser, RefusesBadChunks) {
                                            "-1\r\n",
                                            "5\r\nhelloX\r\n0\r\n\r\n",
                                            "10000000000000000\r\n",
+                                           "\r\n",
+                                           " 5\r\nhello\r\n0\r\n\r\n",
+                                           "+5\r\nhello\r\n0\r\n\r\n",
+                                           "0x5\r\nhello\r\n0\r\n\r\n",
+                                           "5 \r\nhello\r\n0\r\n\r\n",
+                                           "5\t\r\nhello\r\n0\r\n\r\n",
+                                           "5 5\r\nhello\r\n0\r\n\r\n",
+                                           "5,5\r\nhello\r\n0\r\n\r\n",
+                                           "5\nhello\n0\n\n",
+                                           "5\r\r\nhello\r\n0\r\n\r\n",
+                                           "5;a=b\nhello\r\n0\r\n\r\n",
+                                           "5;a=\"\r\n\"\r\nhello\r\n0\r\n\r\n",
+                                           "5\r\nhello\n0\r\n\r\n",
+                                           "5\r\nhello0\r\n\r\n",
+                                           "0\r\nGET / HTTP/1.1\r\n\r\n",
+                                           "0\r\nX\r\n\r\n",
+                                           "0\r\nX : y\r\n\r\n",
+                                           "0\r\n X: y\r\n\r\n",
+                                           "0\r\n: y\r\n\r\n",
+                                           "0\r\nX: y\nZ: z\r\n\r\n",
+                                           "0\r\nX: y\r\n folded\r\n\r\n",
+                                           "0\r\n\n",
+                                           "0\r\n\rX",
                                            "1;" + std::string(17'000, 'e'),
                                            "0\r\n" + std::string(17'000, 't')};
   for (const std::string& body : bodies) {
@@ -292,6 +319,11 @@ TEST(RequestParser, KnowsWhetherTheConnectionIsKept) {
       {get("Connection: keep-alive\r\n"), true},
       {"GET / HTTP/1.0\r\n\r\n", false},
       {"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", true},
+      {"GET / HTTP/1.0\r\nConnection: x, Keep-Alive\r\n\r\n", true},
+      // RFC 9112 section 9.3: "close" goes before all else.
+      {"GET / HTTP/1.0\r\nConnection: keep-alive\r\nConnection: Close\r\n\r\n", false},
+      {get("Connection: keep-alive, close\r\n"), false},
+      {get("Connection: closed\r\n"), true},
   };
   for (const Row& row : table) {
     EXPECT_EQ(parse(row.bytes).request.keep_alive, row.keep_alive) << row.bytes;
@@ -304,6 +336,23 @@ TEST(RequestParser, TakesTheAuthorityOfAnAbsoluteTarget) {
   EXPECT_EQ(parsed.request.authority, "other:81");
   EXPECT_EQ(parsed.request.path, "/");
   EXPECT_EQ(parsed.request.query, "q");
+}
+
+// An answer to HEAD has no body, whatever it says.
+TEST(RequestParser, KnowsTheMethodOfWhatItRefuses) {
+  const std::vector<std::string> refused = {
+      "HEAD / HTTP/1.1\r\n\r\n", "HEAD / HTTP/1.1\r\nHost: h\r\nX : y\r\n\r\n",          "\r\nHEAD /\x01",
+      "HEAD  / HTTP/1.1\r\n",    "HEAD / HTTP/1.1\r\nHost: h\r\nExpect: coffee\r\n\r\n",
+  };
+  for (const std::string& bytes : refused) {
+    for (const std::size_t read_bytes : {std::size_t{1}, bytes.size()}) {
+      const Parsed parsed = parse_in_pieces(bytes, read_bytes);
+      ASSERT_EQ(parsed.status, ParseStatus::Failure) << bytes;
+      EXPECT_EQ(parsed.request.method, Method::Head) << bytes;
+    }
+  }
+  EXPECT_EQ(parse("HEADS / HTTP/3.1\r\n").request.method, Method::Other);
+  EXPECT_EQ(parse("HEA\x01").request.method, Method::Other);
 }
 
 TEST(RequestParser, KnowsMethodsByTheirExactNames) {

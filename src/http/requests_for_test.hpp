@@ -17,7 +17,7 @@ struct Parsed {
   ParseStatus status = ParseStatus::NeedMore;
   int http_status = 0;
   std::string_view reason;
-  Request request;                 ///< If Complete.
+  Request request;                 ///< If Complete; its method, if Failure.
   std::size_t consumed_bytes = 0;  ///< Of all the bytes; if Complete.
 };
 
@@ -31,7 +31,7 @@ inline Parsed parse_in_pieces(std::string_view bytes, std::size_t read_bytes, co
       return {.status = step.status,
               .http_status = step.http_status,
               .reason = step.reason,
-              .request = {},
+              .request = std::move(parser.request()),
               .consumed_bytes = 0};
     }
     if (step.status == ParseStatus::Complete) {

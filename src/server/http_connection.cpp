@@ -181,7 +181,7 @@ void HttpConnection::handle_request() {
 void HttpConnection::refuse(const http::ParseStep& step) {
   host_.counters().add(Counter::HttpRequests);
   state_ = State::Answering;
-  head_only_ = false;
+  head_only_ = parser_.request().method == http::Method::Head;
   if (step.limit) {
     host_.limit_hit(*step.limit, *this);
   }

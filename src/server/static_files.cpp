@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "http/conditional.hpp"
 #include "http/content_coding.hpp"
@@ -115,17 +116,20 @@ std::optional<Chosen> choose(int directory, const std::string& path, const Reque
     return std::nullopt;
   }
   Chosen chosen{.found = std::move(*plain), .coding = {}, .varies = false};
-  const struct stat plain_status = chosen.found.status;
+  std::vector<std::string_view> available;
+  std::vector<Found> forms;
   for (const Coding& coding : kCodings) {
     auto packed = open_regular(directory, path + std::string(coding.ending));
-    if (!packed || is_older(packed->status, plain_status)) {
-      continue;
+    if (packed && !is_older(packed->status, chosen.found.status)) {
+      available.push_back(coding.name);
+      forms.push_back(std::move(*packed));
     }
-    chosen.varies = true;
-    if (chosen.coding.empty() && http::accepts_coding(request, coding.name)) {
-      chosen.found = std::move(*packed);
-      chosen.coding = coding.name;
-    }
+  }
+  chosen.varies = !available.empty();
+  chosen.coding = http::preferred_coding(request, available);
+  if (!chosen.coding.empty()) {
+    const auto index = std::ranges::find(available, chosen.coding) - available.begin();
+    chosen.found = std::move(forms[static_cast<std::size_t>(index)]);
   }
   return chosen;
 }

@@ -189,7 +189,7 @@ def test_rfc7692_deflate(echoes, case, cut):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("files")
-    for name, text in (("numbers.txt", "0123456789"), ("packed.txt", "the plain form"), ("packed.txt.gz", "a gzip form"), ("packed.txt.br", "a brotli form")):
+    for name, text in (("numbers.txt", "0123456789"), ("empty.txt", ""), ("packed.txt", "the plain form"), ("packed.txt.gz", "a gzip form"), ("packed.txt.br", "a brotli form")):
         (root / name).write_text(text)
         os.utime(root / name, (784111777, 784111777))  # RFC 9110's example of a time.
     return root
@@ -199,23 +199,34 @@ def folder(tmp_path_factory):
 def site(request, folder):
     settings = {"service.shutdown_policy": "immediate", "service.subprotocols": "chat.v1,chat.v2", "static_files": folder}
     with Server(request.param, "echo", settings) as server:
-        with Connection(server.port) as connection:
-            connection.send(b"GET /numbers.txt HTTP/1.1\r\nHost: h\r\n\r\n")
-            tag = connection.response().header("ETag")
-        yield server, tag
+        yield server, tags_of(server)
+
+
+def tags_of(server):
+    """What the tables call the entity tags of the files."""
+    with Connection(server.port) as connection:
+        tags = {}
+        for name, path, coding in (("$ETAG", "/numbers.txt", "identity"), ("$PLAIN_ETAG", "/packed.txt", "identity"),
+                                   ("$GZIP_ETAG", "/packed.txt", "gzip"), ("$BROTLI_ETAG", "/packed.txt", "br")):
+            connection.send(f"GET {path} HTTP/1.1\r\nHost: h\r\nAccept-Encoding: {coding}\r\n\r\n".encode())
+            tags[name] = connection.response().header("ETag")
+    assert len(set(tags.values())) == len(tags), tags
+    return tags
 
 
 class HttpPlayer(Player):
-    def __init__(self, connection, cut, tag):
+    def __init__(self, connection, cut, tags):
         super().__init__(connection, cut)
-        self.tag = tag
+        self.tags = tags
         self.heads = []
         self.response = None
 
     def line(self, word, rest):
         """@return whether the connection ended."""
+        for name, tag in self.tags.items():
+            rest = rest.replace(name, tag)
         if word == ">":
-            self.send(rest.replace("$ETAG", self.tag).encode() + b"\r\n")
+            self.send(rest.encode() + b"\r\n")
             return False
         if word == ">>":
             self.send(bytes_of(rest))
@@ -227,7 +238,7 @@ class HttpPlayer(Player):
         if word == "open":
             expect_still_works(self.connection)
             return True
-        self.expect(word, rest.replace("$ETAG", self.tag))
+        self.expect(word, rest)
         return False
 
     def expect(self, word, rest):
@@ -235,12 +246,16 @@ class HttpPlayer(Player):
             self.response = self.connection.response(head_only=self.heads.pop(0))
             assert self.response.status == int(rest), (self.response.status, self.response.body)
         elif word == ":":
-            name, value = rest.split(": ", 1)
-            assert self.response.header(name) == value, self.response.headers
+            name, _, value = rest.partition(": ")
+            found = self.response.header(name)
+            assert found == value if value else found, self.response.headers
         elif word == "!":
             assert self.response.header(rest) is None, self.response.headers
         elif word == "body":
             assert self.response.body == bytes_of(rest), self.response.body
+        elif word == "<<" and rest.startswith("close "):
+            received = self.connection.frame()
+            assert (received.opcode, received.close_code) == (CLOSE, int(rest[6:])), received
         elif word == "<<":
             expect_bytes(self.connection, bytes_of(rest))
         else:
@@ -262,9 +277,9 @@ def heads_of(lines):
 @pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("case", cases_of("http.txt"), ids=str)
 def test_http(site, case, cut):
-    server, tag = site
+    server, tags = site
     with Connection(server.port) as connection:
-        player = HttpPlayer(connection, cut, tag)
+        player = HttpPlayer(connection, cut, tags)
         player.heads = heads_of(case.lines)
         ended = False
         for line in case.lines:
@@ -275,6 +290,41 @@ def test_http(site, case, cut):
             connection.send(b"GET /status HTTP/1.1\r\nHost: h\r\n\r\n")
             answer = connection.response()
             assert (answer.status, answer.body) == (200, b"ok")
+
+
+def test_what_stands_behind_the_last_request_is_not_done(site):
+    """RFC 9112, section 9.6: not even when it came in the same segment."""
+    server, _ = site
+    behind = request("/ws/behind-the-last", "POST", headers=[("Host", "h")])
+    for last in (request("/status", headers=[("Host", "h"), ("Connection", "close")]), request("/status", version="HTTP/1.0", headers=[]),
+                 request("/status", headers=[])):
+        with Connection(server.port) as connection:
+            connection.send(last + behind)
+            connection.response()
+            connection.half_close_quietly()
+            connection.expect_end()
+    with Connection(server.port) as connection:
+        connection.send(behind)
+        assert connection.response().status == 200, "there was such a room already"
+
+
+@pytest.mark.parametrize("target, headers", [
+    ("/status", []), ("/numbers.txt", []), ("/packed.txt", [("Accept-Encoding", "gzip")]), ("/empty.txt", []), ("/nothing", []),
+    ("/numbers.txt", [("If-None-Match", "*")]), ("/numbers.txt", [("If-Match", '"other"')]), ("/%zz", []), ("/new_room", []),
+    ("/numbers.txt", [("Expect", "coffee")]), ("/numbers.txt", [("Host", "h")]), ("/numbers.txt", [("X", "y" * 9000)]),
+])
+def test_head_is_get_without_the_body(site, target, headers):
+    """RFC 9110, section 9.3.2: the same status and headers; and whatever it is, nothing behind them."""
+    server, _ = site
+    answers = []
+    for method in ("GET", "HEAD"):
+        with Connection(server.port) as connection:
+            connection.send(request(target, method, headers=[("Host", "h"), *headers, ("Connection", "close")]))
+            answers.append(connection.response(head_only=method == "HEAD"))
+            connection.half_close_quietly()
+            connection.expect_end()
+    get, head = ([(name, value) for name, value in answer.headers if name != "Date"] for answer in answers)
+    assert (answers[0].status, get) == (answers[1].status, head)
 
 
 def test_the_answer_to_a_key_is_its_digest(site):
