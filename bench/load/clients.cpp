@@ -167,7 +167,8 @@ bool Clients::read_upgrade(Client& client) {
     client.pending.append(buffer_.data(), client.tls->read(buffer_));
   }
   if (client.open) {
-    return false;  // Early frames wait for the measurement.
+    check_early_frames(client.pending);
+    return false;
   }
   const std::size_t end = client.pending.find("\r\n\r\n");
   if (end == std::string::npos) {
@@ -178,7 +179,16 @@ bool Clients::read_upgrade(Client& client) {
   }
   client.pending.erase(0, end + 4);
   client.open = true;
+  check_early_frames(client.pending);
   return true;
+}
+
+// They wait for the measurement; but a server that closes a client ends the run at once, as nothing might be read of it
+// later.
+void Clients::check_early_frames(std::string_view bytes) {
+  for (ServerFrame frame = front_frame(bytes); frame.bytes != 0; frame = front_frame(bytes)) {
+    bytes.remove_prefix(frame.bytes);
+  }
 }
 
 double Clients::open_all(std::span<Client> clients) {

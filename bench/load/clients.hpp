@@ -30,6 +30,7 @@ struct Client {
   std::uint32_t room = 0;
   Role role = Role::Member;
   bool open = false;
+  bool heard = false;  ///< A message came.
   std::uint64_t dialled_ns = 0;
   std::unique_ptr<TlsClient> tls;  ///< Null: plain.
   std::string pending;             ///< Bytes of a frame, or of the upgrade's answer, that are not yet whole.
@@ -102,6 +103,7 @@ class Clients {
     std::size_t bytes = 0;  ///< Head and payload; 0: the frame is not whole yet.
   };
   static ServerFrame front_frame(std::string_view bytes);
+  static void check_early_frames(std::string_view bytes);
   [[nodiscard]] std::string request(const Client& client) const;
 
   [[nodiscard]] bool read_handshake(Client& client, std::string_view wire);

@@ -6,6 +6,8 @@
 namespace jamsocket::bench {
 namespace {
 
+constexpr std::uint64_t kFirstMessageTimeoutNs = 5'000'000'000U;
+
 std::size_t clients_in_all(const LoadOptions& options) {
   if (options.mode != Mode::Fanout) {
     return options.conns;
@@ -52,7 +54,27 @@ void Traffic::run() {
   due_ns_ = static_cast<double>(start);
   begin();
   loop();
+  check_that_all_took_part();
   report();
+}
+
+// Where each message is answered by the next, a client that never hears one has no part in the run: it was another
+// work. A busy machine may need longer for it than the run took.
+void Traffic::check_that_all_took_part() {
+  const auto left_out = [this] {
+    return std::ranges::count_if(all_,
+                                 [](const Client& client) { return client.role == Role::Member && !client.heard; });
+  };
+  measuring_ = false;
+  const std::uint64_t until = now_ns() + kFirstMessageTimeoutNs;
+  while (options_.rate == 0 && left_out() > 0 && now_ns() < until) {
+    for (const auto& event : clients_.wait(100)) {
+      receive(Clients::client_of(event));
+    }
+  }
+  if (options_.rate == 0 && left_out() > 0) {
+    die(std::to_string(left_out()) + " of " + std::to_string(all_.size()) + " clients heard nothing");
+  }
 }
 
 void Traffic::begin() {
@@ -140,6 +162,7 @@ void Traffic::on_message(Client& client, std::string_view payload, std::uint64_t
     return;
   }
   ++messages_;
+  client.heard = true;
   if (payload.size() != options_.payload) {
     die("a message of " + std::to_string(payload.size()) + " bytes");
   }

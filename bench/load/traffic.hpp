@@ -42,6 +42,7 @@ class Traffic {
   [[nodiscard]] bool is_fanout() const { return options_.mode == Mode::Fanout; }
   void assign_rooms();
   void begin();
+  void check_that_all_took_part();
   void loop();
   std::uint64_t send_what_is_due(std::uint64_t now);
   void receive(Client& client);
