@@ -101,6 +101,9 @@ class Room {
   [[nodiscard]] std::uint64_t events_handled() const { return last_event_; }
   [[nodiscard]] std::size_t client_count() const { return members_.size(); }
   [[nodiscard]] bool is_full() const;
+  [[nodiscard]] std::size_t events_waiting() const {
+    return (running_ != nullptr ? running_->waiting() : 0) + (waiting_ != nullptr ? waiting_->waiting() : 0);
+  }
   /// Whether its clients should not be read for now; each gets `resume_reading` when that has passed.
   [[nodiscard]] bool inbox_is_full();
 

@@ -19,6 +19,8 @@ constexpr std::size_t kReceiveBytes = std::size_t{128} << 10U;
 // Several events of a room in a row keep its frames side by side in the arena: one part for send().
 constexpr std::uint32_t kEventsForRoom = 64;
 constexpr std::uint32_t kEventsForTurn = 4096;
+// And where the last turn left some behind: who has spoken since waits for the end of this one.
+constexpr std::uint32_t kEventsForTurnBehind = 1024;
 // What a turn reads before its rooms run: more would only fall out of the processor's caches on its way.
 constexpr std::size_t kBytesForTurn = std::size_t{32} << 10U;
 // And from how many sockets, where only those are answered who spoke: reading more of them first gathers nothing for
@@ -443,7 +445,7 @@ void Shard::wait_and_read() {
     next_ready_ = 0;
   }
   read_clock();
-  events_left_for_turn_ = kEventsForTurn;
+  events_left_for_turn_ = has_runnable() ? kEventsForTurnBehind : kEventsForTurn;
   run_tasks();
   const std::uint64_t enough = counters_.get(Counter::BytesIn) + kBytesForTurn;
   const std::size_t first = next_ready_;

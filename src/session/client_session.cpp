@@ -16,6 +16,15 @@ namespace jamsocket::session {
 
 namespace close_code = ws::close_code;
 
+namespace {
+
+// From so many events that wait on, a room's clients are read a little at a time: what more they say would wait as
+// well, and taking it in holds up others (16,000 of the shortest messages in one read: 0.3 ms).
+constexpr std::size_t kEventsBehind = 256;
+constexpr std::size_t kBytesBehind = std::size_t{8} << 10U;
+
+}  // namespace
+
 ClientSession::ClientSession(Upgraded upgraded, SessionHost& host)
     : host_(host),
       stream_(std::move(upgraded.stream)),
@@ -291,10 +300,13 @@ void ClientSession::read() {
     return;
   }
   std::span<char> buffer = host_.receive_buffer();
-  if (inbound_ != nullptr) [[unlikely]] {
-    buffer = buffer.first(std::min(buffer.size(), std::max(Inbound::kReadBytesMax, stream_.read_bytes_min())));
+  reads_little_ = reads_little_ || (room_ != nullptr && room_->events_waiting() >= kEventsBehind);
+  if (inbound_ != nullptr || reads_little_) [[unlikely]] {
+    const std::size_t bytes_max = reads_little_ ? kBytesBehind : Inbound::kReadBytesMax;
+    buffer = buffer.first(std::min(buffer.size(), std::max(bytes_max, stream_.read_bytes_min())));
   }
   const io::IoResult got = stream_.read(buffer);
+  reads_little_ = reads_little_ && got.bytes == buffer.size();  // Less: it has said all that it had to say.
   switch (got.status) {
     case io::IoStatus::Done:
       last_seen_ = host_.tick();

@@ -236,6 +236,7 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   bool touched_ : 1 = false;
   bool overflowed_ : 1 = false;
   bool reading_paused_ : 1 = false;
+  bool reads_little_ : 1 = false;  ///< Its room was behind, and there was always more to read since.
   bool wants_writable_ : 1 = false;
   bool write_ended_ : 1 = false;
   bool upgraded_ : 1 = false;  ///< The 101 was sent.
