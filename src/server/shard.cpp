@@ -1,7 +1,5 @@
 #include "server/shard.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <utility>
@@ -31,12 +29,6 @@ constexpr std::uint32_t kSweepsPerHeartbeat = 4;
 constexpr std::uint32_t kSlicesPerSweep = 16;
 // When calls take their time: a turn ends after so long, whatever events are left to it.
 constexpr Milliseconds kCallsForTurn{5};
-// Rooms that have handled so many events go before those of which less is known: many that fail or loop at once would
-// hold everybody up, each for the first time. After so many of the former one of the latter goes in between.
-constexpr std::uint64_t kEventsToBeTried = 8;
-constexpr std::size_t kTriedInARow = 32;
-// And so many of the latter in a turn, so that the former, whose messages come meanwhile, need not wait long.
-constexpr std::size_t kUntriedForTurn = 16;
 // How many calls that failed are finished in a turn, and what such a call may hold until then.
 constexpr std::size_t kFailuresForTurn = 8;
 constexpr std::size_t kKeptOfFailure = std::size_t{64} << 10U;
@@ -44,9 +36,6 @@ constexpr std::size_t kKeptOfFailure = std::size_t{64} << 10U;
 constexpr std::size_t kCrowd = 1000;
 constexpr std::size_t kMuchBytes = std::size_t{1} << 20U;
 constexpr Milliseconds kExodusPause{500};
-// A room whose call took long starts its calls on slow threads for this long, and then gets another chance.
-constexpr std::chrono::seconds kSlowFor{10};
-
 // A session's first cache lines, which hold what a message needs.
 void prefetch(const void* object) {
   constexpr std::size_t kLine = 64;
@@ -117,43 +106,6 @@ void Shard::post(Task task) {
   loop_->wake();
 }
 
-service::CallMonitor::Verdict Shard::call_runs_long(room::ServiceCall& call) {
-  using Verdict = service::CallMonitor::Verdict;
-  if (call.must_end.load(std::memory_order_relaxed)) {
-    return Verdict::End;
-  }
-  if (call.place == room::ServiceCall::Place::Slow) {
-    if (!call.is_lowered) {
-      call.is_lowered = true;
-      shared_.threads.lower(Turn::Later);
-    } else {
-      shared_.threads.give_way(std::exchange(call.is_first_turn, false) ? Turn::First : Turn::Later);
-    }
-    return Verdict::GoOn;
-  }
-  if (slow_calls_.size() >= shared_.settings.slow_calls.count_max) {
-    counters_.add(Counter::CallsCrowded);
-    return Verdict::End;
-  }
-  if (!shared_.threads.reserve_standby()) {
-    return Verdict::GoOn;  // It asks again at the next tick.
-  }
-  JAM_CHECK(&call == call_.get() && current_ == call.room);
-  call.room->keep_events();
-  call.effects.leave_arena();
-  leave_room();
-  events_left_for_turn_ = 0;  // Whose messages came meanwhile go before the next that may take so long.
-  call.place = room::ServiceCall::Place::Slow;
-  // Other rooms' events may refer to the buffer as well: they are kept before this call can be finished.
-  call.received = std::exchange(receive_buffer_, std::vector<char>(receive_buffer_.size()));
-  call.is_lowered = true;
-  call.thread.store(::gettid(), std::memory_order_relaxed);
-  slow_calls_.push_back(std::exchange(call_, make_call()));
-  went_slow(call);
-  shared_.threads.hand_over(*this);
-  return Verdict::GoOn;
-}
-
 bool Shard::begin_next_call() {
   while (events_left_for_turn_ > 0 && phase_ != Phase::Ending && choose_room()) {
     room::Room* const room = current_;
@@ -169,35 +121,17 @@ bool Shard::begin_next_call() {
     leave_room();
   }
   if (current_ != nullptr) {
-    enqueue(*std::exchange(current_, nullptr));
+    runnable_.push(*std::exchange(current_, nullptr), coarse_);
   }
   return false;
 }
 
 bool Shard::choose_room() {
-  if (current_ != nullptr) {
-    return true;
+  if (current_ == nullptr) {
+    current_ = runnable_.pop();
+    events_left_for_room_ = kEventsForRoom;
   }
-  std::deque<room::Room*>* queue = &runnable_;
-  if (!untried_.empty() && (runnable_.empty() || tried_in_a_row_ >= kTriedInARow)) {
-    if (untried_of_turn_ == kUntriedForTurn) {
-      return false;
-    }
-    queue = &untried_;
-    ++untried_of_turn_;
-    tried_in_a_row_ = 0;
-  } else if (!runnable_.empty()) {
-    ++tried_in_a_row_;
-  } else {
-    queue = &over_share_;
-  }
-  if (queue->empty()) {
-    return false;
-  }
-  current_ = queue->front();
-  queue->pop_front();
-  events_left_for_room_ = kEventsForRoom;
-  return true;
+  return current_ != nullptr;
 }
 
 void Shard::leave_room() { std::exchange(current_, nullptr)->queued = room::Room::Queued::No; }
@@ -206,7 +140,7 @@ void Shard::finish_call() {
   room::Room* const room = current_;
   if (call_->ran_long) [[unlikely]] {
     // It was ended, or no thread stood by: the next time it does not cost the loop its first milliseconds again.
-    room->slow_until = now_ + kSlowFor;
+    start_aside(*room);
     call_->ran_long = false;
   }
   if (may_fail_later(*call_)) [[unlikely]] {
@@ -222,7 +156,7 @@ void Shard::finish_call() {
   if (!has_more) {
     leave_room();
   } else if (--events_left_for_room_ == 0 || time_passed) {
-    enqueue(*std::exchange(current_, nullptr));
+    runnable_.push(*std::exchange(current_, nullptr), coarse_);
   }
 }
 
@@ -293,111 +227,6 @@ void Shard::warn_of_overlong_call(std::chrono::nanoseconds took) {
   }
 }
 
-void Shard::enqueue(room::Room& room) {
-  if (room.over_share_until > coarse_) {
-    over_share_.push_back(&room);
-  } else {
-    (room.events_handled() < kEventsToBeTried ? untried_ : runnable_).push_back(&room);
-  }
-}
-
-void Shard::start_slow(room::Room& room) {
-  room.keep_events();
-  if (slow_calls_.size() >= shared_.settings.slow_calls.count_max) {
-    room.queued = room::Room::Queued::Yes;
-    waiting_for_slow_.push_back(&room);
-    return;
-  }
-  auto made = make_call();
-  if (!room.begin_call(*made)) {
-    return;
-  }
-  room::ServiceCall& call = *made;
-  call.effects.leave_arena();
-  call.place = room::ServiceCall::Place::Slow;
-  slow_calls_.push_back(std::move(made));
-  went_slow(call);
-  shared_.threads.run_slow([this, &call] {
-    call.thread.store(::gettid(), std::memory_order_relaxed);
-    // A room that is still to be made needs the engine's locks: that has its share.
-    if (call.instance != nullptr) {
-      call.is_lowered = true;
-      call.is_first_turn = true;
-      shared_.threads.lower(Turn::First);
-    }
-    call.cpu_before = thread_cpu_time();
-    call.run();
-    call.cpu_used = thread_cpu_time() - call.cpu_before;
-    post([&call](Shard& shard) { shard.finish_slow(call); });
-  });
-}
-
-void Shard::went_slow(room::ServiceCall& call) {
-  call.slow_since = shared_.clock.steady();
-  if (!slow_timer_.node().is_scheduled()) {
-    timers_.schedule(slow_timer_.node(), call.slow_since + shared_.settings.slow_calls.idle_max);
-  }
-}
-
-// Slow threads have what others leave of the processors. A machine that leaves nothing would keep a call out for ever.
-void Shard::hasten_slow_calls() {
-  const Milliseconds idle_max = shared_.settings.slow_calls.idle_max;
-  std::optional<SteadyTime> next;
-  for (const auto& call : slow_calls_) {
-    const SteadyTime due = call->slow_since + idle_max;
-    if (now_ >= due && hasten(*call)) {
-      continue;
-    }
-    // One that no thread has taken yet, or that has its share, is looked at again.
-    const SteadyTime again = now_ >= due ? now_ + idle_max : due;
-    next = std::min(next.value_or(again), again);
-  }
-  if (next) {
-    timers_.schedule(slow_timer_.node(), *next);
-  }
-}
-
-// Whether nothing more can be done for it.
-bool Shard::hasten(room::ServiceCall& call) {
-  const pid_t thread = call.thread.load(std::memory_order_relaxed);
-  if (call.is_hastened || thread == 0) {
-    return call.is_hastened;
-  }
-  const Hastened done = shared_.threads.hasten(thread);
-  if (done == Hastened::NotLowered) {
-    return false;
-  }
-  call.is_hastened = true;
-  counters_.add(Counter::CallsHastened);
-  if (done == Hastened::NotAllowed) {
-    shared_.limit_log.say(Counter::CallsHastened, "server.slow_calls_starve", now_,
-                          {{"needed", "CAP_SYS_NICE or an RLIMIT_NICE of 1"}});
-  }
-  return true;
-}
-
-void Shard::finish_slow(room::ServiceCall& call) {
-  counters_.add(Counter::CallsSlow);
-  room::Room& room = *call.room;
-  if (call.ran_long) {
-    room.slow_until = now_ + kSlowFor;
-  }
-  charge(room, call.cpu_used);
-  const auto found = std::ranges::find(slow_calls_, &call, &std::unique_ptr<room::ServiceCall>::get);
-  std::unique_ptr<room::ServiceCall> ended = std::move(*found);
-  slow_calls_.erase(found);
-  if (may_fail_later(call)) {
-    failed_calls_.push_back(std::move(ended));
-  } else if (phase_ != Phase::Ending && room.finish_call(call)) {
-    runnable(room);
-  }
-  if (!waiting_for_slow_.empty()) {
-    room::Room* next = waiting_for_slow_.front();
-    waiting_for_slow_.pop_front();
-    enqueue(*next);
-  }
-}
-
 std::unique_ptr<room::ServiceCall> Shard::make_call() {
   return std::make_unique<room::ServiceCall>(shared_.settings.effects, *this);
 }
@@ -419,21 +248,19 @@ void Shard::end_turn() {
   output_.end_turn();
   destroy_retired();
   counters_.add(Counter::LoopTurns);
-  stats_.turn_ended(
-      {.busy_for = shared_.clock.steady() - now_,
-       .connections = sessions_.size() + connections_.size() + arrivals_.size(),
-       .clients = sessions_.size(),
-       .rooms = rooms_.size(),
-       .rooms_runnable = runnable_.size() + untried_.size() + over_share_.size() + waiting_for_slow_.size(),
-       .calls_slow = slow_calls_.size()});
+  stats_.turn_ended({.busy_for = shared_.clock.steady() - now_,
+                     .connections = sessions_.size() + connections_.size() + arrivals_.size(),
+                     .clients = sessions_.size(),
+                     .rooms = rooms_.size(),
+                     .rooms_runnable = runnable_.size() + waiting_for_slow_.size(),
+                     .calls_slow = slow_calls_.size()});
   check_drained();
 }
 
 void Shard::keep_waiting_events() {
-  for (const auto* queue : {&runnable_, &untried_, &over_share_, &waiting_for_slow_}) {
-    for (room::Room* room : *queue) {
-      room->keep_events();
-    }
+  runnable_.for_each([](room::Room& room) { room.keep_events(); });
+  for (room::Room* room : waiting_for_slow_) {
+    room->keep_events();
   }
   received_bytes_ = 0;
 }
@@ -468,16 +295,11 @@ void Shard::wait_and_read() {
 void Shard::begin_calls() {
   coarse_ = shared_.clock.coarse();
   calls_began_ = coarse_;
-  untried_of_turn_ = 0;
-  while (!over_share_.empty() && over_share_.front()->over_share_until <= coarse_) {
-    room::Room& room = *over_share_.front();
-    over_share_.pop_front();
-    enqueue(room);
-  }
+  runnable_.begin_turn(coarse_);
 }
 
 std::optional<std::chrono::nanoseconds> Shard::time_to_wait() const {
-  const bool has_work = has_runnable() || !failed_calls_.empty();
+  const bool has_work = !runnable_.empty() || !failed_calls_.empty();
   if ((has_work && phase_ != Phase::Ending) || phase_ == Phase::Ended || arrivals_.has_steps()) {
     return 0ns;
   }
@@ -550,7 +372,7 @@ void Shard::give_memory_back() {
 
 void Shard::runnable(room::Room& room) {
   room.queued = room::Room::Queued::Yes;
-  enqueue(room);
+  runnable_.push(room, coarse_);
 }
 
 void Shard::room_failed(room::Room& room) {

@@ -37,6 +37,7 @@
 #include "server/room_facts.hpp"
 #include "server/room_table.hpp"
 #include "server/router.hpp"
+#include "server/run_queues.hpp"
 #include "server/server.hpp"
 #include "server/settings.hpp"
 #include "server/task_stack.hpp"
@@ -193,21 +194,14 @@ class Shard final : public LoopOwner,
   void end_turn_in_time();
   void charge(room::Room& room, std::chrono::nanoseconds cpu_time);
   void warn_of_overlong_call(std::chrono::nanoseconds took);
-  void enqueue(room::Room& room);
   [[nodiscard]] static bool may_fail_later(const room::ServiceCall& call);
   void finish_failed_calls();
-  void start_slow(room::Room& room);
-  void finish_slow(room::ServiceCall& call);
-  void went_slow(room::ServiceCall& call);
-  void hasten_slow_calls();
-  bool hasten(room::ServiceCall& call);
   void leave_room();
   [[nodiscard]] std::unique_ptr<room::ServiceCall> make_call();
   void end_turn();
   void wait_and_read();
   void keep_waiting_events();
   void begin_calls();
-  [[nodiscard]] bool has_runnable() const { return !runnable_.empty() || !untried_.empty() || !over_share_.empty(); }
   [[nodiscard]] std::optional<std::chrono::nanoseconds> time_to_wait() const;
   void read_clock();
   void run_tasks();
@@ -215,6 +209,15 @@ class Shard final : public LoopOwner,
   void destroy_retired();
   void notice_exodus();
   void give_memory_back();
+
+  // Calls that take long: shard_slow.cpp.
+  /// Its next calls do not cost the loop their first milliseconds.
+  void start_aside(room::Room& room);
+  void start_slow(room::Room& room);
+  void finish_slow(room::ServiceCall& call);
+  void went_slow(room::ServiceCall& call);
+  void hasten_slow_calls();
+  bool hasten(room::ServiceCall& call);
 
   // Connections and rooms.
   /// A connection that was counted and is ready for its first request, of which `unread` has come.
@@ -322,22 +325,18 @@ class Shard final : public LoopOwner,
   // The turn.
   std::span<const epoll_event> ready_;  ///< Of the last wait; looked at up to `next_ready_`.
   std::size_t next_ready_ = 0;
-  std::deque<room::Room*> runnable_;
-  std::deque<room::Room*> untried_;     ///< Runnable as well, but have handled few events so far: after the others.
-  std::deque<room::Room*> over_share_;  ///< Runnable as well, but had their share of this second: after all others.
-  room::Room* current_ = nullptr;       ///< Its events are being handled; in no queue meanwhile.
-  std::unique_ptr<room::ServiceCall> call_;                      ///< On the loop.
+  RunQueues<room::Room> runnable_;
+  room::Room* current_ = nullptr;            ///< Its events are being handled; in no queue meanwhile.
+  std::unique_ptr<room::ServiceCall> call_;  ///< On the loop.
   std::vector<std::unique_ptr<room::ServiceCall>> slow_calls_;   ///< On slow threads.
   std::deque<std::unique_ptr<room::ServiceCall>> failed_calls_;  ///< To be finished, some each turn.
   std::deque<room::Room*> waiting_for_slow_;                     ///< Slow rooms that found all slow threads taken.
   io::CallbackTimer slow_timer_{[this] { hasten_slow_calls(); }};
   std::uint32_t events_left_for_room_ = 0;
   std::uint32_t events_left_for_turn_ = 0;
-  std::size_t tried_in_a_row_ = 0;   ///< Rooms of `runnable_`, since the last of `untried_`.
-  std::size_t untried_of_turn_ = 0;  ///< Rooms of `untried_`.
-  SteadyTime coarse_;                ///< When the last call ended, or the turn's calls began.
-  SteadyTime calls_began_;           ///< Those of the turn.
-  SteadyTime next_warning_;          ///< Of overlong calls: one a second.
+  SteadyTime coarse_;        ///< When the last call ended, or the turn's calls began.
+  SteadyTime calls_began_;   ///< Those of the turn.
+  SteadyTime next_warning_;  ///< Of overlong calls: one a second.
   std::vector<session::ClientSession*> touched_;
   std::size_t sweep_at_ = 0;
   SteadyTime next_sweep_;
