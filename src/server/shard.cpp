@@ -272,7 +272,7 @@ void Shard::wait_and_read() {
     next_ready_ = 0;
   }
   read_clock();
-  events_left_for_turn_ = has_runnable() ? kEventsForTurnBehind : kEventsForTurn;
+  events_left_for_turn_ = runnable_.empty() ? kEventsForTurn : kEventsForTurnBehind;
   run_tasks();
   const std::uint64_t enough = counters_.get(Counter::BytesIn) + kBytesForTurn;
   const std::size_t first = next_ready_;
