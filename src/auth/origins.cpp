@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 #include <utility>
 
 #include "base/log.hpp"
+#include "base/number.hpp"
 
 namespace jamsocket::auth {
 namespace {
@@ -42,12 +42,7 @@ bool is_bracketed_address(std::string_view host) {
          });
 }
 
-bool is_port(std::string_view port) {
-  std::uint32_t number = 0;
-  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
-  return error == std::errc() && end == port.data() + port.size() && number >= 1 && number <= 65'535 &&
-         port.front() != '0';
-}
+bool is_port(std::string_view port) { return parse_number<std::uint16_t>(port) && port.front() != '0'; }
 
 struct HostAndPort {
   std::string_view host;

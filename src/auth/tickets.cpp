@@ -2,8 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <utility>
+
+#include "base/number.hpp"
 
 namespace jamsocket::auth {
 namespace {
@@ -25,14 +26,14 @@ std::optional<std::string> Tickets::issue(std::string room, Identity identity, c
 }
 
 std::optional<Identity> Tickets::redeem(std::string_view ticket, std::string_view room, SteadyTime now) {
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(ticket.data(), ticket.data() + ticket.size(), number);
-  if (error != std::errc() || end == ticket.data() + ticket.size() || *end != '-') {
+  const std::size_t dash = ticket.find('-');
+  const auto number = parse_number<std::uint64_t>(ticket.substr(0, dash));
+  if (!number || dash == std::string_view::npos) {
     return std::nullopt;
   }
   // Found by a number that is no secret; the secret is compared in constant time.
-  const auto found = tickets_.find(number);
-  const std::string_view secret = ticket.substr(static_cast<std::size_t>(end - ticket.data()) + 1);
+  const auto found = tickets_.find(*number);
+  const std::string_view secret = ticket.substr(dash + 1);
   if (found == tickets_.end() || !equal_secrets(found->second.secret, secret) || found->second.room != room ||
       found->second.expires <= now) {
     return std::nullopt;

@@ -4,8 +4,9 @@
 #include <netinet/in.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
+
+#include "base/number.hpp"
 
 namespace jamsocket {
 namespace {
@@ -85,14 +86,12 @@ std::optional<IpNetwork> IpNetwork::parse(std::string_view text) {
   // An IPv4 network is said in IPv4's bits only if it was written so: "::ffff:10.0.0.0/104" has IPv6's.
   const unsigned start = text.substr(0, slash).find(':') == std::string_view::npos ? kV4Start : 0;
   const std::string_view digits = text.substr(slash + 1);
-  unsigned bits = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), bits);
-  const bool is_number = error == std::errc() && end == digits.data() + digits.size() && digits.front() != '-' &&
-                         (digits.size() == 1 || digits.front() != '0');
-  if (!is_number || bits > kBits - start || address->prefix(start + bits) != *address) {
+  const auto bits = parse_number<unsigned>(digits);
+  const bool has_leading_zero = digits.size() > 1 && digits.front() == '0';
+  if (!bits || has_leading_zero || *bits > kBits - start || address->prefix(start + *bits) != *address) {
     return std::nullopt;
   }
-  return IpNetwork(*address, start + bits);
+  return IpNetwork(*address, start + *bits);
 }
 
 bool IpNetwork::contains(const IpAddress& address) const {

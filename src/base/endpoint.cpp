@@ -1,7 +1,8 @@
 #include "base/endpoint.hpp"
 
 #include <algorithm>
-#include <charconv>
+
+#include "base/number.hpp"
 
 namespace jamsocket {
 namespace {
@@ -13,13 +14,6 @@ bool is_host_char(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '-';
 }
 bool is_v6_char(char c) { return is_host_char(c) || c == ':' || c == '%'; }
-
-std::optional<std::uint16_t> parse_port(std::string_view text) {
-  std::uint16_t port = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  const bool is_whole = error == std::errc() && end == text.data() + text.size();
-  return is_whole ? std::optional(port) : std::nullopt;
-}
 
 }  // namespace
 
@@ -35,7 +29,7 @@ std::optional<Endpoint> Endpoint::parse(std::string_view text) {
     return std::nullopt;
   }
   std::string_view host = text.substr(0, colon);
-  const auto port = parse_port(text.substr(colon + 1));
+  const auto port = parse_number<std::uint16_t>(text.substr(colon + 1));
   const bool has_brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
   if (has_brackets) {
     host = host.substr(1, host.size() - 2);

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
@@ -15,6 +14,7 @@
 #include <new>
 #include <string>
 
+#include "base/number.hpp"
 #include "cli/output.hpp"
 #include "sandbox/calls.hpp"
 #include "wasm/engine.hpp"
@@ -23,13 +23,6 @@ namespace jamsocket::cli {
 namespace {
 
 constexpr std::size_t kModuleBytesMax = std::size_t{64} << 20U;  // Rewritten, it is larger than it was.
-
-std::optional<std::uint64_t> number(const char* text) {
-  std::uint64_t value = 0;
-  const char* const end = text + std::strlen(text);
-  const auto [at, error] = std::from_chars(text, end, value);
-  return error == std::errc() && at == end ? std::optional(value) : std::nullopt;
-}
 
 bool limit(decltype(RLIMIT_CPU) resource, rlim_t most) {
   const rlimit limits{.rlim_cur = most, .rlim_max = most};
@@ -101,10 +94,10 @@ std::optional<int> compile_module_if_asked(int argument_count, const char* const
   if (argument_count != kWords || arguments[1] != kCompileModule) {
     return std::nullopt;
   }
-  const auto memory = number(arguments[2]);
-  const auto stack = number(arguments[3]);
-  const auto cpu_seconds = number(arguments[4]);
-  const auto address_space = number(arguments[5]);
+  const auto memory = parse_number<std::uint64_t>(arguments[2]);
+  const auto stack = parse_number<std::uint64_t>(arguments[3]);
+  const auto cpu_seconds = parse_number<std::uint64_t>(arguments[4]);
+  const auto address_space = parse_number<std::uint64_t>(arguments[5]);
   if (!memory || !stack || !cpu_seconds || !address_space || !confine(*cpu_seconds, *address_space)) {
     note("compile-module is for the server's own use");
     return kExitUsage;

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <utility>
 
 #include "base/address.hpp"
 #include "base/endpoint.hpp"
+#include "base/number.hpp"
 
 namespace jamsocket::config {
 namespace {
@@ -84,17 +84,7 @@ bool is_header_name(std::string_view text) {
   return !text.empty() && text.size() <= kNameBytesMax && std::ranges::all_of(text, is_token_char);
 }
 
-std::optional<std::uint64_t> parse_whole_number(std::string_view text) {
-  if (text.empty() || !std::ranges::all_of(text, is_digit)) {
-    return std::nullopt;
-  }
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size()) {
-    return std::nullopt;
-  }
-  return number;
-}
+std::optional<std::uint64_t> parse_whole_number(std::string_view text) { return parse_number<std::uint64_t>(text); }
 
 std::optional<std::uint64_t> parse_size(std::string_view text) {
   for (const SizeUnit& unit : kSizeUnits) {

@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdlib>
 #include <type_traits>
 
 #include "auth/origins.hpp"
+#include "base/number.hpp"
 #include "config/patterns.hpp"
 
 namespace jamsocket::config {
@@ -72,11 +72,7 @@ bool is_path(std::string_view text) { return !text.empty() && text.find('\0') ==
 bool is_log_level(std::string_view text) {
   return text == "debug" || text == "info" || text == "warn" || text == "error" || text == "off";
 }
-bool is_optional_port(std::string_view text) {
-  std::uint32_t port = 65'536;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  return text == "off" || (error == std::errc() && end == text.data() + text.size() && port <= 65'535);
-}
+bool is_optional_port(std::string_view text) { return text == "off" || parse_number<std::uint16_t>(text).has_value(); }
 bool is_compression(std::string_view text) { return text == "off" || text == "message" || text == "context"; }
 bool is_durability(std::string_view text) {
   return text == "auto" || text == "none" || text == "async" || text == "local";

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <chrono>
 
+#include "base/number.hpp"
 #include "http/lists.hpp"
 
 namespace jamsocket::http {
@@ -37,20 +37,10 @@ bool matches(std::string_view list, std::string_view etag, Comparison comparison
   return false;
 }
 
-template <class Number>
-std::optional<Number> whole_number(std::string_view text) {
-  Number number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (text.empty() || text.front() == '-' || error != std::errc() || end != text.data() + text.size()) {
-    return std::nullopt;
-  }
-  return number;
-}
-
 // A position in a file: digits; one beyond 2^64 is beyond any file's end.
 std::optional<std::uint64_t> position(std::string_view text) {
   const bool is_number = !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
-  return is_number ? std::optional(whole_number<std::uint64_t>(text).value_or(UINT64_MAX)) : std::nullopt;
+  return is_number ? std::optional(parse_number<std::uint64_t>(text).value_or(UINT64_MAX)) : std::nullopt;
 }
 
 bool is_get_or_head(const Request& request) { return request.method == Method::Get || request.method == Method::Head; }
@@ -85,20 +75,21 @@ struct DateParts {
 std::optional<std::int64_t> seconds_of(const DateParts& parts) {
   namespace chrono = std::chrono;
   std::string_view clock = parts.time;
-  const auto day_number = whole_number<unsigned>(parts.day);
+  const auto day_number = parse_number<unsigned>(parts.day);
   const auto month_number = month_of(parts.month);
-  auto year_number = whole_number<int>(parts.year);
-  const auto hour = whole_number<std::int64_t>(take_word(clock, ':'));
-  const auto minute = whole_number<std::int64_t>(take_word(clock, ':'));
-  const auto second = whole_number<std::int64_t>(clock);
+  auto year_number = parse_number<std::uint32_t>(parts.year);
+  const auto hour = parse_number<std::uint32_t>(take_word(clock, ':'));
+  const auto minute = parse_number<std::uint32_t>(take_word(clock, ':'));
+  const auto second = parse_number<std::uint32_t>(clock);
   if (!day_number || !month_number || !year_number || !hour || !minute || !second || *hour > 23 || *minute > 59 ||
       *second > 60 || *year_number > 9999) {
     return std::nullopt;
   }
   if (parts.year.size() == 2) {
-    *year_number += *year_number < 70 ? 2000 : 1900;
+    *year_number += *year_number < 70 ? 2000U : 1900U;
   }
-  const chrono::year_month_day date{chrono::year(*year_number), chrono::month(*month_number), chrono::day(*day_number)};
+  const chrono::year_month_day date{chrono::year(static_cast<int>(*year_number)), chrono::month(*month_number),
+                                    chrono::day(*day_number)};
   if (!date.ok()) {
     return std::nullopt;
   }

@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstring>
 #include <optional>
+
+#include "base/number.hpp"
 
 namespace jamsocket::http {
 namespace {
@@ -30,10 +31,8 @@ std::size_t big_endian_16(std::string_view bytes, std::size_t at) {
 }
 
 bool is_port(std::string_view text) {
-  std::uint32_t port = 65'536;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
   const bool has_leading_zero = text.size() > 1 && text.front() == '0';
-  return error == std::errc() && end == text.data() + text.size() && port <= 65'535 && !has_leading_zero;
+  return parse_number<std::uint16_t>(text) && !has_leading_zero;
 }
 
 // The words of "TCP4 203.0.113.7 192.0.2.1 56324 443", one space between each two; nullopt: there are not five.

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
+#include "base/number.hpp"
 #include "base/utf8.hpp"
 #include "http/request.hpp"
 
@@ -65,12 +65,8 @@ bool is_host_char(char c) {
 bool is_ipv6_char(char c) { return hex_digit(c) >= 0 || c == ':' || c == '.'; }
 
 bool is_port(std::string_view text) {
-  if (text.empty()) {
-    return true;  // "host:" means the default port.
-  }
-  std::uint16_t port = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  return error == std::errc() && end == text.data() + text.size();
+  // "host:" means the default port.
+  return text.empty() || parse_number<std::uint16_t>(text);
 }
 
 std::unexpected<Error> bad_id(std::string_view what, std::size_t bytes_max,

@@ -4,11 +4,11 @@
 #include <openssl/rand.h>
 
 #include <array>
-#include <charconv>
 #include <span>
 
 #include "base/check.hpp"
 #include "base/log.hpp"
+#include "base/number.hpp"
 
 namespace jamsocket::room {
 namespace {
@@ -19,15 +19,6 @@ constexpr std::uint32_t kSecondsMax = 315'360'000;  // Ten years.
 
 void fill_random(std::span<unsigned char> bytes) {
   JAM_CHECK(RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) == 1);
-}
-
-std::optional<std::uint32_t> parse_number(std::string_view text) {
-  std::uint32_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (text.empty() || error != std::errc{} || end != text.data() + text.size()) {
-    return std::nullopt;
-  }
-  return number;
 }
 
 }  // namespace
@@ -46,7 +37,7 @@ Result<RoomStrategy> RoomStrategy::parse(std::string_view text) {
     return RoomStrategy{.kind = Kind::Short};
   }
   if (text.starts_with("short")) {
-    const auto letters = parse_number(text.substr(5));
+    const auto letters = parse_number<std::uint32_t>(text.substr(5));
     if (letters && *letters >= kLettersMin && *letters <= kLettersMax && text[5] != '0') {
       return RoomStrategy{.kind = Kind::Short, .letters = *letters};
     }
@@ -93,7 +84,7 @@ Result<ShutdownPolicy> ShutdownPolicy::parse(std::string_view text) {
     return ShutdownPolicy{.empty_for = std::chrono::seconds{0}};
   }
   if (text.ends_with("sec")) {
-    const auto seconds = parse_number(text.substr(0, text.size() - 3));
+    const auto seconds = parse_number<std::uint32_t>(text.substr(0, text.size() - 3));
     if (seconds && *seconds <= kSecondsMax) {
       return ShutdownPolicy{.empty_for = std::chrono::seconds{*seconds}};
     }

@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "auth/keys.hpp"
 #include "base/check.hpp"
+#include "base/number.hpp"
 #include "room/room.hpp"
 
 namespace jamsocket::room {
@@ -80,11 +80,11 @@ bool Returning::may_take(const Entry& entry) const {
 }
 
 std::optional<ClientId> Returning::find(std::string_view resume, std::string_view subject) const {
-  std::uint32_t number = 0;
-  const auto [end, error] = std::from_chars(resume.data(), resume.data() + resume.size(), number);
-  if (error == std::errc() && end != resume.data() + resume.size() && *end == '-') {
-    const std::string_view secret = resume.substr(static_cast<std::size_t>(end - resume.data()) + 1);
-    const auto found = entries_.find(ClientId{number});
+  const std::size_t dash = resume.find('-');
+  const auto number = parse_number<std::uint32_t>(resume.substr(0, dash));
+  if (number && dash != std::string_view::npos) {
+    const std::string_view secret = resume.substr(dash + 1);
+    const auto found = entries_.find(ClientId{*number});
     if (found != entries_.end() && auth::equal_secrets(found->second.secret, secret) &&
         found->second.subject == subject && may_take(found->second)) {
       return found->first;

@@ -1,10 +1,10 @@
 #include "server/admin_routes.hpp"
 
-#include <charconv>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <utility>
 
+#include "base/number.hpp"
 #include "http/target.hpp"
 #include "server/kept_routes.hpp"
 #include "server/metrics.hpp"
@@ -53,20 +53,13 @@ void ask_all(std::span<const std::unique_ptr<Shard>> shards, AdminListener& list
 // --- Reading requests
 // -------------------------------------------------------------------------------------------------------
 
-std::optional<std::uint32_t> parse_number(std::string_view text) {
-  std::uint32_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const bool whole = error == std::errc() && end == text.data() + text.size();
-  return whole ? std::optional(number) : std::nullopt;
-}
-
 // nullopt: it is no number from 1 to kListedMax.
 std::optional<std::size_t> listed_max(const http::Request& request) {
   const std::string text = query_value(request.query, "limit");
   if (text.empty()) {
     return kListedByDefault;
   }
-  const auto number = parse_number(text);
+  const auto number = parse_number<std::uint32_t>(text);
   return number && *number >= 1 && *number <= kListedMax ? std::optional<std::size_t>(*number) : std::nullopt;
 }
 
@@ -75,7 +68,7 @@ std::optional<Closing> closing_of(const http::Request& request) {
   Closing closing{.code = ws::close_code::kGoingAway, .reason = query_value(request.query, "reason")};
   const std::string code = query_value(request.query, "code");
   if (!code.empty()) {
-    const auto number = parse_number(code);
+    const auto number = parse_number<std::uint32_t>(code);
     const bool allowed = number && (*number == 1000 || *number == 1001 || *number == 1008 ||
                                     (*number >= 1011 && *number <= 1013) || (*number >= 3000 && *number <= 4999));
     if (!allowed) {
@@ -202,7 +195,7 @@ void close_room(AdminTarget& target, const AdminCall& call) {
 
 void close_client(AdminTarget& target, const AdminCall& call) {
   const auto closing = closing_of(call.request);
-  const auto client = parse_number(call.names[1]);
+  const auto client = parse_number<std::uint32_t>(call.names[1]);
   if (!closing || !client) {
     return call.reply.send(closing ? error_response(400, "A client's id is a whole number.") : bad_closing());
   }

@@ -3,11 +3,11 @@
 
 #include "server/kept_routes.hpp"
 
-#include <charconv>
 #include <memory>
 #include <string>
 #include <utility>
 
+#include "base/number.hpp"
 #include "server/kept_rooms.hpp"
 #include "server/router.hpp"
 #include "store/room_file.hpp"
@@ -25,12 +25,6 @@ constexpr std::size_t kListedMax = 10'000;
 constexpr std::size_t kIdBytesMax = 256;
 constexpr std::string_view kNothingIsKept = "This server keeps no rooms; --data does.";
 constexpr std::string_view kNumberIsWrong = "to and limit are whole numbers; allowed: limit 1 to 10000.";
-
-std::optional<std::uint64_t> parse_u64(std::string_view text) {
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return error == std::errc() && end == text.data() + text.size() ? std::optional(number) : std::nullopt;
-}
 
 http::Response refusal(const Error& error) {
   // What is stored is damaged: no request is to blame.
@@ -62,13 +56,13 @@ std::optional<Asked> asked_by(const AdminCall& call) {
               .to = {},
               .after = {}};
   if (const std::string to = query_value(query, "to"); !to.empty()) {
-    asked.to = parse_u64(to);
+    asked.to = parse_number<std::uint64_t>(to);
     if (!asked.to) {
       return std::nullopt;
     }
   }
   if (const std::string limit = query_value(query, "limit"); !limit.empty()) {
-    const auto number = parse_u64(limit);
+    const auto number = parse_number<std::uint64_t>(limit);
     if (!number || *number < 1 || *number > kListedMax) {
       return std::nullopt;
     }

@@ -9,7 +9,6 @@
 
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -18,6 +17,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "base/number.hpp"
 #include "io/socket.hpp"
 
 namespace jamsocket::server {
@@ -98,27 +98,24 @@ void prepare_process() {
 
 Result<std::vector<io::Socket>> inherited_sockets() {
   constexpr int kFirst = 3;  // Behind standard input, output and error.
-  constexpr int kMost = 64;
-  const auto number = [](const char* name) -> std::optional<int> {
+  constexpr std::uint32_t kMost = 64;
+  const auto number = [](const char* name) -> std::optional<std::uint32_t> {
     const char* text = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): before any other thread.
-    const std::string_view digits = text == nullptr ? "" : text;
-    int value = 0;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    return error == std::errc() && end == digits.data() + digits.size() ? std::optional(value) : std::nullopt;
+    return parse_number<std::uint32_t>(text == nullptr ? "" : text);
   };
-  if (number("LISTEN_PID") != ::getpid()) {
+  if (number("LISTEN_PID") != static_cast<std::uint32_t>(::getpid())) {
     return std::vector<io::Socket>();  // Not there, or meant for another process.
   }
   const auto count = number("LISTEN_FDS");
-  if (!count || *count < 0 || *count > kMost) {
+  if (!count || *count > kMost) {
     return fail(ErrorCode::InvalidArgument, fmt::format("LISTEN_FDS is no number from 0 to {}", kMost));
   }
   for (const char* name : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) {
     ::unsetenv(name);  // NOLINT(concurrency-mt-unsafe): as above. No child may take them for its own.
   }
   std::vector<io::Socket> sockets;
-  for (int i = 0; i < *count; ++i) {
-    sockets.emplace_back(kFirst + i);
+  for (std::uint32_t i = 0; i < *count; ++i) {
+    sockets.emplace_back(kFirst + static_cast<int>(i));
   }
   return sockets;
 }

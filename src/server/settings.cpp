@@ -4,10 +4,10 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <charconv>
 #include <thread>
 
 #include "base/log.hpp"
+#include "base/number.hpp"
 #include "config/patterns.hpp"
 
 namespace jamsocket::server {
@@ -203,12 +203,12 @@ Result<std::optional<AdminSettings>> admin_settings(const ServerOptions& options
                       .port = 0,
                       .token_file = options.admin_token_file,
                       .import_bytes_max = options.admin_import_bytes_max};
-  const char* end = options.admin_port.data() + options.admin_port.size();
-  const auto parsed = std::from_chars(options.admin_port.data(), end, admin.port);
-  if (parsed.ec != std::errc() || parsed.ptr != end) {
+  const auto port = parse_number<std::uint16_t>(options.admin_port);
+  if (!port) {
     return fail(ErrorCode::InvalidArgument, fmt::format("admin_port is '{}'; allowed are off and 0 to 65535",
                                                         escape_for_log(options.admin_port, 40)));
   }
+  admin.port = *port;
   if (!config::is_loopback(admin.host) && admin.token_file.empty()) {
     return fail(ErrorCode::InvalidArgument,
                 fmt::format("admin_host is {}, which others can reach; allowed are an address of this machine only, "
@@ -236,14 +236,13 @@ Result<std::vector<Endpoint>> endpoints_of(const ServerOptions& options) {
 }
 
 Result<mode_t> parse_unix_mode(const std::string& text) {
-  mode_t mode = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mode, 8);
-  if (error != std::errc() || end != text.data() + text.size() || mode > 0777 || (mode & 0600U) != 0600U) {
+  const auto mode = parse_number<mode_t>(text, 8);
+  if (!mode || *mode > 0777 || (*mode & 0600U) != 0600U) {
     return fail(
         ErrorCode::InvalidArgument,
         fmt::format("unix_mode is '{}'; allowed are octal numbers from 0600 to 0777", escape_for_log(text, 40)));
   }
-  return mode;
+  return *mode;
 }
 
 Result<ProxySettings> proxy_settings(const ServerOptions& options) {
