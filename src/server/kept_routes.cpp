@@ -40,7 +40,6 @@ http::Response kept_answer(const Result<KeptJson>& json) {
 struct Asked {
   std::string service;  ///< Its own name; empty: whichever has the room.
   std::string id;
-  std::string new_id;  ///< Of a fork.
   std::optional<std::uint64_t> to;
   std::size_t limit = kListedByDefault;
   std::optional<store::RoomName> after;
@@ -52,7 +51,6 @@ std::optional<Asked> asked_by(const AdminCall& call) {
   const std::string& query = call.request.query;
   Asked asked{.service = query_value(query, "service"),
               .id = call.names.empty() ? std::string() : call.names.front(),
-              .new_id = query_value(query, "as"),
               .to = {},
               .after = {}};
   if (const std::string to = query_value(query, "to"); !to.empty()) {
@@ -98,6 +96,7 @@ class KeptRoutes {
     std::function<Result<KeptChange>(store::Database&, const store::RoomName& source, store::RoomKey key)> plan;
     Closing closing{};  ///< For those who are in the room; without a code the room must not be in use.
     bool needs_space = true;
+    std::string copy_id{};  ///< What is made is a copy under this id; empty: the room itself is changed.
   };
   void change(const AdminCall& call, Asked asked, Change change) const {
     if (refuse_where_full(call, change)) {
@@ -110,8 +109,8 @@ class KeptRoutes {
         return reply.send(refusal(source.error()));
       }
       store::RoomName changed = *source;
-      if (!asked.new_id.empty()) {
-        changed.id = asked.new_id;
+      if (!change.copy_id.empty()) {
+        changed.id = change.copy_id;
       }
       // Which services there are is asked on the listener's thread: the store's takes no lock of others.
       listener_.post([this, source = *std::move(source), changed = std::move(changed), change = std::move(change),
@@ -218,15 +217,17 @@ void bring_in(const KeptRoutes& routes, const AdminCall& call) {
 
 void fork(const KeptRoutes& routes, const AdminCall& call) {
   auto asked = asked_by(call);
-  if (!asked || asked->new_id.empty() || asked->new_id.size() > kIdBytesMax) {
+  const std::string new_id = query_value(call.request.query, "as");
+  if (!asked || new_id.empty() || new_id.size() > kIdBytesMax) {
     return call.reply.send(error_response(400, "as=NEW, the copy's id, is missing or too long, or to is no number."));
   }
-  const auto to = asked->to;
-  const std::string new_id = asked->new_id;
-  routes.change(call, *std::move(asked),
-                {.plan = [to, new_id](store::Database& data, const store::RoomName& source,
-                                      store::RoomKey key) { return plan_fork(data, source, to, new_id, key); },
-                 .closing = {.code = 0, .reason = {}}});
+  KeptRoutes::Change change;
+  change.plan = [to = asked->to, new_id](store::Database& data, const store::RoomName& source, store::RoomKey key) {
+    return plan_fork(data, source, to, new_id, key);
+  };
+  change.closing.code = 0;
+  change.copy_id = new_id;
+  routes.change(call, *std::move(asked), std::move(change));
 }
 
 void rewind(const KeptRoutes& routes, const AdminCall& call) {
@@ -235,7 +236,6 @@ void rewind(const KeptRoutes& routes, const AdminCall& call) {
     return call.reply.send(error_response(400, "to=EVENT is missing, or no number."));
   }
   const std::uint64_t to = *asked->to;
-  asked->new_id.clear();
   routes.change(
       call, *std::move(asked),
       {.plan = [to](store::Database& data, const store::RoomName& source,
@@ -248,7 +248,6 @@ void accept(const KeptRoutes& routes, const AdminCall& call) {
   if (!asked) {
     return call.reply.send(error_response(400, kNumberIsWrong));
   }
-  asked->new_id.clear();
   routes.change(call, *std::move(asked),
                 {.plan = [](store::Database& data, const store::RoomName& source,
                             store::RoomKey key) { return plan_accept(data, source, key); },
@@ -260,7 +259,6 @@ void forget(const KeptRoutes& routes, const AdminCall& call) {
   if (!asked) {
     return call.reply.send(error_response(400, kNumberIsWrong));
   }
-  asked->new_id.clear();
   routes.change(call, *std::move(asked),
                 {.plan = [](store::Database& data, const store::RoomName& source,
                             store::RoomKey) { return plan_delete(data, source); },
