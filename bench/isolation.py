@@ -10,6 +10,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from dataclasses import dataclass
@@ -35,11 +36,13 @@ class Neighbour:
     rate: float = 10
     healthy: int = 50   # rooms beside them
     p99_times: float | None = None  # the bar: times the baseline
+    loop_times: float | None = None  # the bar: what the loop spends on a message of the others, times the baseline
 
 
 NEIGHBOURS = (
     Neighbour("spin", "one room loops, 10 times a second", "spin", "ok", 3, 10),
-    Neighbour("spin-100", "100 rooms of 10,000 loop, each once a second", "spin", "ok", 5, rooms=100, rate=1, healthy=9900),
+    Neighbour("spin-100", "100 rooms of 10,000 loop, each once a second", "spin", "ok", 5, rooms=100, rate=1, healthy=9900,
+              loop_times=1.1),
     Neighbour("slow", "an honest room computes for 50 ms, 5 times a second", "slow", "ok", 1, rate=5),
     Neighbour("grow", "100 rooms take all their memory", "grow", "ok", 5, rooms=100, rate=0.5),
     Neighbour("trap", "1,000 rooms trap at the same moment", "trap", "ok", 5, rooms=1000, rate=0.5),
@@ -56,6 +59,7 @@ class Run:
     memory_mib: float         # of the server, at its most
     failed_cpu_s: float       # of a call that failed
     others_cpu_s: float       # what the server used for all else
+    loop_us: float            # of the event loop, for a message of the others
     neighbour: dict
 
 
@@ -65,15 +69,20 @@ def metrics(admin_port: int) -> dict[str, float]:
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines) if not name.startswith("#")}
 
 
-def used_by(admin_port: int) -> tuple[float, float, float]:
-    """Seconds of CPU: of the server, and of those the ones in the neighbours' calls, which are counted when they have ended; and
-    how many calls failed."""
+@dataclass(frozen=True)
+class Used:
+    cpu_s: float             # by the server
+    neighbours_cpu_s: float  # of that, in the neighbours' calls, which are counted when they have ended
+    failed: float            # calls
+
+
+def used_by(admin_port: int) -> Used:
     deadline = time.monotonic() + 30
     while True:
         now = metrics(admin_port)
         if all(value == 0 for name, value in now.items() if name.startswith("jamsocket_calls_slow_now")):
-            return (now["process_cpu_seconds_total"], now['jamsocket_service_cpu_seconds_total{service="neighbour"}'],
-                    now["jamsocket_events_failed_total"])
+            return Used(now["process_cpu_seconds_total"], now['jamsocket_service_cpu_seconds_total{service="neighbour"}'],
+                        now["jamsocket_events_failed_total"])
         if time.monotonic() > deadline:
             raise processes.RunFailed("slow calls did not end")
         time.sleep(0.1)
@@ -93,17 +102,49 @@ def configuration(options: argparse.Namespace, folder: str, admin_port: int) -> 
             "[limits]\nfailures_before_back_off = 1000\n[server]\nshards = 1\n")
 
 
-def neighbours(options: argparse.Namespace, neighbour: Neighbour, what: str, port: int) -> subprocess.Popen:
-    """Clients of the rooms that misbehave; they have come in, and begin."""
-    command = [sys.executable, HERE / "neighbours.py", "--port", str(port), "--what", what, "--rooms", str(neighbour.rooms),
-               "--rate", str(neighbour.rate), "--seconds", str(options.seconds + options.warmup + neighbour.healthy / 5000)]
-    beside = subprocess.Popen(command, stdout=subprocess.PIPE, text=True,
-                              preexec_fn=processes.on_cores(processes.Cores.apart().client))
-    if beside.stdout.readline() != "ready\n":
-        beside.kill()
-        beside.wait()
-        raise processes.RunFailed("the neighbours did not come in")
-    return beside
+def loop_time(admin_port: int) -> tuple[float, float]:
+    """Seconds of the event loop's turns so far, and when that was."""
+    return metrics(admin_port)['jamsocket_loop_turn_seconds_sum{shard="0"}'], time.monotonic()
+
+
+class Beside:
+    """Clients of the rooms that misbehave. They have come in when this is made, and begin when the others have."""
+
+    def __init__(self, options: argparse.Namespace, neighbour: Neighbour, what: str, port: int, admin_port: int):
+        command = [sys.executable, HERE / "neighbours.py", "--port", str(port), "--what", what, "--rooms", str(neighbour.rooms),
+                   "--rate", str(neighbour.rate), "--seconds", str(options.seconds + options.warmup)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                         preexec_fn=processes.on_cores(processes.Cores.apart().client))
+        if self._process.stdout.readline() != "ready\n":
+            self.end()
+            raise processes.RunFailed("the neighbours did not come in")
+        self.used_before: Used | None = None                 # When they began.
+        self.loop_before: tuple[float, float] | None = None  # When the server has met them all.
+        self._starter = threading.Thread(target=self._start, args=(neighbour.rooms + neighbour.healthy, admin_port, options.warmup),
+                                         daemon=True)
+        self._starter.start()
+
+    def _start(self, clients: int, admin_port: int, warmup: float) -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if metrics(admin_port)["jamsocket_clients"] >= clients:
+                self.used_before = used_by(admin_port)
+                self._process.stdin.write("begin\n")
+                self._process.stdin.flush()
+                time.sleep(warmup)
+                self.loop_before = loop_time(admin_port)
+                return
+            time.sleep(0.05)
+
+    def said(self) -> dict:
+        self._starter.join()
+        if self.loop_before is None:
+            raise processes.RunFailed("the healthy clients did not come in")
+        return json.loads(self._process.communicate(timeout=60)[0])
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait()
 
 
 def measure(options: argparse.Namespace, neighbour: Neighbour, what: str) -> Run:
@@ -115,7 +156,7 @@ def measure(options: argparse.Namespace, neighbour: Neighbour, what: str) -> Run
         config.write_text(configuration(options, folder, admin_port))
         command = [str(options.build / "bin/jamsocket"), "serve", "--config", str(config), "--port", str(port)]
         with processes.server(command, port, cores.server, Path(folder) / "log", False) as pid:
-            beside = neighbours(options, neighbour, what, port)
+            beside = Beside(options, neighbour, what, port, admin_port)
             try:
                 # Before everything on its core: what is late is the server's affair.
                 load = processes.load(
@@ -123,15 +164,19 @@ def measure(options: argparse.Namespace, neighbour: Neighbour, what: str) -> Run
                      "--rate", str(MESSAGES / neighbour.healthy), "--path", "/ws/victims/room-{room}", "--port", str(port),
                      "--server-pid", str(pid), "--seconds", str(options.seconds), "--warmup", str(options.warmup)],
                     cores.client, 120, processes.may_be_realtime())
-                said = beside.communicate(timeout=60)[0]
+                loop_after = loop_time(admin_port)
+                said = beside.said()
+                loop_s, at = (after - before for after, before in zip(loop_after, beside.loop_before))
                 memory = most_memory_mib(pid)
-                used, neighbours_used, failed = used_by(admin_port)
+                before, after = beside.used_before, used_by(admin_port)
             finally:
-                beside.kill()
-                beside.wait()
+                beside.end()
+    neighbours_cpu_s = after.neighbours_cpu_s - before.neighbours_cpu_s
+    failed = after.failed - before.failed
+    others_cpu_s = after.cpu_s - before.cpu_s - neighbours_cpu_s
     return Run(load["lat_us"]["p50"] / 1e3, load["lat_us"]["p99"] / 1e3, load["lat_us"]["max"] / 1e3,
-               max(0, round(MESSAGES * options.seconds * 0.98 - load["messages"])), memory, neighbours_used / max(1, failed),
-               used - neighbours_used, json.loads(said))
+               max(0, round(MESSAGES * options.seconds * 0.98 - load["messages"])), memory, neighbours_cpu_s / max(1, failed),
+               others_cpu_s, 1e6 * loop_s / (MESSAGES * at) if at > 0 else 0.0, said)
 
 
 def row(neighbour: Neighbour, pairs: list[tuple[Run, Run]]) -> dict:
@@ -140,6 +185,7 @@ def row(neighbour: Neighbour, pairs: list[tuple[Run, Run]]) -> dict:
     result = {"title": neighbour.title, "p99_ms": statistics.median(good.p99_ms for good, _ in pairs),
               "p50_more": more("p50_ms"), "p99_more": more("p99_ms"), "max_more": more("max_ms"),
               "memory_mib_more": more("memory_mib"), "others_cpu_s_more": more("others_cpu_s"),
+              "loop_us": statistics.median(good.loop_us for good, _ in pairs), "loop_us_more": more("loop_us"),
               "lost": sum(bad.lost for _, bad in pairs), "neighbour": pairs[-1][1].neighbour}
     missed = []
     if result["p99_more"] > neighbour.p99_ms_more:
@@ -148,6 +194,8 @@ def row(neighbour: Neighbour, pairs: list[tuple[Run, Run]]) -> dict:
         missed.append("max")
     if neighbour.p99_times is not None and result["p99_ms"] + result["p99_more"] > neighbour.p99_times * result["p99_ms"]:
         missed.append(f"more than {neighbour.p99_times:g} times the p99")
+    if neighbour.loop_times is not None and result["loop_us"] + result["loop_us_more"] > neighbour.loop_times * result["loop_us"]:
+        missed.append(f"more than {neighbour.loop_times:g} times the loop's time")
     if result["lost"] > 0:
         missed.append(f"{result['lost']} messages lost")
     if neighbour.what == "spin":
@@ -169,7 +217,8 @@ def print_table(rows: list[tuple[Neighbour, dict]]) -> None:
         bar = f"{neighbour.p99_ms_more:g}" + (f" / {neighbour.max_ms_more:g}" if neighbour.max_ms_more else "") + " ms"
         print(f"{result['title']:54} {result['p99_ms']:5.2f} ms {result['p50_more']:+6.2f} ms {result['p99_more']:+6.2f} ms "
               f"{result['max_more']:+6.2f} ms {bar:>12}  {'over: ' + ', '.join(result['missed']) if result['missed'] else 'ok'}")
-        print(f"{'':10}server beside their calls {result['others_cpu_s_more']:+.2f} s of CPU, "
+        print(f"{'':10}the loop {result['loop_us_more']:+.1f} us over {result['loop_us']:.1f} for a message of the others, the server "
+              f"beside their calls {result['others_cpu_s_more']:+.2f} s of CPU, "
               f"{result['memory_mib_more']:+.1f} MiB at most; neighbours: {result['neighbour']}"
               + (f", {result['call_cpu_ms']:.1f} ms of CPU a call" if "call_cpu_ms" in result else ""))
 

@@ -133,6 +133,7 @@ def main() -> None:
         text = f"work {thousands_for(neighbours[0], 0.05)}"
     burst = frame(TEXT, text.encode()) * BURST
     print("ready", flush=True)
+    sys.stdin.readline()  # The others have come in.
     with selectors.DefaultSelector() as selector:
         for neighbour in neighbours:
             selector.register(neighbour.socket, selectors.EVENT_READ, neighbour)
