@@ -4,33 +4,13 @@ import json
 import pathlib
 import re
 import subprocess
-import urllib.request
 
+from harness.admin import admin_port, ask
 from harness.server import KINDS, Server
 from harness.wait import until
 from harness.wire import Connection
 from harness.wire import request as raw_request
 import pytest
-
-
-def admin_port(server):
-    def named():
-        return next((line["port"] for line in server.log_lines() if line.get("event") == "admin.listening"), None)
-    return until(named, 10, "the log names no admin port")
-
-
-def ask(port, path, method="GET", body=None):
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method, data=body)
-    with urllib.request.urlopen(request, timeout=20) as answer:
-        return answer.status, answer.read().decode()
-
-
-def metric(server, name):
-    """Of all shards together."""
-    text = ask(admin_port(server), "/metrics")[1]
-    values = re.findall(rf"^jamsocket_{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE)
-    assert values, f"there is no metric {name}"
-    return sum(float(value) for value in values)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -3,10 +3,12 @@
 Each entry is played against a server that believes 127.0.0.1 (by the PROXY protocol, or by a header), or nobody.
 """
 
+import json
 import struct
 
 import pytest
 
+from harness.admin import admin_port, ask
 from harness.cases import END, Watch, Status, tcp
 from harness.server import KINDS, Server
 from harness.wait import until
@@ -146,8 +148,6 @@ def address_seen(server, first=b"", headers=()):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_service_and_the_operator_see_who_is_behind_the_proxy(kind):
-    from test_admin import admin_port, ask
-    import json
     with Server(kind, "probe", {**BY_PROTOCOL, "admin.port": 0}) as server:
         assert address_seen(server, V1) == "203.0.113.7"
         assert address_seen(server, v2()) == "203.0.113.7"
@@ -190,7 +190,6 @@ def test_a_unix_socket_is_trusted_if_it_is_said_so(tmp_path):
 
 
 def test_what_was_refused_is_logged_once_a_second_and_counted():
-    from test_admin import admin_port, ask
     with Server("module", "probe", {**BY_PROTOCOL, "admin.port": 0}) as server:
         for _ in range(20):
             with Connection(server.port) as client:

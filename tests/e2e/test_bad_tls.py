@@ -13,6 +13,7 @@ import tempfile
 
 import pytest
 
+from harness.admin import limit_hits
 from harness.server import KINDS, Server
 from harness.tls import client_context, make_certificate, settings
 from harness.tls_by_hand import (ALERT, CLOSE_NOTIFY, DATA, HANDSHAKE, KEY_UPDATE, KEY_UPDATE_AND_ANSWER, UNRECOGNIZED_NAME, TlsByHand,
@@ -20,7 +21,6 @@ from harness.tls_by_hand import (ALERT, CLOSE_NOTIFY, DATA, HANDSHAKE, KEY_UPDAT
 from harness.tokens import key_folder, token
 from harness.wait import PATIENCE, until
 from harness.wire import Connection, Ended, frame, request
-from test_front_limits import hits
 from test_tls import honest_client, join, raw
 
 # Entries whose whole size does not apply, and why.
@@ -67,7 +67,7 @@ def without_end(client, make):
 @pytest.mark.parametrize("message", [KEY_UPDATE, KEY_UPDATE_AND_ANSWER], ids=["silent", "to be answered"])
 def test_key_updates_without_end(probe, message, in_room):
     """T-03: as many as the limit says are made, then the connection is dropped, counted and named."""
-    before = hits(probe, "tls_key_updates_max")
+    before = limit_hits(probe, "tls_key_updates_max")
     with TlsByHand(probe.port) as client:
         def update():
             record = client.seal(message, HANDSHAKE)
@@ -81,7 +81,7 @@ def test_key_updates_without_end(probe, message, in_room):
             client.hear(b"clients 1")
         assert without_end(client, update) < 100_000
         client.hear()
-    until(lambda: hits(probe, "tls_key_updates_max") == before + 1, 10)
+    until(lambda: limit_hits(probe, "tls_key_updates_max") == before + 1, 10)
 
 
 FLOODS = {
@@ -199,7 +199,7 @@ def test_ten_thousand_handshakes_that_stall(tls_files):
                     while True:
                         each.fill(60)
                 each.close()
-            until(lambda: hits(server, "handshake_timeout_ms") == count, 10)
+            until(lambda: limit_hits(server, "handshake_timeout_ms") == count, 10)
             server.wait_for_descriptors(idle + 1)  # The admin listener's last answer.
             assert canary.ask("clients") == "clients 1"
             canary.leave()
@@ -224,7 +224,7 @@ def test_handshakes_that_trickle(tls_files):
         for each in held:
             each.expect_end(30)
             each.close()
-        until(lambda: hits(server, "handshake_timeout_ms") == count, 10)
+        until(lambda: limit_hits(server, "handshake_timeout_ms") == count, 10)
         lines = until(lambda: [line for line in server.log_lines() if line["event"] == "limit.hit"], 10)
         assert len(lines) <= 30 and all(line["limit"] == "handshake_timeout_ms" for line in lines), lines
 

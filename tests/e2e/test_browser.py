@@ -5,13 +5,13 @@ import tempfile
 
 import pytest
 
+from harness.admin import admin_port, ask
 from harness.browser import Browser, find_chromium
 from harness.server import KINDS, Server, path_from_environment
 from harness.tls import make_certificate, public_key_hash
 from harness.tls import settings as tls_settings
 from harness.wait import until
 from harness.wire import Connection
-from test_admin import admin_port, ask
 
 
 @pytest.fixture(scope="module")

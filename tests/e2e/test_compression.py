@@ -5,12 +5,12 @@ import zlib
 
 import pytest
 
+from harness.admin import metric
 from harness.cases import Alive, Watch, websocket
 from harness.deflate import TAIL, Context, deflated, upgrade, upgrading
 from harness.server import KINDS, Server
 from harness.wait import until
 from harness.wire import BINARY, CONTINUATION, PING, TEXT, Connection, frame, random_bytes
-from test_admin import metric
 
 MESSAGE_MAX = 70_000
 SETTINGS = {"service.shutdown_policy": "immediate", "limits.message_bytes_max": MESSAGE_MAX, "limits.close_timeout_ms": 500}

@@ -6,18 +6,12 @@ import time
 
 import pytest
 
+from harness.admin import admin_port, ask, limit_hits
 from harness.server import KINDS, Server
 from harness.wait import until
 from harness.wire import PONG, Connection, frame, http, request
-from test_admin import admin_port, ask
 
 STATUS = request("/status", headers=[("Host", "a"), ("Connection", "close")])
-
-
-def hits(server, limit):
-    name = f'jamsocket_limits_hit_total{{limit="{limit}"}} '
-    return next(int(float(line.removeprefix(name))) for line in ask(admin_port(server), "/metrics")[1].splitlines()
-                if line.startswith(name))
 
 
 def status_of(server, source):
@@ -43,7 +37,7 @@ def test_connections_of_one_address(kind):
         assert clients[0].ask("still here") == "still here"
         clients.pop().leave()
         until(lambda: status_of(server, "127.0.0.5") == 200, 10, "the place is not free again")
-        assert hits(server, limit) >= 1
+        assert limit_hits(server, limit) >= 1
         check_log(server, limit, {"127.0.0.5"})
 
 
@@ -57,7 +51,7 @@ def test_new_connections_of_one_address():
         assert status_of(server, "127.0.0.6") == 200
         until(lambda: status_of(server, "127.0.0.5") == 200, 10, "no way in after a while")
         if 429 in answers:
-            assert hits(server, limit) >= answers.count(429)
+            assert limit_hits(server, limit) >= answers.count(429)
             check_log(server, limit, {"127.0.0.5"})
 
 
@@ -78,7 +72,7 @@ def test_rooms_made_by_one_address(strategy):
         assert answers[:10] == [200] * 10 and 429 in answers[10:], answers
         if strategy == "implicit":
             assert Connection(server.port).upgrade("/ws/room0").ask("hi") == "hi", "a room that is there is open to all"
-        assert hits(server, limit) >= 1
+        assert limit_hits(server, limit) >= 1
         check_log(server, limit, {"127.0.0.1"})
 
 
@@ -116,7 +110,7 @@ def test_messages_of_one_client_come_at_their_rate_and_none_is_lost(kind):
             assert fast.next_text() == str(number)
         # 50 at once, then 50 a second: two seconds, but for the one message that begins a debt.
         assert time.monotonic() - begin >= 1.8
-        assert hits(server, limit) >= 1
+        assert limit_hits(server, limit) >= 1
         check_log(server, limit, {"127.0.0.1"})
         fast.leave()
         other.leave()
@@ -144,7 +138,7 @@ def test_bytes_of_one_client_come_at_their_rate():
         for _ in range(200):
             assert len(client.frame().payload) == 1000
         assert time.monotonic() - begin >= 1.8
-        assert hits(server, limit) >= 1
+        assert limit_hits(server, limit) >= 1
         client.leave()
 
 
@@ -184,7 +178,7 @@ def test_above_the_high_mark_nobody_new_comes_in_and_who_is_there_stays():
     with Server("module", "echo", {"limits.memory_high_bytes": 1 << 20, "admin.port": 0}) as server:
         until(lambda: status_of(server, "127.0.0.1") == 503, 10, "1 MiB is less than any process has")
         assert json.loads(ask(admin_port(server), "/health")[1]) == {"status": "ok"}, "operators come by another door"
-        assert hits(server, "memory_high_bytes") >= 1
+        assert limit_hits(server, "memory_high_bytes") >= 1
         check_log(server, "memory_high_bytes", {""})
     with Server("module", "echo", {"limits.memory_high_bytes": idle + (1 << 30)}) as server:
         assert Connection(server.port).upgrade("/ws/a").ask("hi") == "hi"
@@ -214,7 +208,7 @@ def test_above_the_critical_mark_the_slowest_go_first():
                 pass
             except ConnectionError:
                 return True
-            return hits(server, "memory_critical_bytes") >= 1
+            return limit_hits(server, "memory_critical_bytes") >= 1
         until(shed, 60, lambda: f"{server.resident()} bytes, mark {mark}")
         assert honest.ask("I read what I get") == "I read what I get"
         check_log(server, "memory_critical_bytes", {"127.0.0.1"})

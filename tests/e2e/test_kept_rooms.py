@@ -8,10 +8,10 @@ import tempfile
 
 import pytest
 
+from harness.admin import metric
 from harness.server import Server, module_path, path_from_environment
 from harness.wait import PATIENCE, until
 from harness.wire import PING, PONG, Connection, frame
-from test_admin import metric
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ import pathlib
 import re
 import subprocess
 
+from harness.admin import admin_port, ask, limit_hits
 from harness.server import Server, path_from_environment
 from harness.tls import make_certificate
 from harness.tls_by_hand import HANDSHAKE, KEY_UPDATE, TlsByHand
 from harness.tokens import key_folder, token
 from harness.wait import until
 from harness.wire import CLOSE, Connection, frame, http, request
-from test_admin import admin_port, ask
 from test_bad_proxies import v2
 import pytest
 
@@ -91,7 +91,7 @@ def reads_nothing(server):
     with in_room(server, receive_buffer=4096) as slow:
         slow.text("storm 250 60000")
         # Not read before: whoever takes what is sent while it is sent is not slow.
-        until(lambda: hits(server, "outbound_bytes_max") + hits(server, "outbound_messages_max"), 60, "nothing was too much")
+        until(lambda: limit_hits(server, "outbound_bytes_max") + limit_hits(server, "outbound_messages_max"), 60, "nothing was too much")
         while (received := slow.frame()).opcode != CLOSE:
             pass
         assert received.close_code == 1013
@@ -134,7 +134,7 @@ def speaks_while_the_room_is_busy(server):
 
         def is_full():
             client.send_until_refused(frame(2, b"x" * 1000))
-            return hits(server, "inbox_bytes_max")
+            return limit_hits(server, "inbox_bytes_max")
         until(is_full, 20, "never full")
         client.expect_close(1011)
 
@@ -158,7 +158,7 @@ def holds_the_loop(server):
             client.text("storm 300 3000")
             for _ in range(300):
                 client.next_text()
-            return hits(server, "overlong_call_ms")
+            return limit_hits(server, "overlong_call_ms")
         until(is_seen, 30, "no call was long enough")
 
 
@@ -255,12 +255,6 @@ PLAYED = {
 OTHER_LINES = {"overlong_call_ms": "room.overlong_call"}
 
 
-def hits(server, limit):
-    name = f'jamsocket_limits_hit_total{{limit="{limit}"}} '
-    return next(int(float(line.removeprefix(name))) for line in ask(admin_port(server), "/metrics")[1].splitlines()
-                if line.startswith(name))
-
-
 @pytest.mark.parametrize("limit", PLAYED)
 def test_a_limit_is_answered_counted_and_logged(limit, tmp_path):
     value, play, more = PLAYED[limit]
@@ -269,7 +263,7 @@ def test_a_limit_is_answered_counted_and_logged(limit, tmp_path):
     values = {**needs(tmp_path), **more, f"limits.{limit}": value, "admin.port": 0}
     with Server(kind, "probe", values) as server:
         play(server)
-        until(lambda: hits(server, limit) >= 1, 10, "it is not counted")
+        until(lambda: limit_hits(server, limit) >= 1, 10, "it is not counted")
         name = OTHER_LINES.get(limit, "limit.hit")
         found = lambda: [line for line in server.log_lines() if line["event"] == name and line.get("limit", limit) == limit]
         assert until(found, 10, server.log_text)[0]["level"] == "warn"

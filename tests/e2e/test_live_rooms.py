@@ -10,9 +10,9 @@ import urllib.request
 
 import pytest
 
+from harness.admin import admin_port
 from harness.server import Server, module_path
 from harness.wire import CLOSE, Connection, Ended
-from test_admin import admin_port
 from test_kept_rooms import count, folder, jamsocket, serve  # noqa: F401
 
 

@@ -9,10 +9,10 @@ import threading
 
 import pytest
 
+from harness.admin import admin_port, ask
 from harness.server import KINDS, Server
 from harness.wait import until
 from harness.wire import Connection, close_frame, http, request
-from test_admin import admin_port, ask
 
 NOT_HERE = {
     "L-02 a configuration with mistakes": "tests/cli/test_settings.py: each case, its one line and exit code 2",

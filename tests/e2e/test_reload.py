@@ -8,11 +8,11 @@ import urllib.request
 
 import pytest
 
+from harness.admin import admin_port
 from harness.server import KINDS, Server
 from harness.tls import make_certificate
 from harness.wait import until
 from harness.wire import Connection
-from test_admin import admin_port
 
 ONE, TWO = "the-first-token-0123", "the-second-token-456"
 

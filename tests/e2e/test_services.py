@@ -5,6 +5,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+from harness.admin import admin_port
 from harness.server import SANDBOX, Server, module_path
 from harness.wait import until
 from harness.wire import TEXT, Connection, request
@@ -19,12 +20,6 @@ def ask(port, path, method="GET", body=None):
     except urllib.error.HTTPError as error:
         with error:
             return error.code, json.loads(error.read())
-
-
-def admin_port(server):
-    def named():
-        return next((line["port"] for line in server.log_lines() if line.get("event") == "admin.listening"), None)
-    return until(named, 10, "the log names no admin port")
 
 
 def config_file(folder, **services):

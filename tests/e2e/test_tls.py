@@ -16,11 +16,11 @@ import time
 import pytest
 import websockets
 
+from harness.admin import limit_hits
 from harness.server import KINDS, Server, command_for, path_from_environment
 from harness.tls import client_context, make_certificate, settings
 from harness.wait import PATIENCE, until
 from harness.wire import Connection, Ended, frame, request
-from test_front_limits import hits
 
 HELLO_HEAD = b"\x16\x03\x01"
 
@@ -243,7 +243,7 @@ def test_handshakes_under_way_are_bounded(tls_files, kind):
         server.context = client_context(tls_files[0])
         with join(server) as connection:
             connection.leave()
-        assert hits(server, "tls_handshakes_max") >= 1
+        assert limit_hits(server, "tls_handshakes_max") >= 1
         until(lambda: [line for line in server.log_lines() if line["event"] == "limit.hit" and line["limit"] == "tls_handshakes_max"], 10)
         for each in held:
             each.close()

@@ -3,11 +3,11 @@
 import json
 import time
 
+from harness.admin import admin_port, ask
 from harness.server import KINDS, Server
 from harness.tokens import SECRET, b64, command_token, key_folder, make_key, sign, token
 from harness.wait import until
 from harness.wire import BINARY, TEXT, Connection, close_frame, frame, http, request
-from test_admin import admin_port, ask
 import pytest
 
 # What the group asks for and cannot apply, or is shown elsewhere.
