@@ -10,9 +10,9 @@
 #include <charconv>
 #include <memory>
 #include <optional>
-#include <system_error>
 
 #include "base/log.hpp"
+#include "base/system.hpp"
 #include "io/socket.hpp"
 
 namespace jamsocket::cli {
@@ -20,8 +20,6 @@ namespace {
 
 constexpr timeval kPatience{.tv_sec = 60, .tv_usec = 0};
 constexpr std::size_t kAnswerBytesMax = std::size_t{8} << 30U;
-
-std::string words_of(int error) { return std::generic_category().message(error); }
 
 Result<io::Socket> connect_to(const server::AdminNote& note) {
   addrinfo hints{};

@@ -12,11 +12,10 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
-#include <cstring>
-#include <system_error>
 #include <utility>
 
 #include "base/clock.hpp"
+#include "base/system.hpp"
 #include "io/socket.hpp"
 
 namespace jamsocket::cli {
@@ -86,7 +85,7 @@ class SpawnSetup {
                                    pointers_to(environment).data());
     if (error != 0) {
       return fail(error == ENOENT ? ErrorCode::NotFound : ErrorCode::Io,
-                  fmt::format("{} could not be started: {}", program, std::generic_category().message(error)));
+                  fmt::format("{} could not be started: {}", program, words_of(error)));
     }
     return pid;
   }

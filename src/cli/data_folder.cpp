@@ -12,13 +12,9 @@
 #include <system_error>
 
 #include "base/log.hpp"
+#include "base/system.hpp"
 
 namespace jamsocket::cli {
-namespace {
-
-std::string words_of(int error) { return std::generic_category().message(error); }
-
-}  // namespace
 
 void add_data_option(CLI::App& app, std::string& folder, DataUse use) {
   app.add_option("--data", folder,

@@ -26,6 +26,7 @@
 #include <toml++/toml.h>
 
 #include "base/log.hpp"
+#include "base/system.hpp"
 #include "config/assign.hpp"
 #include "config/patterns.hpp"
 #include "config/suggest.hpp"
@@ -317,8 +318,7 @@ FileContents apply_file(const std::string& path, Settings& settings) {
   }
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"), std::fclose);
   if (!file) {
-    return whole_file_problem(
-        fmt::format("cannot be read: {}", std::strerror(errno)));  // NOLINT(concurrency-mt-unsafe)
+    return whole_file_problem(fmt::format("cannot be read: {}", words_of(errno)));
   }
   std::string text(kFileBytesMax + 1, '\0');
   text.resize(std::fread(text.data(), 1, text.size(), file.get()));

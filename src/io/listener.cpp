@@ -16,10 +16,10 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
-#include <system_error>
 
 #include "base/address.hpp"
 #include "base/log.hpp"
+#include "base/system.hpp"
 
 namespace jamsocket::io {
 namespace {
@@ -29,8 +29,6 @@ constexpr int kBacklog = 4096;
 struct FreeAddresses {
   void operator()(addrinfo* list) const { freeaddrinfo(list); }
 };
-
-std::string words_of(int error) { return std::generic_category().message(error); }
 
 std::string shown(const Endpoint& endpoint) { return escape_for_log(endpoint.text(), 300); }
 

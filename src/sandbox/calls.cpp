@@ -9,7 +9,8 @@
 #include <cerrno>
 #include <initializer_list>
 #include <memory>
-#include <system_error>
+
+#include "base/system.hpp"
 
 namespace jamsocket::sandbox {
 namespace {
@@ -102,8 +103,7 @@ Result<void> confine_calls(CallProfile profile) {
   }
   const int error = seccomp_load(filter.get());
   if (error != 0) {
-    return fail(ErrorCode::Io, fmt::format("the kernel refuses the list of system calls: {}",
-                                           std::generic_category().message(-error)));
+    return fail(ErrorCode::Io, fmt::format("the kernel refuses the list of system calls: {}", words_of(-error)));
   }
   return {};
 }

@@ -9,9 +9,9 @@
 
 #include <cerrno>
 #include <cstdint>
-#include <system_error>
 
 #include "base/log.hpp"
+#include "base/system.hpp"
 
 namespace jamsocket::sandbox {
 namespace {
@@ -37,25 +37,6 @@ constexpr std::uint64_t kSockets =
 constexpr std::uint64_t kFirstVersion = (std::uint64_t{1} << 13U) - 1;
 constexpr std::uint64_t kOfAFile = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
                                    LANDLOCK_ACCESS_FS_EXECUTE | kTruncate | kDeviceControl;
-
-std::string words_of(int error) { return std::generic_category().message(error); }
-
-class Descriptor {
- public:
-  explicit Descriptor(long descriptor) : descriptor_(static_cast<int>(descriptor)) {}
-  ~Descriptor() {
-    if (descriptor_ >= 0) {
-      ::close(descriptor_);
-    }
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  [[nodiscard]] int get() const { return descriptor_; }
-  [[nodiscard]] bool valid() const { return descriptor_ >= 0; }
-
- private:
-  int descriptor_;
-};
 
 // Everything that this version of the kernel's interface can refuse.
 RulesetAttributes all_of(long version) {
@@ -97,7 +78,7 @@ Result<void> confine_files(const FileAccess& access) {
   }
   const RulesetAttributes all = all_of(version);
   const std::size_t size = version >= 4 ? sizeof all : sizeof all.files;
-  const Descriptor ruleset(::syscall(SYS_landlock_create_ruleset, &all, size, 0));
+  const Descriptor ruleset(static_cast<int>(::syscall(SYS_landlock_create_ruleset, &all, size, 0)));
   if (!ruleset.valid()) {
     return fail(ErrorCode::Io, fmt::format("Landlock refuses its rules: {}", words_of(errno)));
   }

@@ -5,13 +5,14 @@
 #include <sys/resource.h>
 
 #include <cerrno>
-#include <system_error>
+
+#include "base/system.hpp"
 
 namespace jamsocket::sandbox {
 namespace {
 
 std::unexpected<Error> refused(std::string_view what) {
-  return fail(ErrorCode::Io, fmt::format("{}: {}", what, std::generic_category().message(errno)));
+  return fail(ErrorCode::Io, fmt::format("{}: {}", what, words_of(errno)));
 }
 
 }  // namespace

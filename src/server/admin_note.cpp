@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "base/system.hpp"
 #include "service/random.hpp"
 
 namespace jamsocket::server {
@@ -44,8 +45,7 @@ Result<void> write_admin_note(const std::filesystem::path& directory, const Admi
     ::close(file);
   }
   if (!written) {
-    return fail(ErrorCode::Io,
-                fmt::format("{} cannot be written: {}", made.string(), std::generic_category().message(why)));
+    return fail(ErrorCode::Io, fmt::format("{} cannot be written: {}", made.string(), words_of(why)));
   }
   std::filesystem::rename(made, directory / kFileName, error);
   if (error) {

@@ -6,12 +6,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <system_error>
 #include <thread>
 #include <utility>
 
 #include "base/check.hpp"
+#include "base/system.hpp"
 
 namespace jamsocket::server {
 namespace {
@@ -28,7 +28,7 @@ bool set_policy(pid_t thread, int policy) {
 void have_least_share(Logger& logger) {
   constexpr int kNicest = 19;
   if (::setpriority(PRIO_PROCESS, 0, kNicest) != 0) {
-    logger.warn("server.no_nice_priority", {{"reason", std::strerror(errno)}});
+    logger.warn("server.no_nice_priority", {{"reason", words_of(errno)}});
   }
 }
 
@@ -154,7 +154,7 @@ void LoopThreads::step_down(std::uint32_t hastened_before) {
   bool is_lowered = true;
   while (is_lowered) {
     if (!set_policy(0, SCHED_IDLE)) {
-      logger_.warn("server.no_idle_priority", {{"reason", std::strerror(errno)}});
+      logger_.warn("server.no_idle_priority", {{"reason", words_of(errno)}});
     }
     if (hastened_ == hastened_before) {
       return;

@@ -10,10 +10,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <system_error>
 #include <utility>
 #include <vector>
 
+#include "base/system.hpp"
 #include "http/conditional.hpp"
 #include "http/content_coding.hpp"
 #include "http/content_type.hpp"
@@ -210,8 +210,8 @@ StaticFiles::StaticFiles(OpenFile directory, const StaticFilesLimits& limits)
 Result<StaticFiles> StaticFiles::open(const std::string& directory, const StaticFilesLimits& limits) {
   OpenFile file(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!file.is_open()) {
-    return fail(ErrorCode::Io, fmt::format("The directory of static files {} cannot be opened: {}", directory,
-                                           std::generic_category().message(errno)));
+    return fail(ErrorCode::Io,
+                fmt::format("The directory of static files {} cannot be opened: {}", directory, words_of(errno)));
   }
   return StaticFiles(std::move(file), limits);
 }

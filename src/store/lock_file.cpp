@@ -6,16 +6,13 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <string_view>
-#include <system_error>
 
+#include "base/system.hpp"
 #include "store/log_row.hpp"
 
 namespace jamsocket::store {
 namespace {
-
-std::string words_of(int error) { return std::generic_category().message(error); }
 
 struct Stored {
   LogMark mark;

@@ -15,6 +15,7 @@
 #include <system_error>
 
 #include "base/check.hpp"
+#include "base/system.hpp"
 
 namespace jamsocket::wasm {
 namespace {
@@ -23,25 +24,6 @@ constexpr std::size_t kDigestTextBytes = 64;
 constexpr std::size_t kFileBytesMax = std::size_t{1} << 30U;
 constexpr mode_t kOwnerOnly = 0700;
 constexpr mode_t kOthers = S_IRWXG | S_IRWXO;
-
-class Descriptor {
- public:
-  explicit Descriptor(int descriptor) : descriptor_(descriptor) {}
-  ~Descriptor() {
-    if (descriptor_ >= 0) {
-      ::close(descriptor_);
-    }
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  [[nodiscard]] int get() const { return descriptor_; }
-  [[nodiscard]] bool valid() const { return descriptor_ >= 0; }
-
- private:
-  int descriptor_;
-};
-
-std::string words_of(int error) { return std::generic_category().message(error); }
 
 // The file's bytes, if it is a plain file of ours that nobody else may write.
 std::optional<std::string> read_owned(const std::filesystem::path& path) {

@@ -6,11 +6,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
-#include <system_error>
 #include <utility>
 
 #include "base/check.hpp"
+#include "base/system.hpp"
 
 namespace jamsocket::wasm {
 namespace {
@@ -46,8 +45,7 @@ Result<void> MemorySlots::add_block() {
   void* const start =
       ::mmap(nullptr, stride() * kSlotsPerBlock, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (start == MAP_FAILED) {
-    return fail(ErrorCode::LimitReached,
-                fmt::format("no address space for more rooms: {}", std::generic_category().message(errno)));
+    return fail(ErrorCode::LimitReached, fmt::format("no address space for more rooms: {}", words_of(errno)));
   }
   auto block = std::make_unique<Block>();
   block->start = static_cast<std::byte*>(start);

@@ -65,7 +65,8 @@ CASES = [
 
 NOT_HERE = {
     "M-08 1003 for text where the service wants binary": "a service closes with codes of its own, 4000 to 4999",
-    "M-09 to M-11 the control protocol, resuming": "there is none yet",
+    "M-09, M-10 the control protocol": "there is none: every message is the service's",
+    "M-11 resuming by sequence numbers": "there are none; resume tokens that are wrong or of others are in test_returning.py",
     "D-01 to D-10 with compression on": "in test_compression.py; here it is off: RSV1 is 1002, and nothing is inflated",
 }
 

@@ -48,6 +48,24 @@ def test_by_resume_token(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_resume_token_that_is_wrong_makes_a_stranger(kind):
+    with Server(kind, "probe", {"auth.return_within_ms": 30_000}) as server:
+        first = connect(server)
+        number, secret = first.resume.split("-", 1)
+        wrong = ["", "-", number, f"{number}-", f"-{secret}", f"+{first.resume}", f"{number}-{secret[:-1]}", f"{first.resume}A",
+                 f"{int(number) + 1}-{secret}", f"4294967296-{secret}", f"{2 ** 64 + int(number)}-{secret}", "%00", "%ff%fe",
+                 f"{number}-{'A' * 2_000}", f"{first.resume}%00"]
+        first.reset()
+        for place, token in enumerate(wrong):
+            client = connect(server, f"/ws/room?resume={token}")
+            assert client.next_text() == f"you are {place + 2}", token
+            client.reset()
+        assert connect(server, f"/ws/another?resume={first.resume}").next_text() == "you are 1", "a token is its room's"
+        back = connect(server, f"/ws/room?resume={first.resume}")
+        assert back.ask("hello") == "hello", "nothing else was said to it"
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_by_subject(kind, tmp_path):
     with Server(kind, "probe", {"auth.tokens": "required", "auth.token_keys": key_folder(tmp_path),
                                 "auth.return_within_ms": 30_000}) as server:
