@@ -483,10 +483,20 @@ class RunningServer final : public Server, private AdminTarget {
     return names;
   }
 
+  // Null: it goes.
+  void log_change(const std::string& name, const HostedService* hosted) {
+    if (hosted == nullptr) {
+      surroundings_.logger.info("server.service_removed", {{"service", name}});
+      return;
+    }
+    const bool is_new = services_.owned()->find(name) == nullptr;
+    surroundings_.logger.info(is_new ? "server.service_added" : "server.service_replaced",
+                              {{"service", name}, {"version", hosted->service->version()}});
+  }
+
   void put_service(const std::string& name, HostedServicePtr hosted) {
     if (started_) {
-      surroundings_.logger.info(hosted != nullptr ? "server.service_set" : "server.service_removed",
-                                {{"service", name}});
+      log_change(name, hosted.get());
     }
     std::shared_ptr<const ServiceTable> before = services_.exchange(services_.owned()->with(name, std::move(hosted)));
     // Shards that look at the old table do so no longer when they run this.

@@ -227,6 +227,7 @@ class Shard final : public LoopOwner,
   void admit(io::Socket socket, const io::PeerAddress& peer, const IpAddress& client, SteadyTime deadline);
   void refuse(const io::Socket& socket, int status, std::string_view reason);
   void limit_hit(Counter limit, std::string_view who);
+  void limit_hit(Counter limit, const HostedService& service, std::string_view room_id);
   [[nodiscard]] bool speaks_for_others(const io::PeerAddress& peer) const;
   [[nodiscard]] std::optional<KeyedLimit::Place> place_for(const IpAddress& client);
   /// Whether there is a place among those of the client's subject, which the session then has.

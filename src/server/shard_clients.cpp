@@ -164,7 +164,7 @@ void Shard::let_in(const RoomName& name, const HostedServicePtr& service, sessio
     return;
   }
   if (const Milliseconds rest = rest_of(name); rest > 0ms) [[unlikely]] {
-    limit_hit(Counter::ClientsTurnedAway, session);
+    limit_hit(Counter::ClientsTurnedAway, *service, name.id);
     session.turn_away(ws::close_code::kTryLater, room_rests(rest));
     return;
   }

@@ -162,6 +162,13 @@ void Shard::limit_hit(Counter limit, const room::Room& room) {
                         {{"limit", limit_of(limit)}, {"service", room.service_name()}, {"room", room.id()}});
 }
 
+// Of a room that is not there now.
+void Shard::limit_hit(Counter limit, const HostedService& service, std::string_view room_id) {
+  counters_.add(limit);
+  shared_.limit_log.say(limit, "limit.hit", now_,
+                        {{"limit", limit_of(limit)}, {"service", service.service->name()}, {"room", room_id}});
+}
+
 void Shard::limit_hit(Counter limit, const session::ClientSession& session) {
   counters_.add(limit);
   shared_.limit_log.hit(limit, session.remote_address(), now_);

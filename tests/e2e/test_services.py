@@ -59,6 +59,9 @@ def test_an_operator_adds_replaces_and_removes(tmp_path):
         assert ask(admin, "/admin/services/new", "DELETE") == (200, {"removed": True})
         client.expect_close(1012)
         assert stays.ask("still here") == "still here"
+        told = [(line["event"], len(line.get("version", ""))) for line in server.log_lines()
+                if line.get("service") == "new" and line["event"].startswith("server.service_")]
+        assert told == [("server.service_added", 64), ("server.service_replaced", 64), ("server.service_removed", 0)]
 
 
 @pytest.mark.skipif(bool(SANDBOX), reason="the sandbox does not tell a file that is not there from one that is hidden")
@@ -117,6 +120,9 @@ def test_a_room_that_keeps_failing_rests():
             client.expect_close(1011)
         reason = Connection(server.port).upgrade("/ws/bad").expect_close(1013)
         assert reason == "The room keeps failing; try again in 1 s."
+        turned_away = lambda: [line for line in server.log_lines() if line.get("limit") == "failures_before_back_off"]
+        line = until(turned_away, 10, "the log says nothing of it")[0]
+        assert (line["service"], line["room"]) == ("probe", "bad"), line
         Connection(server.port).upgrade("/ws/good").expect_text("you are 1")
 
         def is_back():
