@@ -50,13 +50,14 @@ std::optional<SteadyTime> TimerHeap::next_deadline() const {
   return heap_.front()->deadline_;
 }
 
-void TimerHeap::run_due(SteadyTime now) {
-  // Counted beforehand, so that a timer that schedules itself for "now" cannot hold the loop.
-  for (std::size_t left = heap_.size(); left > 0 && !heap_.empty() && heap_.front()->deadline_ <= now; --left) {
-    TimerNode* node = heap_.front();
-    cancel(*node);
-    node->target_->on_timer();
+bool TimerHeap::run_next(SteadyTime now) {
+  if (heap_.empty() || heap_.front()->deadline_ > now) {
+    return false;
   }
+  TimerNode* node = heap_.front();
+  cancel(*node);
+  node->target_->on_timer();
+  return true;
 }
 
 void TimerHeap::place(std::size_t index, TimerNode* node) {

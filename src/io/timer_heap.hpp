@@ -56,9 +56,20 @@ class TimerHeap {
   void cancel(TimerNode& node);
   [[nodiscard]] std::optional<SteadyTime> next_deadline() const;
   /// Runs what is due at `now`, soonest first. What is scheduled meanwhile waits for the next call.
-  void run_due(SteadyTime now);
+  void run_due(SteadyTime now) {
+    run_due(now, [] { return true; });
+  }
+  /// As long as `go_on()`, which is asked after each; at least one.
+  template <class GoOn>
+  void run_due(SteadyTime now, GoOn&& go_on) {
+    // Counted beforehand, so that a timer that schedules itself for "now" cannot hold the loop.
+    for (std::size_t left = heap_.size(); left > 0 && run_next(now) && go_on(); --left) {
+    }
+  }
 
  private:
+  /// @return false: nothing is due.
+  bool run_next(SteadyTime now);
   void place(std::size_t index, TimerNode* node);
   void sift_up(std::size_t index);
   void sift_down(std::size_t index);

@@ -61,6 +61,22 @@ TEST(TimerHeap, ATimerThatIsAlwaysDueRunsOnceACall) {
   EXPECT_EQ(again.times, 2);
 }
 
+TEST(TimerHeap, RunsWhatIsDueAsLongAsItMay) {
+  std::vector<int> fired;
+  TimerHeap heap;
+  Recorder first(fired, 1);
+  Recorder second(fired, 2);
+  Recorder third(fired, 3);
+  heap.schedule(first.node, at(1));
+  heap.schedule(second.node, at(2));
+  heap.schedule(third.node, at(3));
+  heap.run_due(at(9), [&fired] { return fired.size() < 2; });
+  EXPECT_EQ(fired, (std::vector<int>{1, 2}));
+  EXPECT_EQ(heap.next_deadline(), at(3));
+  heap.run_due(at(9), [] { return false; });
+  EXPECT_EQ(fired, (std::vector<int>{1, 2, 3}));
+}
+
 // Goal: order and membership hold under any mix of calls. Method: random schedule, move, cancel and
 // destroy against a sorted list.
 TEST(TimerHeap, AgreesWithASortedList) {

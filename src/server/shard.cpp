@@ -32,6 +32,8 @@ constexpr Milliseconds kCallsForTurn{5};
 // How many calls that failed are finished in a turn, and what such a call may hold until then.
 constexpr std::size_t kFailuresForTurn = 8;
 constexpr std::size_t kKeptOfFailure = std::size_t{64} << 10U;
+// A timer may cost much: a connection that is reset gives back what the kernel kept for it. The rest goes next turn.
+constexpr Milliseconds kTimersForTurn{1};
 // What is worth giving back to the system, once it is free.
 constexpr std::size_t kCrowd = 1000;
 constexpr std::size_t kMuchBytes = std::size_t{1} << 20U;
@@ -287,7 +289,7 @@ void Shard::wait_and_read() {
   }
   sockets_of_turn_ = next_ready_ - first;
   arrivals_.run();
-  timers_.run_due(now_);
+  timers_.run_due(now_, [this] { return shared_.clock.steady() - now_ < kTimersForTurn; });
   sweep_heartbeats();
   begin_calls();
 }
