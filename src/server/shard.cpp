@@ -289,7 +289,12 @@ void Shard::wait_and_read() {
   }
   sockets_of_turn_ = next_ready_ - first;
   arrivals_.run();
-  timers_.run_due(now_, [this] { return shared_.clock.steady() - now_ < kTimersForTurn; });
+  // From the first one on: a turn that has read much leaves them no less.
+  timers_.run_due(now_, [this, until = SteadyTime::max()]() mutable {
+    const SteadyTime now = shared_.clock.steady();
+    until = std::min(until, now + kTimersForTurn);
+    return now < until;
+  });
   sweep_heartbeats();
   begin_calls();
 }
