@@ -103,7 +103,11 @@ Result<std::string> take_out(const State& state, KeptRooms& kept) {
 
 Result<std::string> put_in(const State& state, KeptRooms& kept) {
   const std::string bytes = JAM_TRY(read_whole_file(state.other));
-  return kept.bring_in(JAM_TRY(server::open_room_file(bytes, state.service, state.room)));
+  auto room = server::open_room_file(bytes, state.service, state.room, store::kUnpackedBytesMax);
+  if (!room) {
+    return fail(room.error().code, fmt::format("{}: {}", shown(state.other), room.error().message));
+  }
+  return kept.bring_in(*room);
 }
 
 Result<std::string> change(const State& state, KeptRooms& kept) {

@@ -340,7 +340,8 @@ constexpr std::array kEntries{
           "The file whose first line is the token that /metrics and /admin ask for, as Authorization: Bearer TOKEN",
           path<JAM_TEXT_FIELD(server.admin_token_file)>(PathKind::Path)},
     Entry{"admin.import_bytes_max", "", "",
-          "The file of a kept room that is brought into the running server; beyond: 413 (http_errors_total)",
+          "The file of a kept room that is brought into the running server, as it comes and unpacked; beyond: 413 "
+          "(http_errors_total)",
           bytes<JAM_FIELD(server.admin_import_bytes_max)>(64 * kKiB, 4 * kGiB)},
 
     Entry{"client.package", "", "", "The folder of the built client package, served at /client",

@@ -135,8 +135,9 @@ Result<store::StoredRoom> read_kept(store::Database& data, const store::RoomName
   return std::move(**room);
 }
 
-Result<store::StoredRoom> open_room_file(std::string_view bytes, const std::string& service, const std::string& id) {
-  store::StoredRoom room = JAM_TRY(store::from_room_file(bytes));
+Result<store::StoredRoom> open_room_file(std::string_view bytes, const std::string& service, const std::string& id,
+                                         std::uint64_t unpacked_bytes_max) {
+  store::StoredRoom room = JAM_TRY(store::from_room_file(bytes, unpacked_bytes_max));
   if (!id.empty()) {
     room.name.id = id;
   }

@@ -43,9 +43,9 @@ using KeptJson = nlohmann::ordered_json;
                                                   store::Extent extent = store::Extent::Needed);
 
 /// The room of a file, under another id or service where these are not empty.
-/// @error Malformed  the file is none, or damaged.
+/// @error Malformed, TooLarge  the file is none, or damaged; the room is larger when unpacked.
 [[nodiscard]] Result<store::StoredRoom> open_room_file(std::string_view bytes, const std::string& service,
-                                                       const std::string& id);
+                                                       const std::string& id, std::uint64_t unpacked_bytes_max);
 
 struct KeptChange {
   store::Batch batch;

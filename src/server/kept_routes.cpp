@@ -198,14 +198,15 @@ class KeptRoutes {
   AdminListener& listener_;
 };
 
-void bring_in(const KeptRoutes& routes, const AdminCall& call) {
+void bring_in(const KeptRoutes& routes, const AdminCall& call, std::size_t import_bytes_max) {
   const auto asked = asked_by(call);
   if (!asked || asked->id.size() > kIdBytesMax) {
     return call.reply.send(error_response(400, "The room's id is too long; allowed: 256 bytes."));
   }
-  auto room = open_room_file(call.request.body, asked->service, asked->id);
+  auto room = open_room_file(call.request.body, asked->service, asked->id, import_bytes_max);
   if (!room) {
-    return call.reply.send(error_response(400, room.error().message));
+    const bool is_large = room.error().code == ErrorCode::TooLarge;
+    return call.reply.send(error_response(is_large ? 413 : 400, room.error().message));
   }
   const store::RoomName name = room->name;
   auto shared = std::make_shared<const store::StoredRoom>(*std::move(room));
@@ -301,8 +302,8 @@ void add_kept_routes(AdminTarget& target, AdminListener& listener, std::size_t i
   });
   add(Method::Get, "/admin/kept-rooms/{room}/file", [kept](const AdminCall& call) { kept->read(call, file_of); });
   add(
-      Method::Put, "/admin/kept-rooms/{room}/file", [kept](const AdminCall& call) { bring_in(*kept, call); },
-      import_bytes_max);
+      Method::Put, "/admin/kept-rooms/{room}/file",
+      [kept, import_bytes_max](const AdminCall& call) { bring_in(*kept, call, import_bytes_max); }, import_bytes_max);
   add(Method::Post, "/admin/kept-rooms/{room}/fork", [kept](const AdminCall& call) { fork(*kept, call); });
   add(Method::Post, "/admin/kept-rooms/{room}/rewind", [kept](const AdminCall& call) { rewind(*kept, call); });
   add(Method::Post, "/admin/kept-rooms/{room}/accept", [kept](const AdminCall& call) { accept(*kept, call); });

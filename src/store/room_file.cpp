@@ -1,5 +1,6 @@
 #include "store/room_file.hpp"
 
+#include <fmt/format.h>
 #include <zstd.h>
 
 #include <cstring>
@@ -14,7 +15,6 @@ namespace {
 constexpr std::string_view kMagic = "JAMROOM1";
 constexpr std::size_t kHeadBytes = 12;
 constexpr int kLevel = 3;
-constexpr unsigned long long kRawBytesMax = 6ULL << 30U;
 
 }  // namespace
 
@@ -47,7 +47,7 @@ std::string to_room_file(const StoredRoom& room) {
   return out;
 }
 
-Result<StoredRoom> from_room_file(std::string_view bytes) {
+Result<StoredRoom> from_room_file(std::string_view bytes, std::uint64_t unpacked_bytes_max) {
   if (bytes.size() < kHeadBytes || !bytes.starts_with(kMagic)) {
     return fail(ErrorCode::Malformed, "it is not the file of a room");
   }
@@ -56,9 +56,12 @@ Result<StoredRoom> from_room_file(std::string_view bytes) {
   std::memcpy(&sum, bytes.data() + kMagic.size(), sizeof sum);
   const std::string_view frame = bytes.substr(kHeadBytes);
   const unsigned long long size = ZSTD_getFrameContentSize(frame.data(), frame.size());
-  if (sum != checksum(frame) || size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN ||
-      size > kRawBytesMax) {
+  if (sum != checksum(frame) || size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN) {
     return damaged();
+  }
+  if (size > unpacked_bytes_max) {
+    return fail(ErrorCode::TooLarge,
+                fmt::format("the room is {} bytes when unpacked; allowed: {}", size, unpacked_bytes_max));
   }
   std::string raw(static_cast<std::size_t>(size), '\0');
   if (ZSTD_decompress(raw.data(), raw.size(), frame.data(), frame.size()) != raw.size()) {

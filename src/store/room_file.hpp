@@ -9,6 +9,7 @@
 
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -18,8 +19,13 @@
 namespace jamsocket::store {
 
 [[nodiscard]] std::string to_room_file(const StoredRoom& room);
+/// What a room may be unpacked, where nobody says less.
+constexpr std::uint64_t kUnpackedBytesMax = std::uint64_t{6} << 30U;
+
 /// Its key is none of any directory.
-/// @error Malformed  it is no such file, or damaged.
-[[nodiscard]] Result<StoredRoom> from_room_file(std::string_view bytes);
+/// @param unpacked_bytes_max  looked at before anything is unpacked: a small file may claim to be a large room.
+/// @error Malformed, TooLarge  it is no such file, or damaged; it is larger when unpacked.
+[[nodiscard]] Result<StoredRoom> from_room_file(std::string_view bytes,
+                                                std::uint64_t unpacked_bytes_max = kUnpackedBytesMax);
 
 }  // namespace jamsocket::store

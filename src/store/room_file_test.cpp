@@ -22,6 +22,17 @@ TEST(RoomFile, ARoomComesBackAsItWas) {
   EXPECT_EQ(back->tail, a_room().tail);
 }
 
+TEST(RoomFile, ASmallFileOfALargeRoomIsNotUnpacked) {
+  StoredRoom room = a_room();
+  room.checkpoint->bytes = std::string(1'000'000, 's');
+  const std::string file = to_room_file(room);
+  ASSERT_LT(file.size(), 10'000U);
+  const auto refused = from_room_file(file, 1'000'000);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::TooLarge);
+  EXPECT_TRUE(from_room_file(file, 1'001'000));
+}
+
 // Goal: no byte of a file can be wrong unseen. Method: each byte changed, and each length.
 TEST(RoomFile, DamageIsSeen) {
   const std::string file = to_room_file(a_room());
