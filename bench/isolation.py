@@ -22,6 +22,7 @@ HERE = Path(__file__).resolve().parent
 MESSAGES = 1000  # A second, of all healthy rooms together.
 CALL_CPU_MS = 100 + 5  # limits.event_cpu_ms_max, and what may pass until a tick is seen.
 ROOM_MEMORY_MIB = 64  # limits.room_memory_bytes_max
+OUTBOUND_MIB = 1  # limits.outbound_bytes_max
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ NEIGHBOURS = (
     Neighbour("slow", "an honest room computes for 50 ms, 5 times a second", "slow", "ok", 1, rate=5),
     Neighbour("grow", "100 rooms take all their memory", "grow", "ok", 5, rooms=100, rate=0.5),
     Neighbour("trap", "1,000 rooms trap at the same moment", "trap", "ok", 5, rooms=1000, rate=0.5),
+    Neighbour("deaf", "1,000 clients never read, in a room that says 1 MB/s", "deaf", "alone", 5, rooms=1000, rate=125,
+              p99_times=2),
     Neighbour("flood", "a client floods one room", "flood", "ok", 5, p99_times=2),
 )
 
@@ -203,6 +206,8 @@ def row(neighbour: Neighbour, pairs: list[tuple[Run, Run]]) -> dict:
         if result["call_cpu_ms"] > CALL_CPU_MS:
             missed.append("calls over their budget")
     if neighbour.what == "grow" and result["memory_mib_more"] > neighbour.rooms * ROOM_MEMORY_MIB:
+        missed.append("memory")
+    if neighbour.what == "deaf" and result["memory_mib_more"] > neighbour.rooms * OUTBOUND_MIB:
         missed.append("memory")
     if neighbour.what == "slow" and any(bad.neighbour["closed"] or bad.neighbour["answered"] < bad.neighbour["sent"]
                                         for _, bad in pairs):

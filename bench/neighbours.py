@@ -13,6 +13,7 @@ import sys
 import time
 
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
+TALK = 8000  # Bytes of a message to all others of a room.
 BURST = 4096  # Frames that a flood sends with one call.
 
 
@@ -26,14 +27,18 @@ def frame(opcode: int, payload: bytes) -> bytes:
 class Neighbour:
     """A client of one room; comes back when it was closed."""
 
-    def __init__(self, port: int, room: str):
-        self.port, self.room = port, room
+    def __init__(self, port: int, room: str, receive_buffer: int | None = None):
+        self.port, self.room, self.receive_buffer = port, room, receive_buffer
         self.answered = self.closed = self.sent = 0
         self.open()
 
     def open(self) -> None:
         self.unsent = b""
-        self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        self.socket = socket.socket()
+        if self.receive_buffer is not None:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_buffer)
+        self.socket.settimeout(20)
+        self.socket.connect(("127.0.0.1", self.port))
         key = base64.b64encode(os.urandom(16)).decode()
         self.socket.sendall(f"GET /ws/neighbour/{self.room} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
                             f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n"
@@ -122,15 +127,20 @@ def thousands_for(neighbour: Neighbour, seconds: float) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--what", required=True, help="spin, grow, trap, ok, flood, or slow (50 ms of work)")
+    parser.add_argument("--what", required=True, help="spin, grow, trap, ok, flood, slow (50 ms of work); "
+                        "deaf: one talks to all others of its room, which never read; alone: these are in other rooms")
     parser.add_argument("--rooms", type=int, default=1)
     parser.add_argument("--rate", type=float, default=10, help="messages a second and room; 0: each room once")
     parser.add_argument("--seconds", type=float, default=3)
     options = parser.parse_args()
-    neighbours = [Neighbour(options.port, f"n{i}") for i in range(options.rooms)]
+    talks = options.what in ("deaf", "alone")
+    neighbours = [Neighbour(options.port, f"n{i}") for i in range(1 if talks else options.rooms)]
+    readers = [Neighbour(options.port, "n0" if options.what == "deaf" else f"n{i}", receive_buffer=2048)
+               for i in range(1, options.rooms if talks else 1)]
     text = {"slow": "", "flood": "ok"}.get(options.what, options.what)
     if options.what == "slow":
         text = f"work {thousands_for(neighbours[0], 0.05)}"
+    talk = frame(TEXT, b"all " + b"x" * TALK)
     burst = frame(TEXT, text.encode()) * BURST
     print("ready", flush=True)
     sys.stdin.readline()  # The others have come in.
@@ -146,7 +156,7 @@ def main() -> None:
                         pass
             elif now >= due:
                 for neighbour in neighbours:
-                    neighbour.send(text)
+                    neighbour.flood(talk, 1) if talks else neighbour.send(text)
                 due = due + 1 / options.rate if options.rate > 0 else end
             wait = 0.001 if options.what == "flood" else max(0.0, min(due, end) - now)
             for key, _ in selector.select(wait):
@@ -154,6 +164,8 @@ def main() -> None:
                     selector.unregister(key.fileobj)
                     key.data.open()
                     selector.register(key.data.socket, selectors.EVENT_READ, key.data)
+    for reader in readers:
+        reader.socket.close()
     print(json.dumps({name: sum(getattr(neighbour, name) for neighbour in neighbours)
                       for name in ("sent", "answered", "closed")}))
 

@@ -18,8 +18,8 @@ class Neighbour {
     context.send_binary(client, bytes);
   }
 
-  /// spin: for ever. work N: N thousand rounds, then an answer. grow: memory until there is none. trap. Else: an
-  /// answer.
+  /// spin: for ever. work N: N thousand rounds, then an answer. grow: memory until there is none. trap. all TEXT: it
+  /// goes to all others. Else: an answer.
   void message(jamsocket::ClientId client, std::string_view text, jamsocket::Context& context) {
     if (text == "spin") {
       work(UINT64_MAX);
@@ -31,6 +31,8 @@ class Neighbour {
       grow();
     } else if (text == "trap") {
       trap();
+    } else if (text.starts_with("all ")) {
+      context.send_message(jamsocket::everyone_except(client), text);
     }
     context.send_message(client, "done");
   }
