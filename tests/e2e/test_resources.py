@@ -22,12 +22,9 @@ IN_PLACE_OF = {
     "R-05 a client that never says hello": "tests of tokens: what may come before the first message has a budget of its own",
     "R-06 10,000 rooms, 10,000 clients in one": "`make bench`: rooms-10000, idle-10000; a thousand of each in test_rooms.py and test_stop.py",
     "R-09 few descriptors": "test_rooms.py and test_load.py",
-    "R-10 the n-th allocation fails": "memory that the system does not give ends the process, as a broken invariant does; test_no_address_space is what can be answered",
-    "R-14 a clock that is set": "unit tests with clocks of their own (room_test.cpp): time never goes back in a room",
     "R-15 one identity twice": "tests of identity: the newer connection or both, by configuration",
     "R-16 stopping amid handshakes, a second signal": "test_stop.py; SIGKILL while rooms are kept in test_durability.py",
     "R-18 a full disk, a slow disk": "unit tests of the store on a failing disk, and test_durability.py",
-    "R-22 the order of destruction": "unit.server and the scenarios under the address sanitizer: each ends a server with rooms, clients and timers",
 }
 
 

@@ -1,11 +1,14 @@
 """Stopping: SIGTERM and SIGINT with clients connected, and clients that vanish."""
 
+import contextlib
 import signal
 import time
 
 import pytest
 
 from harness.server import KINDS, Server
+from harness.tls import client_context
+from harness.tls import settings as tls_settings
 from harness.wait import PATIENCE
 from harness.wire import CLOSE, Connection, close_frame, frame, request
 
@@ -30,6 +33,40 @@ def next_close(connection):
     while received.opcode != CLOSE:
         received = connection.frame()
     return received
+
+
+@pytest.mark.parametrize("drains", [True, False])
+def test_in_the_middle_of_everything(kind, drains, tls_files, tmp_path):
+    """R-22: kept rooms with clients, timers and commits under way, half a TLS handshake, half a request, and a handshake that is done
+    and has said nothing; ended by its drain's time, or at once. Under the address sanitizer, destroyed in the right order."""
+    service, talk = ("probe", ["timer 50", "count"]) if kind == "module" else ("counter", ["increment"])
+    settings = {"server.data": tmp_path / "data", "server.shards": 2, "limits.close_timeout_ms": 60_000,
+                "server.drain_timeout_seconds": 1 if drains else 600, **tls_settings(*tls_files)}
+    for life in range(4):
+        with Server(kind, service, settings) as server, contextlib.ExitStack() as stack:
+            def secure():
+                return stack.enter_context(Connection(server.port, seconds=20, tls=client_context(tls_files[0])))
+
+            half_hello = stack.enter_context(Connection(server.port))
+            half_hello.send(bytes.fromhex("16030100c8010000c403"))
+            secure().send(request("/ws/room-0")[:-2])
+            secure()
+            crowd = [secure() for _ in range(8)]
+            for number, connection in enumerate(crowd):
+                connection.send(request(f"/ws/room-{number % 4}"))
+                assert connection.response().status == 101
+            for _ in range(30 + 10 * life):
+                for connection in crowd:
+                    for text in talk:
+                        connection.send(frame(1, text))
+            server.process.terminate()
+            assert next_close(crowd[0]).close_code == 1012
+            if not drains:
+                server.process.terminate()
+            code = server.process.wait(20 * PATIENCE)
+            assert code == 0 or not drains and code in (-signal.SIGTERM, 128 + signal.SIGTERM, 1)
+            server.wait(expected=code)  # And no sanitizer said anything.
+            server.stop = lambda *_: code
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
