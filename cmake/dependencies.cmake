@@ -18,6 +18,9 @@ find_package(CLI11 REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(prometheus-cpp REQUIRED)
 
+# Debian's package of it has no configuration for CMake.
+find_path(JAMSOCKET_LIBDEFLATE_INCLUDE libdeflate.h REQUIRED)
+find_library(JAMSOCKET_LIBDEFLATE_LIBRARY deflate REQUIRED)
 find_path(JAMSOCKET_SECCOMP_INCLUDE seccomp.h REQUIRED)
 find_library(JAMSOCKET_SECCOMP_LIBRARY seccomp REQUIRED)
 

@@ -12,7 +12,7 @@ set_target_properties(jamsocket_bundle PROPERTIES OUTPUT_NAME jamsocket EXPORT_N
 target_compile_features(jamsocket_bundle PUBLIC cxx_std_23)
 target_include_directories(jamsocket_bundle INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 target_link_libraries(jamsocket_bundle PRIVATE
-  fmt::fmt spdlog::spdlog simdjson::simdjson OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB SQLite::SQLite3 zstd::libzstd_shared
+  fmt::fmt spdlog::spdlog simdjson::simdjson OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB SQLite::SQLite3 zstd::libzstd_shared deflate
   prometheus-cpp::core Threads::Threads)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/jamsocket)

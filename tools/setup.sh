@@ -16,7 +16,7 @@ rust_needed=1.95.0
 
 run_packages=(
   ca-certificates cmake g++ git make ninja-build
-  libboost1.81-dev libcli11-dev libfmt-dev libseccomp-dev libsimdjson-dev libspdlog-dev libssl-dev
+  libboost1.81-dev libcli11-dev libdeflate-dev libfmt-dev libseccomp-dev libsimdjson-dev libspdlog-dev libssl-dev
   libsqlite3-dev libtomlplusplus-dev libzstd-dev nlohmann-json3-dev prometheus-cpp-dev zlib1g-dev
   # What makes a C++ service a WebAssembly module.
   clang-19 lld-19 wasi-libc libc++-19-dev-wasm32 libc++abi-19-dev-wasm32 libclang-rt-19-dev-wasm32

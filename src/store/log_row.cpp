@@ -1,6 +1,6 @@
 #include "store/log_row.hpp"
 
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include <bit>
 #include <cstring>
@@ -37,7 +37,7 @@ std::string_view view_of(const std::uint64_t& number) {
 }
 
 std::uint32_t crc(std::uint32_t start, std::string_view bytes) {
-  return static_cast<std::uint32_t>(crc32_z(start, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()));
+  return libdeflate_crc32(start, bytes.data(), bytes.size());
 }
 
 }  // namespace

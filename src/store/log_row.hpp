@@ -83,7 +83,7 @@ class RowReader {
   std::string_view left_;
 };
 
-/// CRC-32 as in zlib, of two pieces.
+/// CRC-32 as in zlib (RFC 1952 section 8), of two pieces.
 [[nodiscard]] std::uint32_t checksum(std::string_view first, std::string_view second = {});
 
 }  // namespace jamsocket::store
