@@ -21,8 +21,6 @@ void drop_reference(Chunk* chunk) {
   }
 }
 
-bool same(const Slice& a, const Slice& b) { return a.chunk == b.chunk && a.begin == b.begin && a.end == b.end; }
-
 Chunk* make_chunk(std::size_t capacity) {
   JAM_CHECK(capacity <= std::numeric_limits<std::uint32_t>::max());
   void* memory = std::malloc(sizeof(Chunk) + capacity);
@@ -84,26 +82,25 @@ KeptSlice OutputArena::keep(Slice slice) {
     add_reference(slice.chunk);
     return KeptSlice(slice);
   }
-  if (!same(slice, last_kept_from_)) {
-    if (last_kept_as_.chunk != nullptr) {
-      drop_reference(last_kept_as_.chunk);
-    }
-    Chunk* copy = make_chunk(slice.size());
-    std::memcpy(copy->data(), slice.bytes().data(), slice.size());
-    copy->used = static_cast<std::uint32_t>(slice.size());
-    last_kept_from_ = slice;
-    last_kept_as_ = {.chunk = copy, .begin = 0, .end = copy->used};
+  const auto [known, is_new] = copies_.try_emplace(slice);
+  Slice& copy = known->second;
+  if (is_new) {
+    Chunk* chunk = make_chunk(slice.size());
+    std::memcpy(chunk->data(), slice.bytes().data(), slice.size());
+    chunk->used = static_cast<std::uint32_t>(slice.size());
+    copy = {.chunk = chunk, .begin = 0, .end = chunk->used};
   }
-  add_reference(last_kept_as_.chunk);
-  return KeptSlice(last_kept_as_);
+  add_reference(copy.chunk);
+  return KeptSlice(copy);
 }
 
 void OutputArena::end_turn() {
-  if (last_kept_as_.chunk != nullptr) {
-    drop_reference(last_kept_as_.chunk);
-    last_kept_as_ = {};
+  if (!copies_.empty()) [[unlikely]] {
+    for (const auto& [slice, copy] : copies_) {
+      drop_reference(copy.chunk);
+    }
+    copies_.clear();
   }
-  last_kept_from_ = {};
   for (Chunk* chunk : full_) {
     if (chunk->references == 1 && chunk->capacity == chunk_bytes_ && free_.size() < kFreeChunks) {
       free_.push_back(chunk);

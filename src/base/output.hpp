@@ -14,8 +14,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace jamsocket {
@@ -37,6 +39,7 @@ struct Slice {
   std::uint32_t begin = 0;
   std::uint32_t end = 0;
 
+  bool operator==(const Slice&) const = default;
   [[nodiscard]] std::size_t size() const { return end - begin; }
   [[nodiscard]] char* data() const { return chunk->data() + begin; }
   [[nodiscard]] std::string_view bytes() const { return {data(), size()}; }
@@ -113,8 +116,14 @@ class OutputArena {
   Chunk* current_ = nullptr;
   std::vector<Chunk*> full_;  ///< Of this turn, besides the current one.
   std::vector<Chunk*> free_;  ///< To be used again: giving memory back each turn costs its page faults.
-  Slice last_kept_from_;
-  Slice last_kept_as_;  ///< Holds a reference of its own until the turn ends.
+  struct HashOfSlice {
+    std::size_t operator()(const Slice& slice) const {
+      return std::hash<const void*>()(slice.chunk->data() + slice.begin) ^ slice.end;
+    }
+  };
+  /// What was copied out in this turn, for the next client that keeps the same: each client of a room keeps as many
+  /// slices as the turn had messages with something between them. A copy holds a reference until the turn ends.
+  std::unordered_map<Slice, Slice, HashOfSlice> copies_;
 };
 
 }  // namespace jamsocket

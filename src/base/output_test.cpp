@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 namespace jamsocket {
 namespace {
@@ -57,6 +58,49 @@ TEST(OutputArena, ClientsThatKeepTheSameSliceShareOneCopy) {
 }
 
 // Goal: frames written without their heads end up side by side once the heads are in. Method: heads of two sizes.
+// Goal: what waits for many is there once, also where a turn wrote it to several chunks. Method: clients that each keep
+// the same small slices of all chunks, one client after the other.
+TEST(OutputArena, ClientsThatKeepSeveralSlicesShareThem) {
+  constexpr std::size_t kChunks = 100;
+  OutputArena arena(no_head, 64);
+  std::vector<Slice> slices;
+  for (std::size_t i = 0; i < kChunks; ++i) {
+    slices.push_back(arena.append(std::string(20, static_cast<char>('a' + i % 26)), ""));
+    (void)arena.append(std::string(40, '.'), "");
+  }
+  std::vector<KeptSlice> first;
+  std::vector<KeptSlice> others;
+  for (int client = 0; client < 3; ++client) {
+    for (const Slice slice : slices) {
+      (client == 0 ? first : others).push_back(arena.keep(slice));
+    }
+  }
+  arena.end_turn();
+  (void)arena.append(std::string(64, '!'), "");
+  for (std::size_t i = 0; i < others.size(); ++i) {
+    const KeptSlice& same = first[i % kChunks];
+    EXPECT_EQ(others[i].slice().chunk, same.slice().chunk) << i;
+    EXPECT_EQ(others[i].slice().bytes(), std::string(20, static_cast<char>('a' + i % kChunks % 26)));
+  }
+}
+
+// More different ones than are known: each is what it was.
+TEST(OutputArena, ManyKeptSlicesAreNotMixedUp) {
+  OutputArena arena(no_head, 64);
+  std::vector<KeptSlice> kept;
+  for (int round = 0; round < 2; ++round) {
+    for (int i = 0; i < 100; ++i) {
+      const Slice slice = arena.append(std::to_string(i), "");
+      kept.push_back(arena.keep(slice));
+      kept.push_back(arena.keep(slice));
+    }
+    arena.end_turn();
+  }
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    EXPECT_EQ(kept[i].slice().bytes(), std::to_string(i / 2 % 100));
+  }
+}
+
 TEST(OutputArena, LeavesRoomForHeads) {
   OutputArena arena([](std::uint64_t payload_bytes) { return payload_bytes < 5 ? std::size_t{1} : std::size_t{2}; },
                     64);
