@@ -45,8 +45,11 @@ KeptSlice::~KeptSlice() {
 }
 
 // The arena itself holds one reference on each chunk it may still write to or hand out slices of.
-OutputArena::OutputArena(HeadBytes head_bytes, std::size_t chunk_bytes)
-    : head_bytes_(head_bytes), chunk_bytes_(chunk_bytes) {}
+OutputArena::OutputArena(WriteMessage writer, std::size_t chunk_bytes) : writer_(writer), chunk_bytes_(chunk_bytes) {}
+
+Slice OutputArena::bare(OutputArena& arena, MessageKind /*kind*/, std::string_view payload) {
+  return arena.append({}, payload);
+}
 
 OutputArena::~OutputArena() {
   end_turn();
@@ -60,19 +63,11 @@ OutputArena::~OutputArena() {
 
 Slice OutputArena::append(std::string_view head, std::string_view body) {
   const Slice slice = reserve(head.size() + body.size());
-  std::memcpy(slice.data(), head.data(), head.size());
+  if (!head.empty()) {
+    std::memcpy(slice.data(), head.data(), head.size());
+  }
   if (!body.empty()) {
     std::memcpy(slice.data() + head.size(), body.data(), body.size());
-  }
-  return slice;
-}
-
-// Not in the header: in the caller, the two numbers would be stored one by one and loaded as one word, which waits.
-Slice OutputArena::append_headless(std::string_view payload) {
-  const std::size_t head_bytes = head_bytes_(payload.size());
-  const Slice slice = reserve(head_bytes + payload.size());
-  if (!payload.empty()) {
-    std::memcpy(slice.data() + head_bytes, payload.data(), payload.size());
   }
   return slice;
 }

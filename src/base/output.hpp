@@ -22,6 +22,8 @@
 
 namespace jamsocket {
 
+enum class MessageKind : std::uint8_t { Text, Binary };
+
 /// A block of bytes with a reference count. Made by OutputArena only.
 struct Chunk {
   std::uint32_t references = 0;
@@ -72,10 +74,13 @@ class KeptSlice {
 
 class OutputArena {
  public:
-  /// How long the head is that goes before a message of so many bytes.
-  using HeadBytes = std::size_t (*)(std::uint64_t payload_bytes);
+  /// How a message is written into an arena: whole, as it goes on the wire.
+  using WriteMessage = Slice (*)(OutputArena& arena, MessageKind kind, std::string_view payload);
 
-  explicit OutputArena(HeadBytes head_bytes = no_head, std::size_t chunk_bytes = std::size_t{64} << 10U);
+  /// The payload alone, for those that have no wire.
+  static Slice bare(OutputArena& arena, MessageKind kind, std::string_view payload);
+
+  explicit OutputArena(WriteMessage writer = bare, std::size_t chunk_bytes = std::size_t{64} << 10U);
   ~OutputArena();
   OutputArena(const OutputArena&) = delete;
   OutputArena& operator=(const OutputArena&) = delete;
@@ -89,8 +94,10 @@ class OutputArena {
     current_->used += static_cast<std::uint32_t>(bytes);
     return {.chunk = current_, .begin = begin, .end = current_->used};
   }
-  /// Copies `payload`, with room for its head before it, which is still to be written.
-  [[nodiscard]] Slice append_headless(std::string_view payload);
+  /// The message as it goes on the wire, its payload last.
+  [[nodiscard]] Slice append_message(MessageKind kind, std::string_view payload) {
+    return writer_(*this, kind, payload);
+  }
   /// Nobody needs the slice: if it is the last one, its room is used again.
   void give_back(Slice slice) {
     if (slice.chunk == current_ && slice.end == current_->used) {
@@ -108,10 +115,9 @@ class OutputArena {
   void end_turn();
 
  private:
-  static std::size_t no_head(std::uint64_t /*payload_bytes*/) { return 0; }
   void next_chunk(std::size_t bytes);
 
-  HeadBytes head_bytes_;
+  WriteMessage writer_;
   std::size_t chunk_bytes_;
   Chunk* current_ = nullptr;
   std::vector<Chunk*> full_;  ///< Of this turn, besides the current one.

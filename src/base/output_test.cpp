@@ -8,10 +8,8 @@
 namespace jamsocket {
 namespace {
 
-std::size_t no_head(std::uint64_t) { return 0; }
-
 TEST(OutputArena, FramesInOrderMakeOneSlice) {
-  OutputArena arena(no_head, 64);
+  OutputArena arena(OutputArena::bare, 64);
   Slice first = arena.append("h1", "body");
   const Slice second = arena.append("h2", "");
   EXPECT_TRUE(first.extend(second));
@@ -19,7 +17,7 @@ TEST(OutputArena, FramesInOrderMakeOneSlice) {
 }
 
 TEST(OutputArena, AGapOrANewChunkDoesNotExtend) {
-  OutputArena arena(no_head, 8);
+  OutputArena arena(OutputArena::bare, 8);
   Slice first = arena.append("aa", "bb");
   const Slice second = arena.append("cc", "");
   Slice third = arena.append("dd", "");
@@ -33,7 +31,7 @@ TEST(OutputArena, AGapOrANewChunkDoesNotExtend) {
 // Goal: what a slow client keeps stays as it was while the arena goes on. Method: keep a small and a
 // large slice, end the turn, write over the arena.
 TEST(OutputArena, KeptBytesOutliveTheTurn) {
-  OutputArena arena(no_head, 64);
+  OutputArena arena(OutputArena::bare, 64);
   const std::string large(40, 'L');
   const Slice small_slice = arena.append("small", "");
   const Slice large_slice = arena.append(large, "");
@@ -50,19 +48,18 @@ TEST(OutputArena, KeptBytesOutliveTheTurn) {
 }
 
 TEST(OutputArena, ClientsThatKeepTheSameSliceShareOneCopy) {
-  OutputArena arena(no_head, 1024);
+  OutputArena arena(OutputArena::bare, 1024);
   const Slice slice = arena.append("broadcast", "");
   const KeptSlice one = arena.keep(slice);
   const KeptSlice two = arena.keep(slice);
   EXPECT_EQ(one.slice().chunk, two.slice().chunk);
 }
 
-// Goal: frames written without their heads end up side by side once the heads are in. Method: heads of two sizes.
 // Goal: what waits for many is there once, also where a turn wrote it to several chunks. Method: clients that each keep
 // the same small slices of all chunks, one client after the other.
 TEST(OutputArena, ClientsThatKeepSeveralSlicesShareThem) {
   constexpr std::size_t kChunks = 100;
-  OutputArena arena(no_head, 64);
+  OutputArena arena(OutputArena::bare, 64);
   std::vector<Slice> slices;
   for (std::size_t i = 0; i < kChunks; ++i) {
     slices.push_back(arena.append(std::string(20, static_cast<char>('a' + i % 26)), ""));
@@ -86,7 +83,7 @@ TEST(OutputArena, ClientsThatKeepSeveralSlicesShareThem) {
 
 // More different ones than are known: each is what it was.
 TEST(OutputArena, ManyKeptSlicesAreNotMixedUp) {
-  OutputArena arena(no_head, 64);
+  OutputArena arena(OutputArena::bare, 64);
   std::vector<KeptSlice> kept;
   for (int round = 0; round < 2; ++round) {
     for (int i = 0; i < 100; ++i) {
@@ -101,25 +98,21 @@ TEST(OutputArena, ManyKeptSlicesAreNotMixedUp) {
   }
 }
 
-TEST(OutputArena, LeavesRoomForHeads) {
-  OutputArena arena([](std::uint64_t payload_bytes) { return payload_bytes < 5 ? std::size_t{1} : std::size_t{2}; },
+// Goal: messages lie side by side, heads and all. Method: heads of two sizes.
+TEST(OutputArena, WritesMessagesAsItWasTold) {
+  OutputArena arena([](OutputArena& to, MessageKind kind,
+                       std::string_view payload) { return to.append(kind == MessageKind::Text ? "<" : "==", payload); },
                     64);
-  Slice first = arena.append_headless("four");
-  const Slice second = arena.append_headless("and more");
-  const Slice nothing = arena.append_headless({});
-  EXPECT_EQ(first.size(), 5U);
-  EXPECT_EQ(second.size(), 10U);
-  EXPECT_EQ(nothing.size(), 1U);
-  first.data()[0] = '<';
-  second.data()[0] = second.data()[1] = '=';
-  nothing.data()[0] = '>';
+  Slice first = arena.append_message(MessageKind::Text, "four");
+  const Slice second = arena.append_message(MessageKind::Binary, "and more");
+  const Slice nothing = arena.append_message(MessageKind::Text, {});
   EXPECT_TRUE(first.extend(second));
   EXPECT_TRUE(first.extend(nothing));
-  EXPECT_EQ(first.bytes(), "<four==and more>");
+  EXPECT_EQ(first.bytes(), "<four==and more<");
 }
 
 TEST(OutputArena, UsesAgainWhatIsGivenBackAndIsTheLast) {
-  OutputArena arena(no_head, 64);
+  OutputArena arena(OutputArena::bare, 64);
   const Slice kept = arena.append("kept", "");
   const Slice first = arena.append("first", "");
   const Slice last = arena.append("last", "");
@@ -133,7 +126,7 @@ TEST(OutputArena, UsesAgainWhatIsGivenBackAndIsTheLast) {
 }
 
 TEST(OutputArena, KeptSlicesMayOutliveTheArena) {
-  auto arena = std::make_unique<OutputArena>(no_head, 16);
+  auto arena = std::make_unique<OutputArena>(OutputArena::bare, 16);
   KeptSlice kept = arena->keep(arena->append("0123456789", ""));
   arena.reset();
   KeptSlice moved = std::move(kept);

@@ -17,23 +17,23 @@
 
 namespace jamsocket::room {
 
-enum class MessageKind : std::uint8_t { Text, Binary };
-
 class Message {
  public:
-  /// `message_frame`: the payload, behind room for its head, where it can leave from; or no chunk.
-  Message(MessageKind message_kind, std::string_view message_payload, Slice message_frame = {})
-      : kind(message_kind), payload(message_payload), frame(message_frame) {}
+  /// `frame`: the bytes for the wire, plain, if they are there already; else no chunk.
+  Message(MessageKind message_kind, std::string_view message_payload, Slice frame = {})
+      : kind(message_kind), payload(message_payload), plain_(frame) {}
 
   /// The bytes for the wire; `make` makes them, at most once.
   template <class Make>
   Slice plain(Make make) {
-    if (plain_.chunk == nullptr) {
+    if (plain_.chunk == nullptr) [[unlikely]] {
       plain_ = make();
     }
+    plain_is_used_ = true;
     return plain_;
   }
-  [[nodiscard]] bool has_plain() const { return plain_.chunk != nullptr; }
+  /// Whether anybody got it plain.
+  [[nodiscard]] bool plain_is_used() const { return plain_is_used_; }
   /// The same for a form other than plain; `form` is any number that names it.
   template <class Make>
   Slice in_form(std::uint32_t form, Make make) {
@@ -43,10 +43,10 @@ class Message {
 
   const MessageKind kind;
   const std::string_view payload;
-  const Slice frame;
 
  private:
   Slice plain_;
+  bool plain_is_used_ = false;
   std::vector<std::pair<std::uint32_t, Slice>> forms_;
 };
 

@@ -168,12 +168,8 @@ bool Room::begin_call(ServiceCall& call) {
   if (ended_ || (durable_ && !may_run())) {
     return false;
   }
-  if (running_ == nullptr || running_->exhausted()) {
-    host_.inboxes().give_back(std::move(running_));
-    running_ = std::move(waiting_);
-    if (running_ == nullptr) {
-      return false;
-    }
+  if ((running_ == nullptr || running_->exhausted()) && !take_inbox()) {
+    return false;
   }
   if (returning_ && !pass_marks()) {
     return false;
@@ -186,11 +182,8 @@ bool Room::begin_call(ServiceCall& call) {
   call.instance = instance_.get();
   // Field by field: a structure made elsewhere and copied here waits for its stores to reach the cache.
   running_->take(call.event);
-  if (call.event.kind == EventKind::Disconnect && !durable_) {
-    // One that left in order was a member until here.
-    if (const auto gone = forget(call.event.client)) {
-      gone->link->left();
-    }
+  if (call.event.kind == EventKind::Disconnect && !durable_) [[unlikely]] {
+    forget_leaver(call.event.client);
   }
   call.event.time_ms = last_time_ms_;
   call.event.number = ++last_event_;
@@ -198,15 +191,33 @@ bool Room::begin_call(ServiceCall& call) {
   // What a durable room sends has to wait, longer than the turn.
   call.effects.write_to(durable_ ? nullptr : &output_);
   call.is_timed = durable_ && last_event_ % kTimedEvery == 0;
-  if (instance_ == nullptr) {
-    call.start = {.room_id = id_, .seed = seed_, .time_ms = last_time_ms_, .monitor = &call};
-    if (durable_) {
-      call.start.time_ms = durable_->born_ms.value_or(last_time_ms_);
-      call.start.version = durable_->version;
-      call.rebuild = std::move(durable_->rebuild);
-    }
+  if (instance_ == nullptr) [[unlikely]] {
+    begin_instance(call);
   }
   return true;
+}
+
+// What has come meanwhile is next. @return whether anything has.
+bool Room::take_inbox() {
+  host_.inboxes().give_back(std::move(running_));
+  running_ = std::move(waiting_);
+  return running_ != nullptr;
+}
+
+// One that left in order was a member until here.
+void Room::forget_leaver(ClientId client) {
+  if (const auto gone = forget(client)) {
+    gone->link->left();
+  }
+}
+
+void Room::begin_instance(ServiceCall& call) {
+  call.start = {.room_id = id_, .seed = seed_, .time_ms = last_time_ms_, .monitor = &call};
+  if (durable_) {
+    call.start.time_ms = durable_->born_ms.value_or(last_time_ms_);
+    call.start.version = durable_->version;
+    call.rebuild = std::move(durable_->rebuild);
+  }
 }
 
 bool Room::finish_call(ServiceCall& call) {
@@ -215,9 +226,8 @@ bool Room::finish_call(ServiceCall& call) {
   if (durable_) {
     return finish_durable(call);
   }
-  if (call.created != nullptr) {
-    instance_ = std::move(call.created);
-    apply_start(call.start_effects);
+  if (call.created != nullptr) [[unlikely]] {
+    take_created(call);
   }
   if (call.outcome != Outcome::Done) [[unlikely]] {
     fail(call);
@@ -230,24 +240,17 @@ bool Room::finish_call(ServiceCall& call) {
   return leave_inbox();
 }
 
-// Whether more events wait; if not, lets go of what was for them.
-bool Room::leave_inbox() {
-  if (has_events()) {
-    return true;
-  }
+void Room::take_created(ServiceCall& call) {
+  instance_ = std::move(call.created);
+  apply_start(call.start_effects);
+}
+
+void Room::drop_inbox() {
   host_.inboxes().give_back(std::move(running_));
   if (readers_paused_) [[unlikely]] {
     resume_readers();
   }
   check_idle();
-  return false;
-}
-
-Inbox& Room::waiting() {
-  if (waiting_ == nullptr) {
-    waiting_ = host_.inboxes().take();
-  }
-  return *waiting_;
 }
 
 void Room::add_event(EventKind kind, ClientId client, std::string_view payload) {
@@ -263,31 +266,7 @@ void Room::service_timer_is_due() {
   add_event(EventKind::Timer, ClientId{}, {});
 }
 
-void Room::became_runnable() {
-  if (durable_ && durable_->state == Durable::State::Asleep) [[unlikely]] {
-    durable_->state = Durable::State::Loading;
-    durable_->reloading = true;
-    durable_->journal.find(*durable_, {.service = std::string(service_.name()), .id = id_});
-    return;
-  }
-  if (!in_call_ && queued == Queued::No) {
-    host_.runnable(*this);
-  }
-}
-
-bool Room::has_events() const {
-  return (running_ != nullptr && !running_->exhausted()) || (waiting_ != nullptr && !waiting_->exhausted());
-}
-
-std::vector<Room::Member>::iterator Room::find(ClientId client) {
-  if (members_.empty() || client < members_.front().client) {
-    return members_.end();
-  }
-  // Ids rise by one: where nobody in between has left, a member's place is its distance from the first.
-  const std::size_t distance = static_cast<std::uint32_t>(client) - static_cast<std::uint32_t>(members_.front().client);
-  if (distance < members_.size() && members_[distance].client == client) [[likely]] {
-    return members_.begin() + static_cast<std::ptrdiff_t>(distance);
-  }
+std::vector<Room::Member>::iterator Room::search(ClientId client) {
   const auto at = std::ranges::lower_bound(members_, client, {}, &Member::client);
   return at != members_.end() && at->client == client ? at : members_.end();
 }
@@ -377,7 +356,9 @@ void Room::apply(const service::Effects& effects) {
     }
   }
   if constexpr (kInside) {
-    note_dropped_lines(effects);
+    if (effects.log_limit_passed()) [[unlikely]] {
+      note_dropped_lines(effects);
+    }
   }
 }
 
@@ -396,18 +377,24 @@ void Room::send(const Effect& effect, std::string_view payload) {
       copies = 1;
     }
   } else {
-    const ClientId except{static_cast<std::uint32_t>(-recipient)};
-    for (const Member& member : members_) {
-      if (member.client != except) {
-        member.link->push(message);
-        ++copies;
-      }
-    }
+    copies = send_to_all(message, ClientId{static_cast<std::uint32_t>(-recipient)});
   }
   counters_.add(Counter::MessagesOut, copies);
-  if (effect.frame.chunk != nullptr && !message.has_plain()) [[unlikely]] {
+  if (effect.frame.chunk != nullptr && !message.plain_is_used()) [[unlikely]] {
     output_.give_back(effect.frame);
   }
+}
+
+// @return how many clients got it.
+std::uint64_t Room::send_to_all(Message& message, ClientId except) {
+  std::uint64_t copies = 0;
+  for (const Member& member : members_) {
+    if (member.client != except) {
+      member.link->push(message);
+      ++copies;
+    }
+  }
+  return copies;
 }
 
 void Room::set_timer(const Effect& effect) {
@@ -449,7 +436,7 @@ void Room::write_log(const Effect& effect, std::string_view text) {
 
 // Of one event; what several log together may_log bounds.
 void Room::note_dropped_lines(const service::Effects& effects) {
-  if (const auto limit = effects.log_limit_passed()) [[unlikely]] {
+  if (const auto limit = effects.log_limit_passed()) {
     host_.limit_hit(*limit, *this);
   }
 }

@@ -201,12 +201,36 @@ class Room {
     Room& room_;
   };
 
-  Inbox& waiting();
+  Inbox& waiting() {
+    if (waiting_ == nullptr) {
+      waiting_ = host_.inboxes().take();
+    }
+    return *waiting_;
+  }
   void add_event(service::EventKind kind, ClientId client, std::string_view payload);
   void service_timer_is_due();
-  void became_runnable();
-  [[nodiscard]] bool has_events() const;
-  std::vector<Member>::iterator find(ClientId client);
+  void became_runnable() {
+    if (durable_ && durable_->state == Durable::State::Asleep) [[unlikely]] {
+      wake_up();
+    } else if (!in_call_ && queued == Queued::No) {
+      host_.runnable(*this);
+    }
+  }
+  [[nodiscard]] bool has_events() const {
+    return (running_ != nullptr && !running_->exhausted()) || (waiting_ != nullptr && !waiting_->exhausted());
+  }
+  std::vector<Member>::iterator find(ClientId client) {
+    // Ids rise by one: where nobody in between has left, a member's place is its distance from the first.
+    if (!members_.empty()) [[likely]] {
+      const std::size_t distance =
+          static_cast<std::uint32_t>(client) - static_cast<std::uint32_t>(members_.front().client);
+      if (distance < members_.size() && members_[distance].client == client) [[likely]] {
+        return members_.begin() + static_cast<std::ptrdiff_t>(distance);
+      }
+    }
+    return search(client);
+  }
+  std::vector<Member>::iterator search(ClientId client);
   std::optional<Member> forget(ClientId client);
 
   /// What of an event's effects: those inside the room (timer, log), those outside (all that clients see), or all.
@@ -230,7 +254,20 @@ class Room {
   void end_if_idle();
   void end();
   void resume_readers();
-  bool leave_inbox();
+  /// Whether more events wait; if not, lets go of what was for them.
+  bool leave_inbox() {
+    if (has_events()) {
+      return true;
+    }
+    drop_inbox();
+    return false;
+  }
+  void drop_inbox();
+  bool take_inbox();
+  void forget_leaver(ClientId client);
+  void take_created(ServiceCall& call);
+  void begin_instance(ServiceCall& call);
+  std::uint64_t send_to_all(Message& message, ClientId except);
 
   // room_returning.cpp
   void take_place(ClientId client, ClientLink& link);
@@ -266,6 +303,7 @@ class Room {
   void come_from_aside();
   void stay_awake();
   void fall_asleep();
+  void wake_up();
   void begin_afresh(store::RoomKey instead_of);
 
   // room_let_go.cpp

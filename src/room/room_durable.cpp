@@ -540,6 +540,12 @@ void Room::stay_awake() {
   }
 }
 
+void Room::wake_up() {
+  durable_->state = Durable::State::Loading;
+  durable_->reloading = true;
+  durable_->journal.find(*durable_, {.service = std::string(service_.name()), .id = id_});
+}
+
 void Room::fall_asleep() {
   Durable& durable = *durable_;
   const bool has_nothing = instance_ == nullptr && durable.rebuild == nullptr && !members_.empty();

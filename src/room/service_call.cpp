@@ -7,15 +7,8 @@
 namespace jamsocket::room {
 
 void ServiceCall::run() {
-  if (instance == nullptr) {
-    auto made = rebuild ? bring_back(*rebuild, *service, start_effects, this) : service->create(start, start_effects);
-    if (!made) {
-      outcome = made.error().outcome;
-      fault = std::move(made).error();
-      return;
-    }
-    created = std::move(*made);
-    instance = created.get();
+  if (instance == nullptr && !make_instance()) [[unlikely]] {
+    return;
   }
   const auto before = is_timed ? thread_cpu_time() : std::chrono::nanoseconds{};
   outcome = instance->handle(event, effects);
@@ -23,6 +16,18 @@ void ServiceCall::run() {
   if (outcome != service::Outcome::Done) [[unlikely]] {
     fault = instance->fault();
   }
+}
+
+bool ServiceCall::make_instance() {
+  auto made = rebuild ? bring_back(*rebuild, *service, start_effects, this) : service->create(start, start_effects);
+  if (!made) {
+    outcome = made.error().outcome;
+    fault = std::move(made).error();
+    return false;
+  }
+  created = std::move(*made);
+  instance = created.get();
+  return true;
 }
 
 }  // namespace jamsocket::room

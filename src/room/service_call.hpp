@@ -82,6 +82,10 @@ struct ServiceCall final : service::CallMonitor {
   }
 
   SlowCallHost& host;
+
+ private:
+  /// @return whether it is there; if not, the outcome and the fault say why.
+  [[nodiscard]] bool make_instance();
 };
 
 }  // namespace jamsocket::room

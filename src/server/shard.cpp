@@ -109,7 +109,7 @@ void Shard::post(Task task) {
 }
 
 bool Shard::begin_next_call() {
-  while (events_left_for_turn_ > 0 && phase_ != Phase::Ending && choose_room()) {
+  while (events_left_for_turn_ > 0 && phase_ != Phase::Ending && (current_ != nullptr || choose_room())) {
     room::Room* const room = current_;
     if (room->slow_until > now_) [[unlikely]] {
       leave_room();
@@ -129,10 +129,8 @@ bool Shard::begin_next_call() {
 }
 
 bool Shard::choose_room() {
-  if (current_ == nullptr) {
-    current_ = runnable_.pop();
-    events_left_for_room_ = kEventsForRoom;
-  }
+  current_ = runnable_.pop();
+  events_left_for_room_ = kEventsForRoom;
   return current_ != nullptr;
 }
 
@@ -146,11 +144,7 @@ void Shard::finish_call() {
     call_->ran_long = false;
   }
   if (may_fail_later(*call_)) [[unlikely]] {
-    (void)meter(*room);
-    room->keep_events();
-    call_->effects.leave_arena();
-    leave_room();
-    failed_calls_.push_back(std::exchange(call_, make_call()));
+    put_off_failure(*room);
     return;
   }
   const bool has_more = room->finish_call(*call_);
@@ -168,6 +162,14 @@ void Shard::finish_call() {
 bool Shard::may_fail_later(const room::ServiceCall& call) {
   return call.outcome != service::Outcome::Done && call.room->settings().durability == room::Durability::None &&
          call.effects.bytes() <= kKeptOfFailure;
+}
+
+void Shard::put_off_failure(room::Room& room) {
+  (void)meter(room);
+  room.keep_events();
+  call_->effects.leave_arena();
+  leave_room();
+  failed_calls_.push_back(std::exchange(call_, make_call()));
 }
 
 void Shard::finish_failed_calls() {

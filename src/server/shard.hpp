@@ -195,6 +195,7 @@ class Shard final : public LoopOwner,
   void charge(room::Room& room, std::chrono::nanoseconds cpu_time);
   void warn_of_overlong_call(std::chrono::nanoseconds took);
   [[nodiscard]] static bool may_fail_later(const room::ServiceCall& call);
+  void put_off_failure(room::Room& room);
   void finish_failed_calls();
   void leave_room();
   [[nodiscard]] std::unique_ptr<room::ServiceCall> make_call();
@@ -286,7 +287,9 @@ class Shard final : public LoopOwner,
   const Shared& shared_;
   std::unique_ptr<io::EventLoop> loop_;
   io::TimerHeap timers_;
-  OutputArena output_{[](std::uint64_t payload_bytes) { return ws::server_header_bytes(payload_bytes); }};
+  OutputArena output_{[](OutputArena& arena, MessageKind kind, std::string_view payload) {
+    return ws::append_frame(arena, kind, payload);
+  }};
   room::InboxPool inboxes_;
   Counters counters_;
   LoopStats stats_;

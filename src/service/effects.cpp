@@ -7,8 +7,6 @@
 namespace jamsocket::service {
 namespace {
 
-constexpr std::size_t kKeptBytes = std::size_t{64} << 10U;
-constexpr std::size_t kKeptEffects = 1024;
 constexpr std::size_t kCloseReasonBytesMax = 123;  // RFC 6455 section 5.5: control payload 125, less the code.
 constexpr std::size_t kRefusalBytesMax = 1024;
 
@@ -17,28 +15,26 @@ bool may_close_with(std::uint16_t code) { return code == 1000 || (code >= 3000 &
 }  // namespace
 
 Effects::Push Effects::send_text(Recipient recipient, std::string_view text) {
-  return is_utf8(text) ? send(EffectKind::SendText, recipient, text) : Push::NotUtf8;
+  return is_utf8(text) ? send(MessageKind::Text, recipient, text) : Push::NotUtf8;
 }
 
 Effects::Push Effects::send_binary(Recipient recipient, std::string_view bytes) {
-  return send(EffectKind::SendBinary, recipient, bytes);
+  return send(MessageKind::Binary, recipient, bytes);
 }
 
-Effects::Push Effects::send(EffectKind kind, Recipient recipient, std::string_view bytes) {
-  if (sends_ >= limits_.sends_max || bytes.size() > limits_.send_bytes_max - send_bytes_) {
+Effects::Push Effects::send(MessageKind kind, Recipient recipient, std::string_view bytes) {
+  if (sends_ >= limits_.sends_max || bytes.size() > limits_.send_bytes_max - send_bytes_) [[unlikely]] {
     return Push::OverLimit;
   }
   ++sends_;
   send_bytes_ += bytes.size();
+  const EffectKind effect = kind == MessageKind::Text ? EffectKind::SendText : EffectKind::SendBinary;
   if (arena_ == nullptr) {
-    add(kind, bytes).recipient = recipient;
+    add(effect, bytes).recipient = recipient;
     return Push::Done;
   }
-  Effect& effect = list_.emplace_back();
-  effect.kind = kind;
-  effect.recipient = recipient;
-  effect.length = bytes.size();
-  effect.frame = arena_->append_headless(bytes);
+  const Slice frame = arena_->append_message(kind, bytes);
+  list_.push_back({.kind = effect, .recipient = recipient, .length = bytes.size(), .frame = frame});
   return Push::Done;
 }
 
@@ -119,23 +115,9 @@ void Effects::log(LogLevel level, std::string_view text) {
   add(EffectKind::Log, text).level = level;
 }
 
-void Effects::clear() {
-  arena_ = nullptr;
-  list_.clear();
-  bytes_.clear();
-  if (list_.capacity() > kKeptEffects) {
-    list_.shrink_to_fit();
-  }
-  if (bytes_.capacity() > kKeptBytes) {
-    bytes_.shrink_to_fit();
-  }
-  sends_ = 0;
-  send_bytes_ = 0;
-  log_bytes_ = 0;
-  log_lines_ = 0;
-  log_dropped_.reset();
-  refused_ = false;
-  accepted_subprotocol_ = false;
+void Effects::shrink() {
+  list_.shrink_to_fit();
+  bytes_.shrink_to_fit();
 }
 
 Effect& Effects::add(EffectKind kind, std::string_view bytes) {

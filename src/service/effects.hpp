@@ -32,7 +32,7 @@ struct Effect {
   bool timer_at_once = false;       ///< SetTimer: a delay of 0 means at once (Stateroom guests).
   std::size_t offset = 0;           ///< Of the text, payload, reason or name in the byte buffer.
   std::size_t length = 0;
-  Slice frame{};  ///< The payload lies here instead, behind room for its head, if there is a chunk.
+  Slice frame{};  ///< The whole message lies here instead, as it goes on the wire, if there is a chunk.
 };
 
 /// See ServerLimits: sends_per_event_max, send_bytes_per_event_max, log_bytes_per_event_max,
@@ -102,11 +102,29 @@ class Effects {
   /// What it holds in memory.
   [[nodiscard]] std::size_t bytes() const { return bytes_.size() + list_.size() * sizeof(Effect); }
   /// Forgets all; keeps a modest capacity.
-  void clear();
+  void clear() {
+    arena_ = nullptr;
+    list_.clear();
+    bytes_.clear();
+    if (list_.capacity() > kKeptEffects || bytes_.capacity() > kKeptBytes) [[unlikely]] {
+      shrink();
+    }
+    sends_ = 0;
+    send_bytes_ = 0;
+    log_bytes_ = 0;
+    log_lines_ = 0;
+    log_dropped_.reset();
+    refused_ = false;
+    accepted_subprotocol_ = false;
+  }
 
  private:
-  Push send(EffectKind kind, Recipient recipient, std::string_view bytes);
+  Push send(MessageKind kind, Recipient recipient, std::string_view bytes);
+  void shrink();
   Effect& add(EffectKind kind, std::string_view bytes);
+
+  static constexpr std::size_t kKeptBytes = std::size_t{64} << 10U;
+  static constexpr std::size_t kKeptEffects = 1024;
 
   EffectLimits limits_;
   OutputArena* arena_ = nullptr;

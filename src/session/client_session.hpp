@@ -183,7 +183,6 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   void close_instead_of(int status, std::string_view reason);
   void push_slice(Slice slice);
   [[nodiscard]] Slice encode_plain(const room::Message& message);
-  [[nodiscard]] Slice encode(const room::Message& message, ws::Compressed compressed, std::string_view payload);
   [[nodiscard]] Slice encode_deflated(room::Message& message, ws::Deflater& deflater);
   [[nodiscard]] ws::Inflation inflation();
   void read();

@@ -51,12 +51,7 @@ struct Outbox::Kept {
 Outbox::Outbox() = default;
 Outbox::~Outbox() = default;
 
-Outbox::Push Outbox::push(Slice message, const OutboxLimits& limits) {
-  if (turn_.chunk == nullptr && kept_ == nullptr) {
-    turn_ = message;
-    turn_messages_ = 1;
-    return Push::Queued;
-  }
+Outbox::Push Outbox::push_apart(Slice message, const OutboxLimits& limits) {
   if (queued_bytes() + message.size() > limits.bytes_max || queued_messages() >= limits.messages_max) {
     return Push::Full;
   }

@@ -37,7 +37,7 @@ struct Wire {
 
   io::Stream near;
   io::Socket far;
-  OutputArena arena{[](std::uint64_t) { return std::size_t{0}; }, 4096};
+  OutputArena arena{OutputArena::bare, 4096};
   Counters counters;
   Outbox outbox;
 };

@@ -65,6 +65,19 @@ std::optional<Violation> check_length(const FrameHeader& header, std::uint8_t sh
   return std::nullopt;
 }
 
+// One of the processor's vector registers, on those of its kind that lack the wider ones, too.
+using WordPair __attribute__((vector_size(16))) = std::uint64_t;
+
+// @return what was unmasked.
+template <class Words>
+Words unmask_front(char* at, Words mask) {
+  Words words;
+  std::memcpy(&words, at, sizeof words);
+  words ^= mask;
+  std::memcpy(at, &words, sizeof words);
+  return words;
+}
+
 }  // namespace
 
 std::expected<std::optional<FrameHeader>, Violation> parse_frame_header(std::span<const char> input,
@@ -111,31 +124,22 @@ bool unmask(std::span<char> data, std::uint32_t mask, std::uint64_t phase) {
   // Turn the key so that its first byte belongs to the first byte of `data`.
   const auto turn = static_cast<int>(8 * (phase & 3U));
   mask = std::endian::native == std::endian::little ? std::rotr(mask, turn) : std::rotl(mask, turn);
-  const std::uint64_t wide = (std::uint64_t{mask} << 32U) | mask;
   char* at = data.data();
   std::size_t left = data.size();
-  std::uint64_t seen = 0;
-  // 32 bytes a round in four words: what the compiler needs to see to use vector registers.
-  for (; left >= 32; left -= 32, at += 32) {
-    std::array<std::uint64_t, 4> words{};
-    std::memcpy(words.data(), at, 32);
-    for (auto& word : words) {
-      word ^= wide;
-    }
-    std::memcpy(at, words.data(), 32);
-    seen |= (words[0] | words[1]) | (words[2] | words[3]);
+  const std::uint64_t word = (std::uint64_t{mask} << 32U) | mask;
+  const WordPair pair{word, word};
+  WordPair seen_pairs{};
+  for (; left >= 2 * sizeof pair; left -= 2 * sizeof pair, at += 2 * sizeof pair) {
+    seen_pairs |= unmask_front(at, pair) | unmask_front(at + sizeof pair, pair);
   }
-  for (; left >= 8; left -= 8, at += 8) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, at, 8);
-    word ^= wide;
-    std::memcpy(at, &word, 8);
-    seen |= word;
+  std::uint64_t seen = seen_pairs[0] | seen_pairs[1];
+  for (; left >= sizeof word; left -= sizeof word, at += sizeof word) {
+    seen |= unmask_front(at, word);
   }
-  std::array<char, 4> key{};
-  std::memcpy(key.data(), &mask, 4);
+  std::array<char, 8> key{};
+  std::memcpy(key.data(), &word, sizeof word);
   for (std::size_t i = 0; i < left; ++i) {
-    at[i] = static_cast<char>(at[i] ^ key[i & 3U]);
+    at[i] = static_cast<char>(at[i] ^ key[i]);
     seen |= static_cast<std::uint8_t>(at[i]);
   }
   return (seen & 0x8080'8080'8080'8080ULL) == 0;
@@ -156,6 +160,17 @@ std::size_t encode_frame_header(char* out, Opcode opcode, std::uint64_t payload_
     out[2 + i] = static_cast<char>((payload_bytes >> (8 * (extra - 1 - i))) & 0xFFU);
   }
   return 2 + extra;
+}
+
+Slice append_frame(OutputArena& arena, MessageKind kind, std::string_view payload, Compressed compressed) {
+  const std::size_t header_bytes = server_header_bytes(payload.size());
+  const Slice frame = arena.reserve(header_bytes + payload.size());
+  char* const at = frame.data();
+  encode_frame_header(at, kind == MessageKind::Text ? Opcode::Text : Opcode::Binary, payload.size(), compressed);
+  if (!payload.empty()) {
+    std::memcpy(at + header_bytes, payload.data(), payload.size());
+  }
+  return frame;
 }
 
 std::string encode_frame(Opcode opcode, std::string_view payload) {

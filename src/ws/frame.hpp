@@ -14,6 +14,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/output.hpp"
+
 namespace jamsocket::ws {
 
 enum class Opcode : std::uint8_t { Continuation = 0, Text = 1, Binary = 2, Close = 8, Ping = 9, Pong = 10 };
@@ -82,6 +84,11 @@ enum class Compressed : std::uint8_t { No, Yes };
 /// @source RFC 6455 section 5.2; for `compressed`, RFC 7692 section 6
 std::size_t encode_frame_header(char* out, Opcode opcode, std::uint64_t payload_bytes,
                                 Compressed compressed = Compressed::No);
+
+/// Appends a message as one whole, unmasked frame.
+/// @source RFC 6455 section 5.2; for `compressed`, RFC 7692 section 6
+[[nodiscard]] Slice append_frame(OutputArena& arena, MessageKind kind, std::string_view payload,
+                                 Compressed compressed = Compressed::No);
 
 /// A whole frame as bytes. For data, prefer encode_frame_header and no copy.
 [[nodiscard]] std::string encode_frame(Opcode opcode, std::string_view payload);
