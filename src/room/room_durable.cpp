@@ -113,6 +113,9 @@ bool Room::take_instance(ServiceCall& call) {
   if (call.created != nullptr && rebuild != nullptr && rebuild->upgrade != Upgrade::Keep) [[unlikely]] {
     note_upgrade(*rebuild);
   }
+  if (rebuild != nullptr && rebuild->stored.checkpoint) {
+    durable.journal.give_back(std::move(rebuild->stored.checkpoint->bytes));
+  }
   if (call.created != nullptr) {
     instance_ = std::move(call.created);
     if (was_fresh) {

@@ -154,7 +154,8 @@ Result<void> Database::prepare_statements() {
   sql_.set_next_key = JAM_TRY(connection_.prepare("UPDATE counter SET value = ? WHERE name = 'next_key'"));
   sql_.find = JAM_TRY(connection_.prepare("SELECT key, birth, crc FROM room WHERE service = ? AND id = ?"));
   sql_.find_name = JAM_TRY(connection_.prepare("SELECT service, id FROM room WHERE key = ?"));
-  sql_.find_checkpoint = JAM_TRY(connection_.prepare("SELECT number, timer_ms, body FROM checkpoint WHERE room = ?"));
+  sql_.find_checkpoint =
+      JAM_TRY(connection_.prepare("SELECT number, timer_ms, length(body) FROM checkpoint WHERE room = ?"));
   sql_.row_body = JAM_TRY(connection_.prepare("SELECT body FROM log WHERE sequence = ?"));
   sql_.covered = JAM_TRY(connection_.prepare(
       "SELECT coalesce(c.number, 0) FROM room LEFT JOIN checkpoint c ON c.room = room.key WHERE room.key = ?"));

@@ -23,6 +23,7 @@
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
+#include "store/buffers.hpp"
 #include "store/history.hpp"
 #include "store/lock_file.hpp"
 #include "store/log_row.hpp"
@@ -98,6 +99,8 @@ class Database {
   [[nodiscard]] std::uint64_t log_bytes() const { return log_bytes_; }
   [[nodiscard]] std::size_t log_rows() const { return rows_.size(); }
   [[nodiscard]] const std::filesystem::path& directory() const { return directory_; }
+  /// For the bytes of checkpoints that were read, once they are no longer needed. Any thread.
+  [[nodiscard]] Buffers& buffers() { return buffers_; }
 
  private:
   struct TailRow {
@@ -144,6 +147,7 @@ class Database {
   void release(std::uint64_t sequence);
 
   [[nodiscard]] static std::uint32_t birth_checksum(const RoomName& name, std::string_view birth);
+  [[nodiscard]] Result<std::optional<Checkpoint>> read_checkpoint(RoomKey key);
   [[nodiscard]] Result<std::vector<Record>> read_tail(RoomKey key, std::uint64_t after);
 
   std::filesystem::path directory_;
@@ -153,6 +157,8 @@ class Database {
   Connection connection_;
   WriteAhead write_ahead_;
   History history_;
+  Buffers buffers_;
+  Unpacker unpacker_;
   Statements sql_;
   std::unordered_map<RoomKey, Tail> tails_;
   std::map<std::uint64_t, RowUse> rows_;

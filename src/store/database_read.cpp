@@ -26,6 +26,25 @@ std::uint32_t Database::birth_checksum(const RoomName& name, std::string_view bi
   return checksum(fmt::format("{}\n{}\n{}", name.service.size(), name.service, name.id), birth);
 }
 
+Result<std::optional<Checkpoint>> Database::read_checkpoint(RoomKey key) {
+  sql_.find_checkpoint.bind(1, static_cast<std::uint64_t>(key));
+  if (!JAM_TRY(sql_.find_checkpoint.step())) {
+    sql_.find_checkpoint.reset();
+    return std::nullopt;
+  }
+  const PackedCheckpoint packed{
+      .key = key,
+      .checkpoint = {
+          .number = sql_.find_checkpoint.number(0), .timer_ms = sql_.find_checkpoint.integer(1), .bytes = {}}};
+  const auto length = static_cast<std::size_t>(sql_.find_checkpoint.number(2));
+  sql_.find_checkpoint.reset();
+  std::string bytes = buffers_.take(length);
+  JAM_TRY_VOID(connection_.read_blob("checkpoint", "body", static_cast<std::int64_t>(key), bytes));
+  Checkpoint checkpoint = JAM_TRY(unpacker_.unpack(packed, bytes, buffers_));
+  buffers_.give_back(std::move(bytes));
+  return checkpoint;
+}
+
 Result<std::vector<Record>> Database::read_tail(RoomKey key, std::uint64_t after) {
   std::vector<Record> records;
   const auto tail = tails_.find(key);
@@ -87,17 +106,7 @@ Result<std::optional<StoredRoom>> Database::read(const RoomName& name, Extent ex
                 "the log was damaged, and what is left of the room may be older than what was seen; 'jamsocket rooms "
                 "accept' takes it for good");
   }
-  sql_.find_checkpoint.bind(1, static_cast<std::uint64_t>(room.key));
-  if (JAM_TRY(sql_.find_checkpoint.step())) {
-    const PackedCheckpoint packed{.key = room.key,
-                                  .checkpoint = {.number = sql_.find_checkpoint.number(0),
-                                                 .timer_ms = sql_.find_checkpoint.integer(1),
-                                                 .bytes = std::string(sql_.find_checkpoint.blob(2))}};
-    sql_.find_checkpoint.reset();
-    room.checkpoint = JAM_TRY(unpack(packed));
-  } else {
-    sql_.find_checkpoint.reset();
-  }
+  room.checkpoint = JAM_TRY(read_checkpoint(room.key));
   if (extent == Extent::Checkpoint) {
     return room;
   }

@@ -51,6 +51,7 @@ class Journal {
   /// `target` hears what is stored, what it wrote before included.
   void find(CommitTarget& target, RoomName name, Extent extent = Extent::Needed);
 
+  void give_back(std::string bytes) { store_.give_back(std::move(bytes)); }
   void keep_fault(StoredRoom room) { store_.keep_fault(std::move(room)); }
 
   /// Hands the open batch over, if there is anything in it.

@@ -41,11 +41,21 @@ PackedCheckpoint pack(const Batch::Checkpointed& raw) {
       .checkpoint = {.number = raw.checkpoint.number, .timer_ms = raw.checkpoint.timer_ms, .bytes = std::move(out)}};
 }
 
-Result<Checkpoint> unpack(const PackedCheckpoint& packed) {
+struct Unpacker::Work {
+  struct Free {
+    void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
+  };
+  std::unique_ptr<ZSTD_DCtx, Free> context{ZSTD_createDCtx()};
+};
+
+Unpacker::Unpacker() : work_(std::make_unique<Work>()) { JAM_CHECK(work_->context != nullptr); }
+
+Unpacker::~Unpacker() = default;
+
+Result<Checkpoint> Unpacker::unpack(const PackedCheckpoint& packed, std::string_view bytes, Buffers& buffers) {
   const auto damaged = [&] {
     return fail(ErrorCode::Malformed, fmt::format("its checkpoint at event {} is damaged", packed.checkpoint.number));
   };
-  const std::string_view bytes = packed.checkpoint.bytes;
   if (bytes.size() < kCrcBytes) {
     return damaged();
   }
@@ -59,14 +69,24 @@ Result<Checkpoint> unpack(const PackedCheckpoint& packed) {
   if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN || size > kRawBytesMax) {
     return damaged();
   }
-  Checkpoint checkpoint{.number = packed.checkpoint.number, .timer_ms = packed.checkpoint.timer_ms, .bytes = {}};
-  checkpoint.bytes.resize(static_cast<std::size_t>(size));
-  const std::size_t written =
-      ZSTD_decompress(checkpoint.bytes.data(), checkpoint.bytes.size(), frame.data(), frame.size());
-  if (ZSTD_isError(written) != 0 || written != checkpoint.bytes.size()) {
+  Checkpoint checkpoint{.number = packed.checkpoint.number,
+                        .timer_ms = packed.checkpoint.timer_ms,
+                        .bytes = buffers.take(static_cast<std::size_t>(size))};
+  std::size_t written = 0;
+  // Not resized, which would fill it with zeros first.
+  checkpoint.bytes.resize_and_overwrite(static_cast<std::size_t>(size), [&](char* out, std::size_t room) {
+    written = ZSTD_decompressDCtx(work_->context.get(), out, room, frame.data(), frame.size());
+    return ZSTD_isError(written) != 0 ? 0 : written;
+  });
+  if (written != size) {
     return damaged();
   }
   return checkpoint;
+}
+
+Result<Checkpoint> unpack(const PackedCheckpoint& packed) {
+  Buffers buffers;
+  return Unpacker().unpack(packed, packed.checkpoint.bytes, buffers);
 }
 
 }  // namespace jamsocket::store

@@ -79,6 +79,30 @@ Result<Connection> Connection::open(const std::string& path, Mode mode, const st
   return connection;
 }
 
+Result<void> Connection::read_blob(const char* table, const char* column, std::int64_t row, std::string& out) const {
+  constexpr int kToRead = 0;
+  sqlite3_blob* raw = nullptr;
+  int code = sqlite3_blob_open(connection_.get(), "main", table, column, row, kToRead, &raw);
+  const auto close = [](sqlite3_blob* blob) { sqlite3_blob_close(blob); };
+  const std::unique_ptr<sqlite3_blob, decltype(close)> blob(raw, close);
+  if (code == SQLITE_ERROR) {
+    return fail(ErrorCode::Malformed, sqlite3_errmsg(connection_.get()));  // No such row, or no blob in it.
+  }
+  if (code != SQLITE_OK) {
+    return failure(connection_.get(), code);
+  }
+  const auto length = static_cast<std::size_t>(sqlite3_blob_bytes(blob.get()));
+  const std::size_t begin = out.size();
+  out.resize_and_overwrite(begin + length, [&](char* bytes, std::size_t) {
+    code = sqlite3_blob_read(blob.get(), bytes + begin, static_cast<int>(length), 0);
+    return code == SQLITE_OK ? begin + length : begin;
+  });
+  if (code != SQLITE_OK) {
+    return failure(connection_.get(), code);
+  }
+  return {};
+}
+
 std::unexpected<Error> Connection::error_of(int code) const { return failure(connection_.get(), code); }
 
 Result<Statement> Connection::prepare(std::string_view sql) const {

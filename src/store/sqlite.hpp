@@ -55,6 +55,10 @@ class Connection {
   [[nodiscard]] Result<void> execute(const std::string& sql) const;
   /// The first column of the first row; 0 when there is none.
   [[nodiscard]] Result<std::int64_t> ask(const std::string& sql) const;
+  /// One blob, appended to `out`, without the copy that a column's value is.
+  /// @param row  its rowid.
+  /// @error Malformed, Io  also where there is none.
+  [[nodiscard]] Result<void> read_blob(const char* table, const char* column, std::int64_t row, std::string& out) const;
   [[nodiscard]] sqlite3* raw() const { return connection_.get(); }
   /// What SQLite has to say of `code`, which a call answered.
   [[nodiscard]] std::unexpected<Error> error_of(int code) const;

@@ -62,6 +62,7 @@ class SqliteStore final : public Store {
   [[nodiscard]] RoomKey new_key() override { return RoomKey{next_key_.fetch_add(1)}; }
   void submit(Batch batch, Done done) override;
   void find(RoomName name, Extent extent, Found found) override;
+  void give_back(std::string bytes) override { database_->buffers().give_back(std::move(bytes)); }
   /// Into DIR/faults; the oldest files make way.
   void keep_fault(StoredRoom room) override;
   [[nodiscard]] std::vector<SleepingRoom> sleeping() const override { return sleeping_; }
