@@ -18,7 +18,7 @@ namespace {
 // By topic; a name that this processor does not have is passed over.
 constexpr std::initializer_list<const char*> kComputing = {
     // Memory
-    "brk", "madvise", "mmap", "mprotect", "mremap", "munmap", "membarrier",
+    "brk", "madvise", "mincore", "mmap", "mprotect", "mremap", "munmap", "membarrier",
     // Threads
     "arch_prctl", "exit", "exit_group", "futex", "futex_waitv", "getcpu", "gettid", "getpid", "getppid", "rseq",
     "sched_getaffinity", "sched_getparam", "sched_getscheduler", "sched_setscheduler", "sched_yield", "setpriority",

@@ -6,7 +6,8 @@
 // A slot is a reservation (a room's memory limit, 64 MiB by default) and a guard. Its first bytes, up
 // to the memory's size, are readable and writable, the rest is not mapped to anything: two mappings
 // a slot. Compiled code checks addresses against the reservation only and relies on the rest to
-// fault. A slot is zero when it is handed out, whoever had it before.
+// fault. A slot is zero when it is handed out, whoever had it before. A few MiB of what was given back
+// are kept, made zero by hand: memory that is new to the process costs several times as much.
 //
 // Thread-safe: any shard makes and drops rooms.
 
@@ -32,6 +33,7 @@ struct MemorySlot {
   std::size_t size_bytes = 0;        ///< The guest's memory; never shrinks while it lives.
   std::size_t limit_bytes = 0;       ///< `grow` refuses beyond.
   std::size_t accessible_bytes = 0;  ///< Readable and writable from the base on; what lies beyond size is zero.
+  std::size_t kept_bytes = 0;        ///< So many from the base on are in memory: beyond what is accessible, zeros.
   bool growth_refused = false;       ///< Since its owner last cleared it.
   std::atomic<std::uint64_t>* total_bytes = nullptr;  ///< Where its size is counted while it is taken; null: nowhere.
 
@@ -73,6 +75,10 @@ class MemorySlots {
  private:
   struct Block;
 
+  [[nodiscard]] Result<MemorySlot*> take_any();
+  [[nodiscard]] MemorySlot* take_kept();
+  [[nodiscard]] bool reserve_kept(std::size_t bytes);
+  [[nodiscard]] bool keep(MemorySlot& slot);
   [[nodiscard]] Result<void> add_block();
   [[nodiscard]] Block* block_of(const std::byte* address);
   void keep_or_unmap(Block& block);
@@ -83,7 +89,11 @@ class MemorySlots {
   std::vector<std::unique_ptr<Block>> blocks_;
   std::vector<Block*> with_free_;  // Blocks with free slots; the last is taken from.
   Block* unused_ = nullptr;        // A block of which no slot is in use, if there is one: at most one is kept.
+  std::vector<MemorySlot*> kept_;  // Free, in no block's list, and still in memory: all zeros.
   std::size_t in_use_ = 0;
+
+  // What is in memory and nobody's: of free slots, and of those in use what they cannot access yet. Not guarded.
+  std::atomic<std::size_t> kept_bytes_{0};
 };
 
 }  // namespace jamsocket::wasm

@@ -1,12 +1,14 @@
 #include "wasm/memory_slots.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <atomic>
 #include <fstream>
 #include <iterator>
 #include <set>
+#include <vector>
 
 namespace jamsocket::wasm {
 namespace {
@@ -82,6 +84,74 @@ TEST(MemorySlots, ForgetsWhatWasThere) {
     ASSERT_TRUE(std::all_of(slot->base, slot->base + slot->size_bytes, [](std::byte b) { return b == std::byte{0}; }))
         << pages;
     std::fill_n(slot->base, slot->size_bytes, std::byte{0x5a});
+    slots.give_back(*slot);
+  }
+}
+
+std::size_t resident_pages(const MemorySlot& slot, std::size_t bytes) {
+  std::vector<unsigned char> in_memory(bytes / 4096);
+  EXPECT_EQ(::mincore(slot.base, bytes, in_memory.data()), 0);
+  return static_cast<std::size_t>(std::count(in_memory.begin(), in_memory.end(), 1));
+}
+
+// Goal: the next room need not wait for memory that the last one had. Method: slots that were written all over and
+// slots that were hardly touched, and the kernel's word on which pages are there.
+TEST(MemorySlots, KeepsAFewInMemory) {
+  MemorySlots slots(kSmall);
+  std::vector<MemorySlot*> taken;
+  for (int i = 0; i < 64; ++i) {
+    taken.push_back(slots.take(4 * kPage).value());
+    std::fill_n(taken.back()->base, taken.back()->size_bytes, std::byte{0x5a});
+  }
+  for (MemorySlot* const slot : taken) {
+    slots.give_back(*slot);
+  }
+  EXPECT_EQ(slots.in_use(), 0U);
+  std::size_t kept = 0;
+  for (const MemorySlot* const slot : taken) {
+    kept += resident_pages(*slot, 4 * kPage);
+  }
+  EXPECT_EQ(kept * 4096, std::size_t{8} << 20U);  // Of 16 MiB.
+  // These are handed out first.
+  MemorySlot* const same = slots.take(4 * kPage).value();
+  EXPECT_EQ(resident_pages(*same, 4 * kPage), 64U);
+  // What one does not use of a larger one comes with its growth.
+  MemorySlot* const growing = slots.take(kPage).value();
+  EXPECT_EQ(growing->accessible_bytes, kPage);
+  EXPECT_TRUE(MemorySlots::grow(*growing, 6 * kPage));
+  EXPECT_EQ(resident_pages(*growing, 6 * kPage), 64U);
+  EXPECT_TRUE(
+      std::all_of(growing->base, growing->base + 6 * kPage, [](std::byte each) { return each == std::byte{0}; }));
+  slots.give_back(*same);
+  slots.give_back(*growing);
+  EXPECT_EQ(slots.in_use(), 0U);
+}
+
+// Goal: what is kept and nobody's has one bound, also where small rooms take what large ones left. Method: as many
+// small ones as there are slots, then large ones that come and go, twice.
+TEST(MemorySlots, KeepsNoMoreWhereSmallRoomsFollowLargeOnes) {
+  MemorySlots slots(kSmall);
+  std::vector<MemorySlot*> all;
+  for (int round = 0; round < 2; ++round) {
+    std::vector<MemorySlot*> large;
+    for (int i = 0; i < 64; ++i) {
+      large.push_back(slots.take(8 * kPage).value());
+      std::fill_n(large.back()->base, large.back()->size_bytes, std::byte{0x5a});
+    }
+    for (MemorySlot* const slot : large) {
+      slots.give_back(*slot);
+    }
+    for (int i = 0; i < 64; ++i) {
+      all.push_back(slots.take(kPage).value());
+      all.back()->base[0] = std::byte{1};
+    }
+    std::size_t resident = 0;
+    for (const MemorySlot* const slot : all) {
+      resident += resident_pages(*slot, 8 * kPage);
+    }
+    EXPECT_LE(resident, (std::size_t{8} << 20U) / 4096 + all.size() * 16) << round;
+  }
+  for (MemorySlot* const slot : all) {
     slots.give_back(*slot);
   }
 }
