@@ -40,6 +40,7 @@ template <class T>
 class FlatQueue {
  public:
   [[nodiscard]] bool empty() const { return next_ == items_.size(); }
+  [[nodiscard]] std::size_t capacity() const { return items_.capacity(); }
   [[nodiscard]] T& front() { return items_[next_]; }
   [[nodiscard]] T& back() { return items_.back(); }
   void push(T item) {
@@ -62,7 +63,7 @@ class FlatQueue {
   /// Gives its memory back, if it is empty.
   void release_memory() {
     if (empty()) {
-      items_ = {};
+      items_ = std::vector<T>();  // Not {}, which empties it and keeps the memory.
     }
   }
 

@@ -425,6 +425,7 @@ void Room::come_back(std::unique_ptr<Rebuild> rebuild) {
   stay_awake();
   durable.events_since = rebuild->stored.tail.size();
   if (std::exchange(durable.reloading, false)) {
+    durable.side.present = rebuild->side.present;
     durable.rebuild = std::move(rebuild);
     if (has_events()) {
       became_runnable();
@@ -569,6 +570,9 @@ void Room::fall_asleep() {
   durable.rebuild.reset();
   durable.state = Durable::State::Asleep;
   durable.gate.release_memory();
+  // Both are stored, and come back with the rest.
+  durable.version = std::string();
+  durable.side.present = std::vector<std::uint32_t>();
   host_.room_fell_asleep();
   if (members_.empty()) {
     end();  // What is on disk is all of it.
