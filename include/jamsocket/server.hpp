@@ -99,9 +99,10 @@ struct ReturnOptions {
 
 struct ServerOptions {
   std::string host = "127.0.0.1";
-  std::uint16_t port = 8080;                   ///< 0: any free port; ask Server::port().
-  std::vector<std::string> listen{};           ///< "HOST:PORT", "[V6]:PORT", "unix:/PATH": instead of host and port.
-  std::string unix_mode = "0660";              ///< Permissions of a unix-domain socket's file, octal.
+  std::uint16_t port = 8080;          ///< 0: any free port; ask Server::port().
+  std::vector<std::string> listen{};  ///< "HOST:PORT", "[V6]:PORT", "unix:/PATH": instead of host and port.
+  std::string unix_mode = "0660";     ///< Permissions of a unix-domain socket's file, octal.
+  std::size_t unsent_bytes_max = std::size_t{128} << 10U;  ///< Of one client, in the kernel; the rest waits here.
   std::vector<std::string> proxies_trusted{};  ///< Addresses, networks, "unix": who may say for whom it speaks.
   std::string proxy_protocol = "off";          ///< Of trusted proxies: off, required (version 1 or 2).
   std::string forwarded_header = "off";        ///< Of trusted proxies: off, x-forwarded-for, forwarded (RFC 7239).

@@ -136,7 +136,8 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"[[server]]\nport = 1\n", "1:3: 'server' is a section; write [server], then its keys\n"},
         Refusal{"\"server.port\" = 1\n", "1:1: unknown key 'server.port' at the top level; allowed: static_files\n"},
         Refusal{"[server]\n\"\\u001b[2J\" = 1\n",
-                "2:1: unknown key '\\u001b[2J' in [server]; allowed: host, port, listen, unix_mode, shards, "
+                "2:1: unknown key '\\u001b[2J' in [server]; allowed: host, port, listen, unix_mode, unsent_bytes_max, "
+                "shards, "
                 "heartbeat_interval_seconds, "
                 "heartbeat_timeout_seconds, drain_timeout_seconds, compression, "
                 "compression_window_bits, data, history, verify, log_level, log_format, sandbox\n"},
@@ -226,14 +227,14 @@ TEST(File, AnyBytesGiveProblemsOfOneLine) {
 }
 
 TEST(File, TellsAllProblemsInTheOrderOfTheFile) {
-  EXPECT_EQ(
-      problems_of("[server]\nzzz = 1\nport = -1\n[limits]\nrooms_max = 0\n[client]\nqqq = 1\n"),
-      "2:1: unknown key 'zzz' in [server]; allowed: host, port, listen, unix_mode, shards, heartbeat_interval_seconds, "
-      "heartbeat_timeout_seconds, drain_timeout_seconds, compression, "
-      "compression_window_bits, data, history, verify, log_level, log_format, sandbox\n"
-      "3:8: server.port is -1; allowed: 0 to 65535, a whole number\n"
-      "5:13: limits.rooms_max is 0; allowed: 1 to 100000000, a whole number\n"
-      "7:1: unknown key 'qqq' in [client]; allowed: package, optimization_level\n");
+  EXPECT_EQ(problems_of("[server]\nzzz = 1\nport = -1\n[limits]\nrooms_max = 0\n[client]\nqqq = 1\n"),
+            "2:1: unknown key 'zzz' in [server]; allowed: host, port, listen, unix_mode, unsent_bytes_max, shards, "
+            "heartbeat_interval_seconds, "
+            "heartbeat_timeout_seconds, drain_timeout_seconds, compression, "
+            "compression_window_bits, data, history, verify, log_level, log_format, sandbox\n"
+            "3:8: server.port is -1; allowed: 0 to 65535, a whole number\n"
+            "5:13: limits.rooms_max is 0; allowed: 1 to 100000000, a whole number\n"
+            "7:1: unknown key 'qqq' in [client]; allowed: package, optimization_level\n");
 }
 
 }  // namespace

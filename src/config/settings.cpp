@@ -153,6 +153,10 @@ constexpr std::array kEntries{
                  .field = [](Settings& s) -> std::vector<std::string>& { return s.server.listen; }}},
     Entry{"server.unix_mode", "", "", "Permissions of a unix-domain socket's file: who may write to it, may connect",
           text<JAM_TEXT_FIELD(server.unix_mode)>("an octal number from 0600 to 0777", is_file_mode)},
+    Entry{"server.unsent_bytes_max", "", "",
+          "What the kernel may hold of one client's bytes before it sends them; the rest waits in the server, within "
+          "limits.outbound_bytes_max",
+          bytes<JAM_FIELD(server.unsent_bytes_max)>(4 * kKiB, kGiB)},
     Entry{"server.shards", "--shards", "", "Event loops, each a thread; 0 for one a core",
           count<JAM_FIELD(server.shards)>(0, 256)},
     Entry{"server.heartbeat_interval_seconds", "-i,--heartbeat-interval", "",

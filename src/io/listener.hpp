@@ -34,6 +34,8 @@ struct Accepted {
 struct ListenOptions {
   /// Of `::`: whether IPv4 clients reach it too.
   enum class Stack : std::uint8_t { Dual, Ipv6Only } stack = Stack::Dual;
+  /// Of a connection over IP, what the kernel takes of us beyond what the peer lets it send.
+  std::size_t unsent_bytes_max = std::size_t{128} << 10U;
   mode_t unix_mode = 0660;  ///< Permissions of a unix-domain socket's file: who may write, may connect.
 };
 
@@ -49,7 +51,7 @@ class Listener {
   }
   /// Takes a socket that listens already, made by whoever started the process: it listens on after us.
   /// @error InvalidArgument  it is no listening stream socket of IP or of the unix domain.
-  [[nodiscard]] static Result<Listener> inherit(Socket socket);
+  [[nodiscard]] static Result<Listener> inherit(Socket socket, const ListenOptions& options = {});
 
   /// With the port that was chosen where it was 0.
   [[nodiscard]] const Endpoint& endpoint() const { return endpoint_; }

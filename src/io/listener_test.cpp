@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -173,6 +174,42 @@ TEST(Listener, TakesASocketThatListensAlreadyAndLeavesItListening) {
   inherited->stop_listening();
   const Socket client = dial(made->port());  // Whoever comes next takes it.
   wait_readable(made->socket());
+}
+
+int unsent_bytes_max_of(const Socket& socket) {
+  int value = 0;
+  socklen_t length = sizeof value;
+  EXPECT_EQ(::getsockopt(socket.fd(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &value, &length), 0);
+  return value;
+}
+
+// Goal: a peer that never reads costs the kernel little. Method: what is taken of us until the socket says no, beyond
+// what that peer's small window takes.
+TEST(Listener, TheKernelTakesLittleForAPeerThatDoesNotRead) {
+  const auto listener = Listener::open(Endpoint{.host = "127.0.0.1"}, {.unsent_bytes_max = 65'536});
+  ASSERT_TRUE(listener.has_value());
+  const auto inherited = Listener::inherit(Socket(::dup(listener->socket().fd())), {.unsent_bytes_max = 32'768});
+  ASSERT_TRUE(inherited.has_value());
+  const Socket client = dial(listener->port());
+  wait_readable(listener->socket());
+  const Accepted accepted = listener->accept();
+  ASSERT_EQ(accepted.status, Accepted::Status::Connection);
+  EXPECT_EQ(unsent_bytes_max_of(accepted.socket), 32'768);
+  int receive_bytes = 0;
+  socklen_t length = sizeof receive_bytes;
+  ASSERT_EQ(::getsockopt(client.fd(), SOL_SOCKET, SO_RCVBUF, &receive_bytes, &length), 0);
+  const std::string piece(8192, 'x');
+  std::size_t taken = 0;
+  while (taken < (std::size_t{64} << 20U)) {
+    const IoResult result = accepted.socket.write(piece);
+    if (result.status != IoStatus::Done) {
+      EXPECT_EQ(result.status, IoStatus::WouldBlock);
+      break;
+    }
+    taken += result.bytes;
+  }
+  // A last buffer of the kernel may go beyond what is unsent.
+  EXPECT_LE(taken, static_cast<std::size_t>(receive_bytes) + 32'768U + (std::size_t{128} << 10U));
 }
 
 TEST(Listener, TakesNothingElseThatWasHandedOver) {

@@ -234,7 +234,8 @@ class RunningServer final : public Server, private AdminTarget {
 
   Result<void> open_listeners() {
     for (io::Socket& socket : given_sockets_) {
-      listeners_.push_back(JAM_TRY(io::Listener::inherit(std::move(socket))));
+      listeners_.push_back(
+          JAM_TRY(io::Listener::inherit(std::move(socket), {.unsent_bytes_max = settings_.unsent_bytes_max})));
     }
     if (!given_sockets_.empty()) {
       return {};
@@ -246,8 +247,9 @@ class RunningServer final : public Server, private AdminTarget {
         const auto address = IpAddress::parse(other.host);
         return address && address->is_v4() && other.port == endpoint.port && other.port != 0;
       });
-      listeners_.push_back(JAM_TRY(io::Listener::open(
-          endpoint, {.stack = has_v4 ? Stack::Ipv6Only : Stack::Dual, .unix_mode = settings_.unix_mode})));
+      listeners_.push_back(JAM_TRY(io::Listener::open(endpoint, {.stack = has_v4 ? Stack::Ipv6Only : Stack::Dual,
+                                                                 .unsent_bytes_max = settings_.unsent_bytes_max,
+                                                                 .unix_mode = settings_.unix_mode})));
     }
     return {};
   }

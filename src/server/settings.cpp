@@ -369,6 +369,11 @@ Result<Settings> Settings::from(const ServerOptions& options) {
   Settings settings;
   settings.endpoints = JAM_TRY(endpoints_of(options));
   settings.unix_mode = JAM_TRY(parse_unix_mode(options.unix_mode));
+  if (options.unsent_bytes_max < 4096 || options.unsent_bytes_max > (std::size_t{1} << 30U)) {
+    return fail(ErrorCode::InvalidArgument, fmt::format("unsent_bytes_max is {}; allowed are 4096 to {}",
+                                                        options.unsent_bytes_max, std::size_t{1} << 30U));
+  }
+  settings.unsent_bytes_max = options.unsent_bytes_max;
   settings.proxies = JAM_TRY(proxy_settings(options));
   settings.connections_per_subject = {.places_max = limits.connections_per_subject_max};
   settings.connections_per_address = {.places_max = limits.connections_per_address_max,

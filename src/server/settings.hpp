@@ -114,6 +114,7 @@ struct BackOff {
 struct Settings {
   std::vector<Endpoint> endpoints;
   mode_t unix_mode = 0660;
+  std::size_t unsent_bytes_max = 0;  ///< Of one client, in the kernel.
   ProxySettings proxies;
   KeyedLimit::Limits connections_per_address;
   KeyedLimit::Limits connections_per_subject;
