@@ -160,7 +160,7 @@ void HttpConnection::process() {
   }
   processing_ = false;
   if (unread_at_ == unread_.size()) {
-    unread_ = {};
+    unread_ = std::string();  // Not `{}`, which keeps the memory: nothing more may come for long.
     unread_at_ = 0;
   }
 }
@@ -202,7 +202,7 @@ void HttpConnection::write() {
       break;
     }
     if (!file_) {
-      out_ = {};
+      out_ = std::string();
       answered();
       return;
     }
