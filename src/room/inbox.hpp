@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/reused_list.hpp"
 #include "service/event.hpp"
 
 namespace jamsocket::room {
@@ -102,7 +103,7 @@ class Inbox {
     return {item.elsewhere != nullptr ? item.elsewhere : bytes_.data() + item.offset, item.length};
   }
 
-  std::vector<Item> items_;
+  ReusedList<Item> items_;
   std::string bytes_;
   std::vector<std::unique_ptr<service::ConnectInfo>> infos_;
   std::size_t next_ = 0;

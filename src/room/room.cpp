@@ -124,6 +124,18 @@ void Room::leave_in_order(ClientId client) {
 }
 
 void Room::message(EventKind kind, ClientId client, std::string_view payload, PayloadStays stays) {
+  // Nearly every one: it runs soon, and its bytes stay where they are until then.
+  const bool stays_there = stays == PayloadStays::ForTheTurn && !in_call_ && !durable_;
+  if (stays_there && waiting_ != nullptr && waiting_->has_borrowed()) [[likely]] {
+    waiting_->add_borrowed(kind, client, payload);
+    became_runnable();
+  } else {
+    first_message(kind, client, payload, stays);
+  }
+}
+
+// Of a turn, or one whose bytes are copied.
+void Room::first_message(EventKind kind, ClientId client, std::string_view payload, PayloadStays stays) {
   if (durable_ && durable_->journal.is_full()) [[unlikely]] {
     turn_away(client);
     return;

@@ -207,6 +207,7 @@ class Room {
     }
     return *waiting_;
   }
+  void first_message(service::EventKind kind, ClientId client, std::string_view payload, PayloadStays stays);
   void add_event(service::EventKind kind, ClientId client, std::string_view payload);
   void service_timer_is_due();
   void became_runnable() {

@@ -14,9 +14,11 @@ void ServiceCall::run() {
   outcome = instance->handle(event, effects);
   cpu_time = is_timed ? thread_cpu_time() - before : std::chrono::nanoseconds{};
   if (outcome != service::Outcome::Done) [[unlikely]] {
-    fault = instance->fault();
+    take_fault();
   }
 }
+
+void ServiceCall::take_fault() { fault = instance->fault(); }
 
 bool ServiceCall::make_instance() {
   auto made = rebuild ? bring_back(*rebuild, *service, start_effects, this) : service->create(start, start_effects);

@@ -86,6 +86,7 @@ struct ServiceCall final : service::CallMonitor {
  private:
   /// @return whether it is there; if not, the outcome and the fault say why.
   [[nodiscard]] bool make_instance();
+  [[gnu::noinline]] void take_fault();  // Inlined, the usual call would save registers for it.
 };
 
 }  // namespace jamsocket::room

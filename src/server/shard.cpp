@@ -123,7 +123,7 @@ bool Shard::begin_next_call() {
     leave_room();
   }
   if (current_ != nullptr) {
-    runnable_.push(*std::exchange(current_, nullptr), coarse_);
+    put_back_room();
   }
   return false;
 }
@@ -133,6 +133,9 @@ bool Shard::choose_room() {
   events_left_for_room_ = kEventsForRoom;
   return current_ != nullptr;
 }
+
+// Behind the others.
+void Shard::put_back_room() { runnable_.push(*std::exchange(current_, nullptr), coarse_); }
 
 void Shard::leave_room() { std::exchange(current_, nullptr)->queued = room::Room::Queued::No; }
 
@@ -152,7 +155,7 @@ void Shard::finish_call() {
   if (!has_more) {
     leave_room();
   } else if (--events_left_for_room_ == 0 || time_passed) {
-    runnable_.push(*std::exchange(current_, nullptr), coarse_);
+    put_back_room();
   }
 }
 

@@ -198,6 +198,7 @@ class Shard final : public LoopOwner,
   void put_off_failure(room::Room& room);
   void finish_failed_calls();
   void leave_room();
+  void put_back_room();
   [[nodiscard]] std::unique_ptr<room::ServiceCall> make_call();
   void end_turn();
   void wait_and_read();
@@ -287,9 +288,7 @@ class Shard final : public LoopOwner,
   const Shared& shared_;
   std::unique_ptr<io::EventLoop> loop_;
   io::TimerHeap timers_;
-  OutputArena output_{[](OutputArena& arena, MessageKind kind, std::string_view payload) {
-    return ws::append_frame(arena, kind, payload);
-  }};
+  OutputArena output_{ws::append_frame};
   room::InboxPool inboxes_;
   Counters counters_;
   LoopStats stats_;

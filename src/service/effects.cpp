@@ -121,10 +121,7 @@ void Effects::shrink() {
 }
 
 Effect& Effects::add(EffectKind kind, std::string_view bytes) {
-  Effect& effect = list_.emplace_back();
-  effect.kind = kind;
-  effect.offset = bytes_.size();
-  effect.length = bytes.size();
+  Effect& effect = list_.push_back({.kind = kind, .offset = bytes_.size(), .length = bytes.size()});
   bytes_.append(bytes);
   return effect;
 }

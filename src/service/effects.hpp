@@ -13,10 +13,10 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "base/counters.hpp"
 #include "base/output.hpp"
+#include "base/reused_list.hpp"
 #include "jamsocket/service.hpp"
 
 namespace jamsocket::service {
@@ -67,7 +67,7 @@ class Effects {
   /// Beyond the limit the line is dropped, once with a note that lines were dropped.
   void log(LogLevel level, std::string_view text);
 
-  [[nodiscard]] const std::vector<Effect>& list() const { return list_; }
+  [[nodiscard]] const ReusedList<Effect>& list() const { return list_; }
   [[nodiscard]] std::string_view bytes_of(const Effect& effect) const {
     if (effect.frame.chunk != nullptr) {
       return {effect.frame.data() + effect.frame.size() - effect.length, effect.length};
@@ -128,7 +128,7 @@ class Effects {
 
   EffectLimits limits_;
   OutputArena* arena_ = nullptr;
-  std::vector<Effect> list_;
+  ReusedList<Effect> list_;
   std::string bytes_;
   std::size_t sends_ = 0;
   std::size_t send_bytes_ = 0;

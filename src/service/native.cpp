@@ -49,14 +49,9 @@ class EventClientInfo final : public ClientInfo {
 
 class EventContext final : public Context {
  public:
-  EventContext(std::string_view room_id, const Event& event, const Seed& seed, Effects& effects)
-      : room_id_(room_id),
-        time_ms_(event.time_ms),
-        kind_(event.kind),
-        info_(event.connect_info),
-        seed_(seed),
-        number_(event.number),
-        effects_(effects) {}
+  /// All of it must outlive the context.
+  EventContext(const std::string& room_id, const Event& event, const Seed& seed, Effects& effects)
+      : room_id_(room_id), event_(event), seed_(seed), effects_(effects) {}
 
   void send_message(Recipient recipient, std::string_view text) override {
     check(effects_.send_text(recipient, text), "send_message");
@@ -69,21 +64,22 @@ class EventContext final : public Context {
     check(effects_.close(client, code, reason), "close");
   }
   void refuse(std::string_view reason) override {
-    if (kind_ != EventKind::Connect) {
+    if (event_.kind != EventKind::Connect) {
       throw CallFailed{Outcome::BadCall, "refuse was called outside connect"};
     }
     check(effects_.refuse(reason), "refuse");
   }
   bool accept_subprotocol(std::string_view name) override {
-    if (kind_ != EventKind::Connect) {
+    if (event_.kind != EventKind::Connect) {
       throw CallFailed{Outcome::BadCall, "accept_subprotocol was called outside connect"};
     }
-    return info_ != nullptr && offers_subprotocol(*info_, name) && effects_.accept_subprotocol(name);
+    const ConnectInfo* const info = event_.connect_info;
+    return info != nullptr && offers_subprotocol(*info, name) && effects_.accept_subprotocol(name);
   }
-  [[nodiscard]] std::int64_t now() override { return time_ms_; }
+  [[nodiscard]] std::int64_t now() override { return event_.time_ms; }
   void random(std::span<std::byte> bytes) override {
     if (!random_) {
-      random_.emplace(seed_, number_);
+      random_.emplace(seed_, event_.number);
     }
     random_->fill(bytes);
   }
@@ -92,9 +88,14 @@ class EventContext final : public Context {
 
  private:
   void check(Effects::Push pushed, const char* call) const {
+    if (pushed != Effects::Push::Done) [[unlikely]] {
+      fail(pushed, call);
+    }
+  }
+  [[noreturn]] void fail(Effects::Push pushed, const char* call) const {
     switch (pushed) {
       case Effects::Push::Done:
-        return;
+        break;
       case Effects::Push::OverLimit:
         throw CallFailed{Outcome::EffectLimit, std::string(call) + ": over the limit of sends or bytes of one event",
                          effects_.limit_passed()};
@@ -104,14 +105,12 @@ class EventContext final : public Context {
         throw CallFailed{Outcome::BadCall,
                          std::string(call) + ": a code other than 1000 and 3000 to 4999, or a reason that is too long"};
     }
+    std::unreachable();
   }
 
-  std::string_view room_id_;
-  std::int64_t time_ms_;
-  EventKind kind_;
-  const ConnectInfo* info_;
+  const std::string& room_id_;
+  const Event& event_;
   const Seed& seed_;
-  std::uint64_t number_;
   std::optional<EventRandom> random_;  // Made by the first draw: most events draw nothing.
   Effects& effects_;
 };
@@ -137,7 +136,8 @@ class NativeInstance final : public ServiceInstance {
   NativeInstance(std::string room_id, const Seed& seed) : room_id_(std::move(room_id)), seed_(seed) {}
 
   Outcome construct(const detail::NativeServiceFactory& factory, std::int64_t time_ms, Effects& effects) {
-    EventContext context(room_id_, {.time_ms = time_ms}, seed_, effects);
+    const Event start{.time_ms = time_ms};
+    EventContext context(room_id_, start, seed_, effects);
     return contain(fault_, [&] { service_ = factory.make(room_id_, context); });
   }
 

@@ -85,7 +85,7 @@ TEST(NativeService, HandlesEventsAndKeepsState) {
   ASSERT_EQ((*instance)->handle(text_event("x"), effects), Outcome::Done);
   effects.clear();
   ASSERT_EQ((*instance)->handle(text_event("x"), effects), Outcome::Done);
-  EXPECT_EQ(effects.bytes_of(effects.list().at(0)), "new value: 2");
+  EXPECT_EQ(effects.bytes_of(effects.list()[0]), "new value: 2");
 }
 
 TEST(NativeService, ContainsExceptionsAndBadCalls) {
@@ -117,7 +117,7 @@ TEST(NativeService, TellsWhoComesAndMayRefuse) {
       (*instance)->handle({.kind = EventKind::Connect, .client = ClientId{1}, .connect_info = &with_key}, effects),
       Outcome::Done);
   EXPECT_FALSE(effects.refused());
-  EXPECT_EQ(effects.bytes_of(effects.list().at(0)), "me");
+  EXPECT_EQ(effects.bytes_of(effects.list()[0]), "me");
   effects.clear();
   ASSERT_EQ((*instance)->handle({.kind = EventKind::Connect, .client = ClientId{2}}, effects), Outcome::Done);
   EXPECT_TRUE(effects.refused());

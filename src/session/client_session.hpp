@@ -182,6 +182,7 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   void tell_resume();
   void close_instead_of(int status, std::string_view reason);
   void push_slice(Slice slice);
+  void flush_and_push(Slice slice);
   [[nodiscard]] Slice encode_plain(const room::Message& message);
   [[nodiscard]] Slice encode_deflated(room::Message& message, ws::Deflater& deflater);
   [[nodiscard]] ws::Inflation inflation();

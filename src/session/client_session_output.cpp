@@ -36,15 +36,17 @@ Slice ClientSession::encode_deflated(room::Message& message, ws::Deflater& defla
 }
 
 void ClientSession::push_slice(Slice slice) {
-  mark_touched();
-  const OutboxLimits& limits = host_.session_settings().outbox;
-  if (outbox_.push(slice, limits) == Outbox::Push::Queued) [[likely]] {
-    return;
+  if (outbox_.push(slice, host_.session_settings().outbox) == Outbox::Push::Full) [[unlikely]] {
+    flush_and_push(slice);
   }
+  mark_touched();
+}
+
+void ClientSession::flush_and_push(Slice slice) {
   // A burst within one turn may be more than may wait: what counts is what the socket leaves of it.
   // A connection found broken here is found so again, and dropped, at the end of the turn.
   (void)outbox_.flush(stream_, host_.output(), host_.counters());
-  overflowed_ = outbox_.push(slice, limits) == Outbox::Push::Full;
+  overflowed_ = outbox_.push(slice, host_.session_settings().outbox) == Outbox::Push::Full;
 }
 
 }  // namespace jamsocket::session

@@ -24,8 +24,8 @@ void tell_the_story(TestRoom& room) {
   ASSERT_EQ(room.connect(2), Outcome::Done);
   ASSERT_EQ(room.text("increment", 1), Outcome::Done);
   EXPECT_THAT(room.texts(), ElementsAre("new value: 1"));
-  EXPECT_EQ(room.effects.list().at(0).recipient, Recipient(broadcast));
-  EXPECT_EQ(room.effects.list().at(0).kind, service::EffectKind::SendText);
+  EXPECT_EQ(room.effects.list()[0].recipient, Recipient(broadcast));
+  EXPECT_EQ(room.effects.list()[0].kind, service::EffectKind::SendText);
   ASSERT_EQ(room.text("decrement", 2), Outcome::Done);
   ASSERT_EQ(room.text("decrement", 2), Outcome::Done);
   EXPECT_THAT(room.texts(), ElementsAre("new value: -1"));

@@ -43,8 +43,8 @@ TEST_F(Rooms, CountTogether) {
   EXPECT_EQ(room.text("increment", 2), Outcome::Done);
   EXPECT_EQ(room.text("decrement", 2), Outcome::Done);
   EXPECT_THAT(room.texts(), ElementsAre("new value: 1"));
-  EXPECT_EQ(room.effects.list().at(0).recipient, Recipient(broadcast));
-  EXPECT_EQ(room.effects.list().at(0).kind, EffectKind::SendText);
+  EXPECT_EQ(room.effects.list()[0].recipient, Recipient(broadcast));
+  EXPECT_EQ(room.effects.list()[0].kind, EffectKind::SendText);
   EXPECT_EQ(room.disconnect(1), Outcome::Done);
   EXPECT_EQ(room.timer(), Outcome::Done);
   EXPECT_EQ(room.binary("\x01"), Outcome::Done);
@@ -88,14 +88,14 @@ TEST_F(Rooms, DeliverEmptyMessagesWithoutAllocating) {
   TestRoom room = zoo();
   EXPECT_EQ(room.text("", 7), Outcome::Done);
   EXPECT_THAT(room.texts(), ElementsAre(""));
-  EXPECT_EQ(room.effects.list().at(0).recipient, Recipient(ClientId{7}));
+  EXPECT_EQ(room.effects.list()[0].recipient, Recipient(ClientId{7}));
 }
 
 TEST_F(Rooms, ReadRecipientsAsSigned) {
   TestRoom room = zoo();
   EXPECT_EQ(room.binary("\x01\x02", 5), Outcome::Done);
-  EXPECT_EQ(room.effects.list().at(0).recipient, Recipient(everyone_except(ClientId{5})));
-  EXPECT_EQ(room.effects.list().at(0).kind, EffectKind::SendBinary);
+  EXPECT_EQ(room.effects.list()[0].recipient, Recipient(everyone_except(ClientId{5})));
+  EXPECT_EQ(room.effects.list()[0].kind, EffectKind::SendBinary);
   EXPECT_THAT(room.texts(), ElementsAre("\x01\x02"));
 }
 
@@ -118,9 +118,9 @@ TEST_F(Rooms, CloseClients) {
   TestRoom room = zoo();
   EXPECT_EQ(room.text("K"), Outcome::Done);
   ASSERT_EQ(room.effects.list().size(), 1U);  // Of nobody, of an id that would mean others, of client 1.
-  EXPECT_EQ(room.effects.list().at(0).kind, EffectKind::Close);
-  EXPECT_EQ(room.effects.list().at(0).recipient, Recipient(ClientId{1}));
-  EXPECT_EQ(room.effects.list().at(0).close_code, 4000);
+  EXPECT_EQ(room.effects.list()[0].kind, EffectKind::Close);
+  EXPECT_EQ(room.effects.list()[0].recipient, Recipient(ClientId{1}));
+  EXPECT_EQ(room.effects.list()[0].close_code, 4000);
   EXPECT_THAT(room.texts(), ElementsAre("bye"));
 }
 
@@ -128,7 +128,7 @@ TEST_F(Rooms, LogWhatTheyPrint) {
   TestRoom room = zoo();
   EXPECT_EQ(room.text("w"), Outcome::Done);
   EXPECT_THAT(room.texts(), ElementsAre("hello", "wor"));
-  EXPECT_EQ(room.effects.list().at(0).kind, EffectKind::Log);
+  EXPECT_EQ(room.effects.list()[0].kind, EffectKind::Log);
 }
 
 struct Crime {

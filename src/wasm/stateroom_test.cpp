@@ -30,11 +30,11 @@ TEST_F(StateroomRooms, EchoToTheOthers) {
   ASSERT_TRUE(room.started()) << room.start_fault.reason;
   ASSERT_EQ(room.text("hello", 7), Outcome::Done);
   ASSERT_EQ(room.effects.list().size(), 1U);
-  EXPECT_EQ(room.effects.list().at(0).recipient, Recipient(everyone_except(ClientId{7})));
-  EXPECT_EQ(room.effects.list().at(0).kind, EffectKind::SendText);
+  EXPECT_EQ(room.effects.list()[0].recipient, Recipient(everyone_except(ClientId{7})));
+  EXPECT_EQ(room.effects.list()[0].kind, EffectKind::SendText);
   EXPECT_THAT(room.texts(), ElementsAre("hello"));
   ASSERT_EQ(room.binary("\x01\x02", 9), Outcome::Done);
-  EXPECT_EQ(room.effects.list().at(0).kind, EffectKind::SendBinary);
+  EXPECT_EQ(room.effects.list()[0].kind, EffectKind::SendBinary);
   EXPECT_THAT(room.texts(), ElementsAre("\x01\x02"));
   ASSERT_EQ(room.text("", 9), Outcome::Done);
   EXPECT_THAT(room.texts(), ElementsAre(""));
@@ -46,8 +46,8 @@ TEST_F(StateroomRooms, TakeATimerOfZeroAsAtOnce) {
   TestRoom room(engine_, guest_bytes("stateroom_echo"));
   ASSERT_EQ(room.connect(1), Outcome::Done);
   ASSERT_EQ(room.effects.list().size(), 1U);
-  EXPECT_EQ(room.effects.list().at(0).kind, EffectKind::SetTimer);
-  EXPECT_TRUE(room.effects.list().at(0).timer_at_once);
+  EXPECT_EQ(room.effects.list()[0].kind, EffectKind::SetTimer);
+  EXPECT_TRUE(room.effects.list()[0].timer_at_once);
 }
 
 TEST_F(StateroomRooms, EndWhenTheySendWhatCannotBeRead) {

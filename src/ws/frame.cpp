@@ -162,6 +162,21 @@ std::size_t encode_frame_header(char* out, Opcode opcode, std::uint64_t payload_
   return 2 + extra;
 }
 
+Slice append_frame(OutputArena& arena, MessageKind kind, std::string_view payload) {
+  const unsigned opcode = kind == MessageKind::Text ? 1 : 2;
+  if (payload.size() < 126) [[likely]] {
+    const Slice frame = arena.reserve(2 + payload.size());
+    char* const at = frame.data();
+    at[0] = static_cast<char>(0x80U | opcode);
+    at[1] = static_cast<char>(payload.size());
+    if (!payload.empty()) {
+      std::memcpy(at + 2, payload.data(), payload.size());
+    }
+    return frame;
+  }
+  return append_frame(arena, kind, payload, Compressed::No);
+}
+
 Slice append_frame(OutputArena& arena, MessageKind kind, std::string_view payload, Compressed compressed) {
   const std::size_t header_bytes = server_header_bytes(payload.size());
   const Slice frame = arena.reserve(header_bytes + payload.size());

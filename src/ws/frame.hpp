@@ -87,8 +87,8 @@ std::size_t encode_frame_header(char* out, Opcode opcode, std::uint64_t payload_
 
 /// Appends a message as one whole, unmasked frame.
 /// @source RFC 6455 section 5.2; for `compressed`, RFC 7692 section 6
-[[nodiscard]] Slice append_frame(OutputArena& arena, MessageKind kind, std::string_view payload,
-                                 Compressed compressed = Compressed::No);
+[[nodiscard]] Slice append_frame(OutputArena& arena, MessageKind kind, std::string_view payload, Compressed compressed);
+[[nodiscard]] Slice append_frame(OutputArena& arena, MessageKind kind, std::string_view payload);
 
 /// A whole frame as bytes. For data, prefer encode_frame_header and no copy.
 [[nodiscard]] std::string encode_frame(Opcode opcode, std::string_view payload);

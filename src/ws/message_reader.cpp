@@ -110,11 +110,11 @@ ReadStep MessageReader::next(std::span<char>& input, const ReaderLimits& limits,
       return failure(kBadText);
     }
   }
-  Context context{.input = input, .limits = limits, .inflation = inflation};
-  return next_general(context);
+  return next_general(input, limits, inflation);
 }
 
-ReadStep MessageReader::next_general(Context& context) {
+ReadStep MessageReader::next_general(std::span<char>& input, const ReaderLimits& limits, const Inflation& inflation) {
+  Context context{.input = input, .limits = limits, .inflation = inflation};
   drop_delivered();
   if (at_end_) {
     context.input = {};

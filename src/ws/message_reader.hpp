@@ -74,7 +74,7 @@ class MessageReader {
 
   struct Context;  // What one call of `next` was given.
 
-  ReadStep next_general(Context& context);
+  ReadStep next_general(std::span<char>& input, const ReaderLimits& limits, const Inflation& inflation);
   std::expected<std::optional<FrameHeader>, Violation> take_header(Context& context);
   std::optional<ReadStep> begin_frame(const FrameHeader& header, Context& context);
   std::optional<ReadStep> continue_frame(Context& context);
