@@ -40,6 +40,7 @@ struct Peer {
   bool ended = false;               // A FIN behind `inbound`.
   bool reset = false;
   std::uint32_t watched = 0;
+  bool has_changed = false;  // Since the server was told what is ready, for one that is told of changes only.
   jamsocket::io::EventHandler* handler = nullptr;
 };
 
@@ -97,7 +98,10 @@ class Network {
   void step() {
     constexpr int kPeersMax = 6;
     if (script_.empty()) {
-      shard_->end();
+      if (++turns_after_script_ > kTurnsToSettle) {
+        check_that_all_was_read();
+        shard_->end();
+      }
       return;
     }
     const unsigned operation = take() % 16;
@@ -111,6 +115,7 @@ class Network {
     }
     auto chosen = peers_.begin();
     std::advance(chosen, take() % peers_.size());
+    chosen->second.has_changed = true;
     act(operation, chosen->second);
   }
 
@@ -119,10 +124,14 @@ class Network {
     for (auto& [fd, peer] : peers_) {
       std::uint32_t mask = 0;
       if (peer.reset) {
-        mask |= EPOLLERR | EPOLLHUP | (peer.watched & EPOLLIN);
+        mask |= EPOLLERR | EPOLLHUP | (peer.watched & (EPOLLIN | EPOLLRDHUP));
       } else {
         mask |= !peer.inbound.empty() || peer.ended ? (peer.watched & EPOLLIN) : 0U;
+        mask |= peer.ended ? (peer.watched & EPOLLRDHUP) : 0U;
         mask |= peer.write_room > 0 ? (peer.watched & EPOLLOUT) : 0U;
+      }
+      if ((peer.watched & EPOLLET) != 0 && !std::exchange(peer.has_changed, false)) {
+        continue;
       }
       if (mask != 0 && peer.handler != nullptr) {
         epoll_event event{};
@@ -214,6 +223,16 @@ class Network {
     peer.inbound += word;
   }
 
+  // What came and nobody was told of would wait for ever.
+  void check_that_all_was_read() const {
+    for (const auto& [fd, peer] : peers_) {
+      const bool is_readable = !peer.inbound.empty() || peer.ended;
+      JAM_CHECK(!is_readable || (peer.watched & EPOLLIN) == 0 || peer.reset);
+    }
+  }
+
+  static constexpr int kTurnsToSettle = 1000;
+  int turns_after_script_ = 0;
   std::string_view script_;
   std::map<int, Peer> peers_;
   int next_fd_ = 1000;
@@ -257,6 +276,8 @@ IoResult Socket::read(std::span<char> into) const {
   }
   std::memcpy(into.data(), peer->inbound.data(), bytes);
   peer->inbound.erase(0, bytes);
+  // As if what a short read leaves had come right behind it.
+  peer->has_changed = peer->has_changed || (bytes < into.size() && !peer->inbound.empty());
   return {IoStatus::Done, bytes};
 }
 
@@ -296,6 +317,7 @@ Result<void> EventLoop::add(const Socket& socket, std::uint32_t events, EventHan
   JAM_CHECK(peer != nullptr && peer->handler == nullptr);
   peer->watched = events;
   peer->handler = &handler;
+  peer->has_changed = true;
   return {};
 }
 void EventLoop::change(const Socket& socket, std::uint32_t events, EventHandler& handler) {
@@ -303,6 +325,7 @@ void EventLoop::change(const Socket& socket, std::uint32_t events, EventHandler&
   JAM_CHECK(peer != nullptr && peer->handler != nullptr);
   peer->watched = events;
   peer->handler = &handler;
+  peer->has_changed = true;
 }
 void EventLoop::remove(const Socket& socket) {
   Peer* peer = network->find(socket.fd());

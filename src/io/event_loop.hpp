@@ -1,6 +1,7 @@
 // io/event_loop.hpp
 //
-// Level-triggered epoll: which descriptors are ready, and whose they are.
+// epoll: which descriptors are ready, and whose they are. Level-triggered, but where EPOLLET is asked for: then an
+// event says what has changed, and `change` also asks for one on what is there already.
 //
 // The loop does not run itself: a shard calls `wait`, goes through what is ready, and does the rest
 // of its turn, so that nothing of a turn lives in a frame of ours.
@@ -24,7 +25,7 @@ namespace jamsocket::io {
 class EventHandler {
  public:
   virtual ~EventHandler() = default;
-  /// `events`: EPOLLIN, EPOLLOUT, EPOLLHUP, EPOLLERR as epoll reported them.
+  /// `events`: EPOLLIN, EPOLLPRI, EPOLLOUT, EPOLLRDHUP, EPOLLHUP, EPOLLERR as epoll reported them.
   virtual void on_ready(std::uint32_t events) = 0;
 };
 

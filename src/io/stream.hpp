@@ -37,6 +37,8 @@ class Stream {
   [[nodiscard]] const Socket& socket() const { return socket_; }
   [[nodiscard]] bool is_open() const { return socket_.is_open(); }
 
+  [[nodiscard]] bool is_tls() const { return tls_ != nullptr; }
+
   /// Reads what has come, at most `into.size()` bytes. With TLS, nothing of what was received is left to be read
   /// without another event, `into` needs kTlsReadBytesMin, and it is used as a whole.
   [[nodiscard]] IoResult read(std::span<char> into) { return tls_ == nullptr ? socket_.read(into) : read_tls(into); }

@@ -23,6 +23,10 @@ namespace {
 constexpr std::size_t kEventsBehind = 256;
 constexpr std::size_t kBytesBehind = std::size_t{8} << 10U;
 
+// A read that brings less than there was room for has emptied the socket (epoll(7)), but where one of these says
+// otherwise: behind it lies the peer's end, or it stopped at a mark of urgent data.
+constexpr std::uint32_t kMoreThanWasRead = std::uint32_t{EPOLLRDHUP} | std::uint32_t{EPOLLPRI};
+
 }  // namespace
 
 ClientSession::ClientSession(Upgraded upgraded, SessionHost& host)
@@ -248,6 +252,9 @@ void ClientSession::on_ready(std::uint32_t events) {
   }
   if ((events & EPOLLIN) != 0) {
     read();
+    if ((events & kMoreThanWasRead) != 0) [[unlikely]] {
+      look_again();
+    }
   } else if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
     drop();
   }
@@ -316,6 +323,9 @@ void ClientSession::read() {
       }
       consume(buffer.first(got.bytes), room::PayloadStays::ForTheTurn);
       notice_end();
+      if (got.bytes == buffer.size()) [[unlikely]] {
+        look_again();
+      }
       return;
     case io::IoStatus::WouldBlock:
       return;
@@ -357,9 +367,19 @@ void ClientSession::go_on_reading() {
 }
 
 void ClientSession::discard_input() {
-  const io::IoResult got = stream_.read(host_.receive_buffer());
+  const std::span<char> buffer = host_.receive_buffer();
+  const io::IoResult got = stream_.read(buffer);
   if (got.status == io::IoStatus::Closed || got.status == io::IoStatus::Failed) {
     drop();
+  } else if (got.bytes == buffer.size()) {
+    look_again();
+  }
+}
+
+// After a read that left something: there is no event for what was there before.
+void ClientSession::look_again() {
+  if (state_ != State::Gone && !reading_paused_) {
+    watch();
   }
 }
 
@@ -558,10 +578,13 @@ void ClientSession::flush(Outbox::Writable writable) {
   }
 }
 
-// Tells the event loop what the session waits for.
+// Tells the event loop what the session waits for, and so asks for an event on what is there already.
 void ClientSession::watch() {
-  const std::uint32_t events =
-      (reading_paused_ ? 0U : std::uint32_t{EPOLLIN}) | (wants_writable_ ? std::uint32_t{EPOLLOUT} : 0U);
+  // Of what changes only: the kernel need not look again at a socket that was just read. Not over TLS, where what was
+  // read does not show whether the socket holds more.
+  const std::uint32_t changes_only = stream_.is_tls() ? 0U : std::uint32_t{EPOLLET};
+  const std::uint32_t events = (reading_paused_ ? 0U : std::uint32_t{EPOLLIN} | kMoreThanWasRead) |
+                               (wants_writable_ ? std::uint32_t{EPOLLOUT} : 0U) | changes_only;
   if (watched_) {
     host_.loop().change(stream_.socket(), events, *this);
     return;

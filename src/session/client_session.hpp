@@ -191,6 +191,7 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   [[nodiscard]] bool must_pause(std::span<char> rest, SteadyTime now);
   void go_on_reading();
   void discard_input();
+  void look_again();
   void consume(std::span<char> input, room::PayloadStays stays);
   void consume_awaiting(std::span<char> input);
   void take_token(std::string_view message, std::span<const char> rest);

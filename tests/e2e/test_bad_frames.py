@@ -1,6 +1,7 @@
 """F and C: bad frames, control frames and closing. RFC 6455, sections 5 and 7."""
 
 import contextlib
+import socket
 
 import pytest
 
@@ -267,3 +268,36 @@ def test_a_reset_and_a_half_close_leave_the_room(watch):
             witness.expect_text("3 disconnected")
             connection.expect_end()
     until(lambda: watch.server.descriptors() <= watch.idle_descriptors)
+
+
+def test_what_was_said_before_the_end_is_answered_and_the_end_is_seen(watch):
+    """C-05: a message and the end of the connection in one segment: the answer, and then the end, at once."""
+    for _ in range(20):
+        with attacker(watch) as connection:
+            connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+            connection.send(frame(TEXT, b"last words"))
+            connection.half_close()
+            connection.expect_text("last words")
+            connection.expect_end()
+    watch.settle()
+
+
+def test_urgent_bytes_hold_nothing_up(watch):
+    """Bytes sent as urgent (RFC 9293, section 3.8.5) are no part of the stream, and what follows them is read at once."""
+    with attacker(watch) as connection:
+        for number in range(20):
+            text = b"before %d" % number
+            connection.send(frame(TEXT, text))
+            connection.socket.send(b"!", socket.MSG_OOB)
+            connection.send(frame(TEXT, b"behind it"))
+            connection.expect_text(text.decode())
+            connection.expect_text("behind it")
+        # In one read: the mark stands between two messages that came together.
+        connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        connection.send(frame(TEXT, b"first"))
+        connection.socket.send(b"!", socket.MSG_OOB)
+        connection.send(frame(TEXT, b"second"))
+        connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+        connection.expect_text("first")
+        connection.expect_text("second")
+    watch.settle()
