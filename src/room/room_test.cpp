@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "room/testing.hpp"
 #include "service/native.hpp"
 
 namespace jamsocket::room {
@@ -59,54 +60,20 @@ class Probe {
   void timer(Context& context) { context.send_message(broadcast, "tick"); }
 };
 
-class FakeHost final : public RoomHost, public SlowCallHost {
- public:
-  service::CallMonitor::Verdict call_runs_long(ServiceCall&) override { return service::CallMonitor::Verdict::GoOn; }
-  void runnable(Room& room) override {
-    room.queued = Room::Queued::Yes;
-    queue.push_back(&room);
-  }
-  void room_failed(Room&) override { ++failed; }
-  void room_ended(Room&) override { ++ended; }
-  void room_fell_asleep() override {}
-  SteadyTime steady_now() const override { return clock.steady(); }
-  std::int64_t unix_ms() const override { return clock.unix_ms(); }
-  io::TimerHeap& timers() override { return timer_heap; }
-  InboxPool& inboxes() override { return pool; }
-  OutputArena& output() override { return arena; }
-  Counters& counters() override { return counter_set; }
-  Logger& logger() override { return log; }
-  void limit_hit(Counter limit, const Room&) override { counter_set.add(limit); }
-  store::Journal* journal() override { return nullptr; }
+struct HasClock {
+  ManualClock wall;
+};
 
-  void run() {
-    while (!queue.empty()) {
-      Room* room = queue.front();
-      queue.erase(queue.begin());
-      bool more = true;
-      while (more && room->begin_call(call)) {
-        call.run();
-        more = room->finish_call(call);
-      }
-      room->queued = Room::Queued::No;
-    }
-  }
+// A shard that keeps nothing.
+class FakeHost final : public HasClock, public testing::BasicHost {
+ public:
+  FakeHost() : BasicHost(wall) {}
+  void run() { run_rooms(); }
   void advance(Milliseconds by) {
     clock.advance(by);
     timer_heap.run_due(clock.steady());
     run();
   }
-
-  ManualClock clock;
-  io::TimerHeap timer_heap;
-  InboxPool pool;
-  OutputArena arena;
-  Counters counter_set;
-  NullLogger log;
-  ServiceCall call{service::EffectLimits{}, *this};
-  std::vector<Room*> queue;
-  int ended = 0;
-  int failed = 0;
 };
 
 struct FakeClient final : ClientLink {
@@ -137,7 +104,7 @@ struct FakeClient final : ClientLink {
 
 using Heard = std::vector<std::string>;
 
-class RoomTest : public testing::Test {
+class RoomTest : public ::testing::Test {
  protected:
   Room& make(const std::string& id) {
     room = std::make_unique<Room>(id, *probe, settings, host);

@@ -80,17 +80,16 @@ class Keeper {
   bool waits_ = false;  ///< Its timer is set.
 };
 
-// A shard over somebody's store.
-class BasicShard : public RoomHost, public SlowCallHost {
+// What rooms need of a shard.
+class BasicHost : public RoomHost, public SlowCallHost {
  public:
-  BasicShard(store::Store& store, ManualClock& wall, store::Journal::Post post)
-      : clock(wall), shard_journal(store, std::move(post)) {}
+  explicit BasicHost(ManualClock& wall) : clock(wall) {}
   service::CallMonitor::Verdict call_runs_long(ServiceCall&) override { return service::CallMonitor::Verdict::GoOn; }
   void runnable(Room& room) override {
     room.queued = Room::Queued::Yes;
     queue.push_back(&room);
   }
-  void room_failed(Room&) override {}
+  void room_failed(Room&) override { ++failed; }
   void room_fell_asleep() override { ++fell_asleep; }
   void room_ended(Room& room) override {
     ++ended;
@@ -104,9 +103,10 @@ class BasicShard : public RoomHost, public SlowCallHost {
   Counters& counters() override { return counter_set; }
   Logger& logger() override { return log; }
   void limit_hit(Counter limit, const Room&) override { counter_set.add(limit); }
-  store::Journal* journal() override { return &shard_journal; }
+  store::Journal* journal() override { return nullptr; }
 
-  void run() {
+  /// Until no room has events.
+  void run_rooms() {
     while (!queue.empty()) {
       Room* room = queue.front();
       queue.erase(queue.begin());
@@ -117,11 +117,9 @@ class BasicShard : public RoomHost, public SlowCallHost {
       }
       room->queued = Room::Queued::No;
     }
-    shard_journal.flush();
   }
 
   ManualClock& clock;
-  store::Journal shard_journal;
   io::TimerHeap timer_heap;
   InboxPool pool;
   OutputArena arena;
@@ -131,7 +129,23 @@ class BasicShard : public RoomHost, public SlowCallHost {
   std::vector<Room*> queue;
   std::vector<Room*> ended_rooms;
   int ended = 0;
+  int failed = 0;
   int fell_asleep = 0;
+};
+
+// A shard over somebody's store.
+class BasicShard : public BasicHost {
+ public:
+  BasicShard(store::Store& store, ManualClock& wall, store::Journal::Post post)
+      : BasicHost(wall), shard_journal(store, std::move(post)) {}
+  store::Journal* journal() override { return &shard_journal; }
+
+  void run() {
+    run_rooms();
+    shard_journal.flush();
+  }
+
+  store::Journal shard_journal;
 };
 
 struct HasMemoryStore {
