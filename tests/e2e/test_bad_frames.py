@@ -5,8 +5,7 @@ import socket
 
 import pytest
 
-from harness.cases import END, Alive, Maybe, Pong, Watch, websocket
-from harness.server import KINDS, Server
+from harness.cases import END, Alive, Maybe, Pong, websocket
 from harness.wait import until
 from harness.wire import (BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Connection, Ended, TooLate, close_frame, frame,
                           random_bytes)
@@ -134,14 +133,6 @@ NOT_HERE = {
     "F-01 masked frames of a relay": "there is no relay: servers do not speak to each other",
     "C-02 10^6 pings a second": "test_pings_to_a_client_that_does_not_read sends 100,000 as fast as it can",
 }
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def watch(request):
-    with Server(request.param, "probe", SETTINGS) as server:
-        watch = Watch(server)
-        yield watch
-        watch.done()
 
 
 @pytest.mark.parametrize("case", F + C, ids=str)

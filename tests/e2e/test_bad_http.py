@@ -2,8 +2,7 @@
 
 import pytest
 
-from harness.cases import END, Alive, Close, Status, Watch, tcp
-from harness.server import KINDS, Server
+from harness.cases import END, Alive, Close, Status, tcp
 from harness.wire import KEY, frame, random_bytes, request, upgrade_headers
 
 SETTINGS = {"service.shutdown_policy": "immediate", "limits.handshake_timeout_ms": 1500, "limits.close_timeout_ms": 500}
@@ -183,14 +182,6 @@ NOT_HERE = {
     "H-25 origins by rule": "test_origins.py",
     "H-26 HTTP to a TLS port": "test_tls.py: it is told so",
 }
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def watch(request):
-    with Server(request.param, "probe", SETTINGS) as server:
-        watch = Watch(server)
-        yield watch
-        watch.done()
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -4,8 +4,7 @@ import os
 
 import pytest
 
-from harness.cases import Alive, Pong, Watch, websocket
-from harness.server import KINDS, Server
+from harness.cases import Alive, Pong, websocket
 from harness.wait import until
 from harness.wire import BINARY, CONTINUATION, PING, TEXT, Connection, close_frame, frame
 
@@ -69,14 +68,6 @@ NOT_HERE = {
     "M-11 resuming by sequence numbers": "there are none; resume tokens that are wrong or of others are in test_returning.py",
     "D-01 to D-10 with compression on": "in test_compression.py; here it is off: RSV1 is 1002, and nothing is inflated",
 }
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def watch(request):
-    with Server(request.param, "probe", SETTINGS) as server:
-        watch = Watch(server)
-        yield watch
-        watch.done()
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from harness.cases import Alive, Watch, tcp
-from harness.server import KINDS, Server
+from harness.cases import Alive, tcp
+from harness.server import Server
 from harness.wait import until
 from harness.wire import Connection, http, request
 
@@ -66,14 +66,6 @@ CASES = [
 NOT_HERE = {
     "U-09 10,000 rooms by one client": "test_front_limits.py: rooms made by one address; the limit of all rooms is in test_rooms.py",
 }
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def watch(request):
-    with Server(request.param, "probe", SETTINGS) as server:
-        watch = Watch(server)
-        yield watch
-        watch.done()
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

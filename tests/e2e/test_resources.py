@@ -9,7 +9,6 @@ import time
 
 import pytest
 
-from harness.cases import Watch
 from harness.server import KINDS, Server
 from harness.wait import PATIENCE, until
 from harness.wire import BINARY, CLOSE, PING, PONG, TEXT, Connection, Ended, TooLate, close_frame, frame, http, request
@@ -174,14 +173,6 @@ def everybody_at_once(watch):
 ATTACKS = [reset_right_after_connecting, reset_during_the_hand_over, rooms_that_end_while_messages_come, gone_while_the_room_sends_to_it,
            a_storm_of_answers, timers_without_end, stopped_and_continued, signals_without_end,
            everybody_at_once]
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def watch(request):
-    with Server(request.param, "probe", SETTINGS) as server:
-        watch = Watch(server)
-        yield watch
-        watch.done()
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: f"{attack.__doc__.split(':')[0]} {attack.__name__}")
