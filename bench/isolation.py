@@ -110,12 +110,17 @@ def loop_time(admin_port: int) -> tuple[float, float]:
     return metrics(admin_port)['jamsocket_loop_turn_seconds_sum{shard="0"}'], time.monotonic()
 
 
+def rate_in(neighbour: Neighbour, seconds: float, warmup: float) -> float:
+    """So that a run too short for the neighbour's own rate measures what it does, and not its warm-up alone."""
+    return max(neighbour.rate, 1 / (warmup + seconds / 2))
+
+
 class Beside:
     """Clients of the rooms that misbehave. They have come in when this is made, and begin when the others have."""
 
     def __init__(self, options: argparse.Namespace, neighbour: Neighbour, what: str, port: int, admin_port: int):
         command = [sys.executable, HERE / "neighbours.py", "--port", str(port), "--what", what, "--rooms", str(neighbour.rooms),
-                   "--rate", str(neighbour.rate), "--seconds", str(options.seconds + options.warmup)]
+                   "--rate", str(rate_in(neighbour, options.seconds, options.warmup)), "--seconds", str(options.seconds + options.warmup)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                          preexec_fn=processes.on_cores(processes.Cores.apart().client))
         if self._process.stdout.readline() != "ready\n":
