@@ -272,7 +272,19 @@ void AdminListener::begin_call(HttpConnection& connection, const http::Request& 
     answer(call, error_response(503, "The event loops did not answer in time; they are stopping, or stuck."));
   });
   timers_.schedule(waiting.deadline->node(), now_ + route.answer_timeout);
-  route.handle({.request = request, .names = std::move(names), .reply = AdminReply(*this, call)});
+  route.handle({.request = request,
+                .names = std::move(names),
+                .reply = AdminReply(*this, call),
+                .peer = connection.peer().text()});
+}
+
+void AdminListener::log_service_refused(std::string_view peer, std::string_view service, std::string_view reason) {
+  if (now_ - service_refusal_logged_ >= 1s) {
+    service_refusal_logged_ = now_;
+    logger_.warn(
+        "admin.service_refused",
+        {{"remote_address", peer}, {"service", escape_for_log(service, 80)}, {"reason", escape_for_log(reason, 300)}});
+  }
 }
 
 void AdminListener::answer(std::uint64_t call, const http::Response& response) {

@@ -46,6 +46,7 @@ struct AdminCall {
   const http::Request& request;    ///< With its body; valid until the handler returns.
   std::vector<std::string> names;  ///< What stands for the {names} of the path, decoded once.
   AdminReply reply;
+  std::string peer;  ///< The address that asks.
 };
 
 /// One line of the table of what can be asked.
@@ -85,6 +86,8 @@ class AdminListener final : public HttpHost, public AcceptHost {
   /// Reads the token's file again. Any thread.
   /// @error Io, InvalidArgument  as above; the token that was read before goes on to count.
   [[nodiscard]] Result<void> reload();
+  /// Into the log, at most once a second: who asked for a service that cannot be had, and why not. Its own thread.
+  void log_service_refused(std::string_view peer, std::string_view service, std::string_view reason);
   /// Runs `task` in its loop. Any thread, also after `stop`: then it does nothing.
   void post(Task task);
   /// Answers a call that still waits. Its own thread.
@@ -132,6 +135,7 @@ class AdminListener final : public HttpHost, public AcceptHost {
   TaskStack<Task> tasks_;
   SteadyTime now_;
   SteadyTime refusal_logged_{};
+  SteadyTime service_refusal_logged_{};
   bool ending_ = false;
 
   io::TimerHeap timers_;

@@ -227,10 +227,14 @@ void list_services(AdminTarget& target, const AdminCall& call) {
   call.reply.send(json_response(200, json{{"services", services}}.dump()));
 }
 
-void change_service(AdminTarget& target, ServiceChange change, const AdminCall& call) {
+void change_service(AdminTarget& target, AdminListener& listener, ServiceChange change, const AdminCall& call) {
   const bool taken = target.change_service(
-      change, call.names[0], call.request.body, [reply = call.reply, change](const Result<void>& done) {
+      change, call.names[0], call.request.body,
+      [reply = call.reply, change, &listener, peer = call.peer, name = call.names[0]](const Result<void>& done) {
         if (!done) {
+          listener.post([peer, name, reason = done.error().message](AdminListener& self) {
+            self.log_service_refused(peer, name, reason);
+          });
           return reply.send(error_response(status_of(done.error().code), done.error().message));
         }
         const char* what = change == ServiceChange::Remove ? "removed" : "serving";
@@ -304,11 +308,11 @@ std::vector<AdminRoute> admin_routes(AdminTarget& target, AdminListener& listene
        [&](const AdminCall& call) { revoke_tickets(target, listener, call); }},
       {Method::Get, "/admin/services", kToken, [&](const AdminCall& call) { list_services(target, call); }},
       {Method::Post, "/admin/services/{service}", kToken,
-       [&](const AdminCall& call) { change_service(target, ServiceChange::Add, call); }, kLoadingTimeout},
+       [&](const AdminCall& call) { change_service(target, listener, ServiceChange::Add, call); }, kLoadingTimeout},
       {Method::Put, "/admin/services/{service}", kToken,
-       [&](const AdminCall& call) { change_service(target, ServiceChange::Replace, call); }, kLoadingTimeout},
+       [&](const AdminCall& call) { change_service(target, listener, ServiceChange::Replace, call); }, kLoadingTimeout},
       {Method::Delete, "/admin/services/{service}", kToken,
-       [&](const AdminCall& call) { change_service(target, ServiceChange::Remove, call); }, kLoadingTimeout},
+       [&](const AdminCall& call) { change_service(target, listener, ServiceChange::Remove, call); }, kLoadingTimeout},
       {Method::Get, "/admin/log-level", kToken, [&](const AdminCall& call) { show_log_level(target, call); }},
       {Method::Put, "/admin/log-level", kToken, [&](const AdminCall& call) { set_log_level(target, call); }},
       {Method::Post, "/admin/drain", kToken, [&](const AdminCall& call) { drain(target, call); }},

@@ -91,6 +91,9 @@ def test_what_an_operator_writes_wrong_is_named(tmp_path):
             got, answer = ask(admin, "/admin/services/new", "POST", body)
             assert got == status and words in answer["error"], (body, got, answer)
         assert len(ask(admin, "/admin/services")[1]["services"]) == 1
+        refused = [line for line in server.log_lines() if line["event"] == "admin.service_refused"]
+        assert refused and "no JSON object" in refused[0]["reason"], refused
+        assert refused[0]["service"] == "new" and refused[0]["remote_address"].startswith("127.0.0.1"), refused
 
 
 def test_rooms_are_as_many_as_the_kernel_has_mappings_for(tmp_path):
