@@ -87,7 +87,7 @@ int parse_failed(const CLI::App& whole, const CLI::ParseError& error) {
     return unexpected_words(whole);
   }
   if (!app.get_subcommands(nullptr).empty()) {
-    note(app.help());
+    note(app.help(path.substr(0, path.rfind(' '))));
     return complain(fmt::format("'{}' needs a command: {}", path, CLI::detail::join(command_names(app), ", ")),
                     kExitUsage);
   }

@@ -180,13 +180,14 @@ void tell_undone(Teller& teller, const store::StoredRoom& stored, std::size_t& t
 }
 
 Result<int> replay(const State& state) {
+  // The module first: the service that has the room is named after it.
+  const wasm::Engine engine;
+  const auto module = JAM_TRY(engine.load_file(state.module, config::default_module_cache()));
   store::StoredRoom stored = JAM_TRY(find(state));
   if (state.has_to) {
     std::erase_if(stored.tail, [&](const store::Record& record) { return record.number > state.to; });
   }
   const auto rebuild = JAM_TRY(room::Rebuild::from(std::move(stored)));
-  const wasm::Engine engine;
-  const auto module = JAM_TRY(engine.load_file(state.module, config::default_module_cache()));
   const auto service = wasm::make_module_service("replay", module, {});
   if (rebuild->version != service->version()) {
     note("jamsocket: the room was made by another build of the module: what follows may not be what happened");

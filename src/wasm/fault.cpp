@@ -79,7 +79,7 @@ std::string backtrace_of(const wasmtime_error_t* error, const wasm_trap_t* trap)
 std::string_view sentence_of(wasmtime_trap_code_t code) {
   switch (code) {
     case WASMTIME_TRAP_CODE_STACK_OVERFLOW:
-      return "the guest's stack is full";
+      return "the guest's stack is full (limits.room_stack_bytes_max)";
     case WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS:
       return "the guest read or wrote outside its memory";
     case WASMTIME_TRAP_CODE_TABLE_OUT_OF_BOUNDS:

@@ -147,7 +147,9 @@ std::optional<Counter> limit_of(const Crime& crime) {
     case Outcome::EffectLimit:
       return *crime.letter == 'q' ? Counter::LimitSends : Counter::LimitSendBytes;
     default:
-      return std::string_view(crime.words) == "stack is full" ? std::optional(Counter::LimitRoomStack) : std::nullopt;
+      return std::string_view(crime.words) == "stack is full (limits.room_stack_bytes_max)"
+                 ? std::optional(Counter::LimitRoomStack)
+                 : std::nullopt;
   }
 }
 
@@ -182,9 +184,9 @@ INSTANTIATE_TEST_SUITE_P(
         Crime{"C", Outcome::Trap, "conversion in the guest overflowed"},
         Crime{"W", Outcome::EffectLimit, "send_binary: over the limit"}, Crime{"t", Outcome::Trap, "table entry"},
         Crime{"n", Outcome::Trap, "null function pointer"}, Crime{"s", Outcome::Trap, "another type"},
-        Crime{"r", Outcome::Trap, "stack is full"}, Crime{"l", Outcome::CpuLimit, "100 ms of CPU time"},
-        Crime{"L", Outcome::CpuLimit, "100 ms of CPU time"}, Crime{"f", Outcome::CpuLimit, "100 ms of CPU time"},
-        Crime{"g", Outcome::MemoryLimit, "limit is 64 MiB"},
+        Crime{"r", Outcome::Trap, "stack is full (limits.room_stack_bytes_max)"},
+        Crime{"l", Outcome::CpuLimit, "100 ms of CPU time"}, Crime{"L", Outcome::CpuLimit, "100 ms of CPU time"},
+        Crime{"f", Outcome::CpuLimit, "100 ms of CPU time"}, Crime{"g", Outcome::MemoryLimit, "limit is 64 MiB"},
         Crime{"h", Outcome::BadCall, "send_message: 32 bytes at 4294967280 are outside the memory of 131072 bytes"},
         Crime{"H", Outcome::BadCall, "send_binary: 2147483648 bytes at 0 are outside"},
         Crime{"E", Outcome::BadCall, "send_message: 1 bytes at 131072 are outside"},
@@ -195,8 +197,8 @@ INSTANTIATE_TEST_SUITE_P(
         Crime{"k", Outcome::BadCall, "a code other than"}, Crime{"i", Outcome::BadCall, "no level 9"},
         Crime{"z", Outcome::Trap, "proc_exit(3)"}, Crime{"a", Outcome::Trap, "aborted: oops! (at unknown:7:9)"},
         Crime{"p", Outcome::BadCall, "2097152 bytes were asked for"}, Crime{"y", Outcome::CpuLimit, "CPU time"},
-        Crime{"j", Outcome::Trap, "stack is full"}, Crime{"F", Outcome::CpuLimit, "100 ms of CPU time"},
-        Crime{"S", Outcome::CpuLimit, "100 ms of CPU time"}),
+        Crime{"j", Outcome::Trap, "stack is full (limits.room_stack_bytes_max)"},
+        Crime{"F", Outcome::CpuLimit, "100 ms of CPU time"}, Crime{"S", Outcome::CpuLimit, "100 ms of CPU time"}),
     [](const auto& test) { return std::string("Case") + std::to_string(test.index) + "_" + test.param.letter; });
 
 TEST_F(Rooms, AllowARangeOfNothingAtTheEndOfMemory) {

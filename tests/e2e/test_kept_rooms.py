@@ -220,6 +220,14 @@ def test_what_happened_is_replayed(folder):
     assert len(jamsocket("replay", module, "lobby", "--data", folder, "--to", "3").splitlines()) == 3
 
 
+def test_wrong_uses_name_what_is_wrong(folder):
+    fill(folder)
+    assert "nowhere.wasm: No such file" in jamsocket("replay", f"{folder}/nowhere.wasm", "lobby", "--data", folder, code=1)
+    assert "there is no room 'nobody' of counter" in jamsocket("replay", module_path("counter"), "nobody", "--data", folder, code=1)
+    said = jamsocket("rooms", code=2)
+    assert "Usage: jamsocket rooms " in said and "'jamsocket rooms' needs a command: list, show" in said
+
+
 def test_a_fault_leaves_a_file_that_can_be_replayed(folder):
     with serve(folder, "probe") as server:
         with Connection(server.port).upgrade("/ws/lobby") as connection:
