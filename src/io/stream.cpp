@@ -168,7 +168,7 @@ IoStatus Stream::send_unsent() {
     unsent.erase(0, sent.bytes);
     return IoStatus::WouldBlock;
   }
-  unsent = {};
+  unsent = std::string();  // Not `{}`, which keeps the memory.
   return IoStatus::Done;
 }
 
