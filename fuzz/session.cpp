@@ -98,6 +98,7 @@ class Network {
   void step() {
     constexpr int kPeersMax = 6;
     if (script_.empty()) {
+      read_in_one_piece();
       if (++turns_after_script_ > kTurnsToSettle) {
         check_that_all_was_read();
         shard_->end();
@@ -223,6 +224,13 @@ class Network {
     peer.inbound += word;
   }
 
+  // What is left is read in a few turns, by who is told of it.
+  void read_in_one_piece() {
+    for (auto& [fd, peer] : peers_) {
+      peer.read_piece = 65'536;
+    }
+  }
+
   // What came and nobody was told of would wait for ever.
   void check_that_all_was_read() const {
     for (const auto& [fd, peer] : peers_) {
@@ -231,7 +239,7 @@ class Network {
     }
   }
 
-  static constexpr int kTurnsToSettle = 1000;
+  static constexpr int kTurnsToSettle = 300;
   int turns_after_script_ = 0;
   std::string_view script_;
   std::map<int, Peer> peers_;
