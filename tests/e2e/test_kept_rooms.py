@@ -289,3 +289,24 @@ def test_a_damaged_room_is_set_aside_and_the_others_go_on(folder):
         assert any(line["event"] == "room.unreadable" for line in until(
             lambda: [line for line in server.log_lines() if line["event"] == "room.unreadable"], 10))
     assert jamsocket("data", "check", "--data", folder, code=1).count("lobby") == 1
+
+
+def test_a_damaged_room_goes_on_as_of_its_last_checkpoint_if_that_is_accepted(folder):
+    with serve(folder, **{"limits.checkpoint_events_max": 4}) as server:
+        assert count(server, "lobby", 20) == 20  # Events 2 to 21.
+    saved = json.loads(jamsocket("rooms", "show", "lobby", "--data", folder, "--json"))["checkpoint_event"]
+    assert saved > 4
+    assert "not damaged" in jamsocket("rooms", "accept", "lobby", "--data", folder, code=1)
+    with serve(folder) as server:
+        assert count(server, "lobby") == 21
+    import sqlite3
+    with sqlite3.connect(f"{folder}/rooms.db") as database:
+        database.execute("UPDATE log SET body = substr(body, 1, length(body) - 1) || x'ff' "
+                         "WHERE sequence = (SELECT max(sequence) FROM log)")
+    database.close()
+    with serve(folder) as server, Connection(server.port).upgrade("/ws/lobby") as connection:
+        connection.expect_close(1013)
+    assert "what came later is lost" in jamsocket("rooms", "accept", "lobby", "--data", folder)
+    with serve(folder) as server:
+        assert count(server, "lobby") == min(saved - 1, 20) + 1
+    assert jamsocket("data", "check", "--data", folder)
