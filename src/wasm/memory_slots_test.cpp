@@ -94,18 +94,24 @@ std::size_t resident_pages(const MemorySlot& slot, std::size_t bytes) {
   return static_cast<std::size_t>(std::count(in_memory.begin(), in_memory.end(), 1));
 }
 
-// Goal: the next room need not wait for memory that the last one had. Method: slots that were written all over and
-// slots that were hardly touched, and the kernel's word on which pages are there.
-TEST(MemorySlots, KeepsAFewInMemory) {
-  MemorySlots slots(kSmall);
+// 64 slots at the same time, written all over. @return which they were.
+std::vector<MemorySlot*> take_and_give_back(MemorySlots& slots, std::size_t bytes) {
   std::vector<MemorySlot*> taken;
   for (int i = 0; i < 64; ++i) {
-    taken.push_back(slots.take(4 * kPage).value());
+    taken.push_back(slots.take(bytes).value());
     std::fill_n(taken.back()->base, taken.back()->size_bytes, std::byte{0x5a});
   }
   for (MemorySlot* const slot : taken) {
     slots.give_back(*slot);
   }
+  return taken;
+}
+
+// Goal: the next room need not wait for memory that the last one had. Method: slots that were written all over and
+// slots that were hardly touched, and the kernel's word on which pages are there.
+TEST(MemorySlots, KeepsAFewInMemory) {
+  MemorySlots slots(kSmall);
+  const std::vector<MemorySlot*> taken = take_and_give_back(slots, 4 * kPage);
   EXPECT_EQ(slots.in_use(), 0U);
   std::size_t kept = 0;
   for (const MemorySlot* const slot : taken) {
@@ -133,14 +139,7 @@ TEST(MemorySlots, KeepsNoMoreWhereSmallRoomsFollowLargeOnes) {
   MemorySlots slots(kSmall);
   std::vector<MemorySlot*> all;
   for (int round = 0; round < 2; ++round) {
-    std::vector<MemorySlot*> large;
-    for (int i = 0; i < 64; ++i) {
-      large.push_back(slots.take(8 * kPage).value());
-      std::fill_n(large.back()->base, large.back()->size_bytes, std::byte{0x5a});
-    }
-    for (MemorySlot* const slot : large) {
-      slots.give_back(*slot);
-    }
+    (void)take_and_give_back(slots, 8 * kPage);
     for (int i = 0; i < 64; ++i) {
       all.push_back(slots.take(kPage).value());
       all.back()->base[0] = std::byte{1};
