@@ -141,7 +141,7 @@ void Room::first_message(EventKind kind, ClientId client, std::string_view paylo
     return;
   }
   // Where it may be long until the event runs, its bytes are copied at once.
-  const bool runs_soon = !in_call_ && !durable_ && (waiting_ == nullptr || waiting_->has_borrowed());
+  const bool runs_soon = !in_call_ && !durable_ && waiting_ == nullptr;
   if (stays == PayloadStays::ForTheTurn && runs_soon) [[likely]] {
     waiting().add_borrowed(kind, client, payload);
   } else {

@@ -305,6 +305,7 @@ class Room {
   void stay_awake();
   void fall_asleep();
   void wake_up();
+  void look_up(store::Extent extent = store::Extent::Needed);
   void begin_afresh(store::RoomKey instead_of);
 
   // room_let_go.cpp

@@ -39,7 +39,11 @@ void Durable::on_timer() { room.come_from_aside(); }
 void Room::load(WhenMissing when_missing) {
   durable_->state = Durable::State::Loading;
   durable_->when_missing = when_missing;
-  durable_->journal.find(*durable_, {.service = std::string(service_.name()), .id = id_});
+  look_up();
+}
+
+void Room::look_up(store::Extent extent) {
+  durable_->journal.find(*durable_, {.service = std::string(service_.name()), .id = id_}, extent);
 }
 
 void Room::create(std::move_only_function<void(Created)> answer) {
@@ -233,7 +237,7 @@ void Room::undo(ServiceCall& call) {
   record(call.event, {.outcome = call.outcome, .refused = false}, call.effects,
          aside ? Gated::What::UndoneAndAside : Gated::What::Undone);
   if (!aside) {
-    durable.journal.find(durable, {.service = std::string(service_.name()), .id = id_});
+    look_up();
   }
 }
 
@@ -386,7 +390,7 @@ void Room::come_back_from_other_code(std::unique_ptr<Rebuild> rebuild) {
   rebuild->upgrade = durable.reloading ? Upgrade::Keep : settings_.upgrade;
   if (rebuild->upgrade == Upgrade::Replay) {
     durable.wants_whole = std::move(rebuild);
-    durable.journal.find(durable, {.service = std::string(service_.name()), .id = id_}, store::Extent::Whole);
+    look_up(store::Extent::Whole);
     return;
   }
   if (!rebuild->may_keep) {
@@ -547,7 +551,7 @@ void Room::stay_awake() {
 void Room::wake_up() {
   durable_->state = Durable::State::Loading;
   durable_->reloading = true;
-  durable_->journal.find(*durable_, {.service = std::string(service_.name()), .id = id_});
+  look_up();
 }
 
 void Room::fall_asleep() {

@@ -11,9 +11,7 @@ void ClientSession::push(room::Message& message) {
   }
   if (!deflate_) [[likely]] {
     push_slice(message.plain([&] { return encode_plain(message); }));
-    return;
-  }
-  if (contexts_ != nullptr && contexts_->deflater) {
+  } else if (contexts_ != nullptr && contexts_->deflater) {
     push_slice(encode_deflated(message, *contexts_->deflater));
   } else {
     push_slice(

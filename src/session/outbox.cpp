@@ -60,14 +60,8 @@ Outbox::Push Outbox::push_apart(Slice message, const OutboxLimits& limits) {
 }
 
 void Outbox::push_last(Slice message) {
-  if (turn_.chunk == nullptr) {
-    turn_ = message;
-    turn_messages_ = 1;
-    return;
-  }
   const bool only_one = kept_ == nullptr || kept_->turn.empty();
-  if (only_one && turn_.extend(message)) {
-    ++turn_messages_;
+  if (only_one && join_turn(message)) {
     return;
   }
   Kept& rest = kept();

@@ -48,17 +48,10 @@ class Outbox {
   /// Queues a message. Full: not queued, because something waits and this would be too much.
   Push push(Slice message, const OutboxLimits& limits) {
     // Nearly every message: nothing waits, and it lies right behind the one before.
-    if (kept_ == nullptr) [[likely]] {
-      if (turn_.chunk == nullptr) {
-        turn_ = message;
-        turn_messages_ = 1;
-        return Push::Queued;
-      }
-      const bool is_within = turn_.size() + message.size() <= limits.bytes_max && turn_messages_ < limits.messages_max;
-      if (is_within && turn_.extend(message)) [[likely]] {
-        ++turn_messages_;
-        return Push::Queued;
-      }
+    const bool is_within = turn_.chunk == nullptr ||
+                           (turn_.size() + message.size() <= limits.bytes_max && turn_messages_ < limits.messages_max);
+    if (kept_ == nullptr && is_within && join_turn(message)) [[likely]] {
+      return Push::Queued;
     }
     return push_apart(message, limits);
   }
@@ -82,6 +75,16 @@ class Outbox {
   struct Kept;
 
   Push push_apart(Slice message, const OutboxLimits& limits);
+  /// Makes it the turn's first slice, or that one longer. @return whether either could be.
+  bool join_turn(Slice message) {
+    if (turn_.chunk == nullptr) {
+      turn_ = message;
+    } else if (!turn_.extend(message)) {
+      return false;
+    }
+    ++turn_messages_;
+    return true;
+  }
   Kept& kept();
   void count_waiting(Counters& counters);
   void keep_turn(OutputArena& arena);
