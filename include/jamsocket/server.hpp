@@ -107,6 +107,7 @@ struct ServerOptions {
   std::string proxy_protocol = "off";          ///< Of trusted proxies: off, required (version 1 or 2).
   std::string forwarded_header = "off";        ///< Of trusted proxies: off, x-forwarded-for, forwarded (RFC 7239).
   std::uint32_t shards = 0;                    ///< Event loops; 0: one a core.
+  std::string scheduling = "batch";            ///< Of loops, where processors are short: batch, normal.
   std::string room_strategy = "implicit";      ///< implicit, api, uuid, short, short3 to short12.
   std::string shutdown_policy = "300sec";      ///< Of an empty room: never, immediate, <n>sec.
   std::chrono::milliseconds heartbeat_interval{25'000};

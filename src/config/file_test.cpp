@@ -137,7 +137,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"\"server.port\" = 1\n", "1:1: unknown key 'server.port' at the top level; allowed: static_files\n"},
         Refusal{"[server]\n\"\\u001b[2J\" = 1\n",
                 "2:1: unknown key '\\u001b[2J' in [server]; allowed: host, port, listen, unix_mode, unsent_bytes_max, "
-                "shards, "
+                "shards, scheduling, "
                 "heartbeat_interval_seconds, "
                 "heartbeat_timeout_seconds, drain_timeout_seconds, compression, "
                 "compression_window_bits, data, history, verify, log_level, log_format, sandbox\n"},
@@ -229,6 +229,7 @@ TEST(File, AnyBytesGiveProblemsOfOneLine) {
 TEST(File, TellsAllProblemsInTheOrderOfTheFile) {
   EXPECT_EQ(problems_of("[server]\nzzz = 1\nport = -1\n[limits]\nrooms_max = 0\n[client]\nqqq = 1\n"),
             "2:1: unknown key 'zzz' in [server]; allowed: host, port, listen, unix_mode, unsent_bytes_max, shards, "
+            "scheduling, "
             "heartbeat_interval_seconds, "
             "heartbeat_timeout_seconds, drain_timeout_seconds, compression, "
             "compression_window_bits, data, history, verify, log_level, log_format, sandbox\n"

@@ -98,6 +98,7 @@ bool is_forwarded_header(std::string_view text) {
   return text == "off" || text == "x-forwarded-for" || text == "forwarded";
 }
 bool is_on_or_off(std::string_view text) { return text == "on" || text == "off"; }
+bool is_scheduling(std::string_view text) { return text == "batch" || text == "normal"; }
 bool is_compile_apart(std::string_view text) { return text == "never" || text == "services" || text == "always"; }
 bool is_optimization_level(std::string_view text) {
   return text == "none" || text == "s" || text == "z" || (text.size() == 1 && text[0] >= '0' && text[0] <= '4');
@@ -159,6 +160,10 @@ constexpr std::array kEntries{
           bytes<JAM_FIELD(server.unsent_bytes_max)>(4 * kKiB, kGiB)},
     Entry{"server.shards", "--shards", "", "Event loops, each a thread; 0 for one a core",
           count<JAM_FIELD(server.shards)>(0, 256)},
+    Entry{"server.scheduling", "", "",
+          "When an event loop runs where all processors are in use: batch waits until who runs has had its turn, and "
+          "then finds more to do at once; normal mostly does not wait",
+          text<JAM_TEXT_FIELD(server.scheduling)>("batch or normal", is_scheduling)},
     Entry{"server.heartbeat_interval_seconds", "-i,--heartbeat-interval", "",
           "Every client is pinged this often (seconds)", seconds<JAM_FIELD(server.heartbeat_interval)>(1, kDaySeconds)},
     Entry{"server.heartbeat_timeout_seconds", "-t,--heartbeat-timeout", "",

@@ -256,6 +256,10 @@ void LoopThreads::ensure_standby() {
 }
 
 void LoopThreads::run_loop(LoopOwner& owner) {
+  // Said either way: who starts a thread hands its own policy down.
+  if (!set_policy(0, scheduling_ == Scheduling::Batch ? SCHED_BATCH : SCHED_OTHER)) {
+    logger_.warn("server.no_batch_scheduling", {{"reason", words_of(errno)}});
+  }
   if (owner.run() == LoopEnd::Lost) {
     climb_back();
     be_slow();

@@ -10,6 +10,9 @@
 // Of the threads at the lowest priority no more run at once than there are processors; the others wait for a place.
 // Many of them weigh something, too: where 64 compete, a loop that wakes up was measured to wait for 60 ms.
 //
+// A loop's thread does not interrupt whoever uses the processor when something comes (SCHED_BATCH): it has its share as
+// before, and finds more to do when it runs. Docs: decision 0021.
+//
 // What takes locks is not done at the lowest priority: a loop that waits for such a lock would have to
 // wait for an idle processor. And on a machine that is never idle a call could go on for ever, and not
 // even notice that its time is over: `hasten` brings its thread back. To climb so far a process needs
@@ -41,6 +44,12 @@ enum class LoopEnd : std::uint8_t {
   Lost,   ///< Another thread runs the loop; this one is slow from here on.
 };
 
+/// When a loop that something came for runs, where all processors are in use.
+enum class Scheduling : std::uint8_t {
+  Batch,   ///< When who has the processor waits for something, or has had its slice.
+  Normal,  ///< Mostly at once.
+};
+
 /// What became of a thread that was to have its share again.
 enum class Hastened : std::uint8_t {
   Yes,
@@ -63,8 +72,9 @@ class LoopOwner {
 
 class LoopThreads {
  public:
-  explicit LoopThreads(Logger& logger, std::size_t lowered_max = processors())
-      : logger_(logger), lowered_max_(lowered_max) {}
+  explicit LoopThreads(Logger& logger, Scheduling scheduling = Scheduling::Batch,
+                       std::size_t lowered_max = processors())
+      : logger_(logger), scheduling_(scheduling), lowered_max_(lowered_max) {}
   ~LoopThreads();
   LoopThreads(const LoopThreads&) = delete;
   LoopThreads& operator=(const LoopThreads&) = delete;
@@ -113,6 +123,7 @@ class LoopThreads {
   void step_down(std::uint32_t hastened_before);
 
   Logger& logger_;
+  const Scheduling scheduling_;
   const std::size_t lowered_max_;
   // How many wait for a place, for who has one; and how often somebody was hastened.
   std::atomic<std::size_t> first_waiting_{0};

@@ -75,6 +75,46 @@ TEST_F(SlowThread, IsLeftAloneWhileItHasItsShare) {
   EXPECT_EQ(threads_.hasten(thread), Hastened::NotLowered) << "it has ended: nobody else may have its id meanwhile";
 }
 
+class Loop final : public LoopOwner {
+ public:
+  LoopEnd run() override {
+    seen = policy();
+    if (to_lose > 0) {
+      --to_lose;
+      while (!threads->reserve_standby()) {
+        ::sched_yield();
+      }
+      threads->hand_over(*this);
+      return LoopEnd::Lost;
+    }
+    return LoopEnd::Ended;
+  }
+  LoopThreads* threads = nullptr;
+  std::atomic<int> to_lose{0};
+  std::atomic<int> seen{-1};
+};
+
+int policy_of_loop(Scheduling scheduling, int handed_over) {
+  NullLogger quiet;
+  LoopThreads threads(quiet, scheduling);
+  Loop loop;
+  loop.threads = &threads;
+  loop.to_lose = handed_over;
+  threads.start(loop);
+  threads.join();
+  return loop.seen;
+}
+
+TEST(LoopThreadsTest, ALoopInterruptsNobodyUnlessItIsTold) {
+  EXPECT_EQ(policy_of_loop(Scheduling::Batch, 0), SCHED_BATCH);
+  EXPECT_EQ(policy_of_loop(Scheduling::Normal, 0), SCHED_OTHER);
+}
+
+TEST(LoopThreadsTest, ALoopThatChangedThreadsRunsLikeBefore) {
+  EXPECT_EQ(policy_of_loop(Scheduling::Batch, 1), SCHED_BATCH);
+  EXPECT_EQ(policy_of_loop(Scheduling::Normal, 1), SCHED_OTHER);
+}
+
 // One place, so that whoever has it is alone.
 class OnePlace : public SlowThread {
  protected:
@@ -84,7 +124,7 @@ class OnePlace : public SlowThread {
     }
   }
   NullLogger quiet_;
-  std::unique_ptr<LoopThreads> one_ = std::make_unique<LoopThreads>(quiet_, 1);
+  std::unique_ptr<LoopThreads> one_ = std::make_unique<LoopThreads>(quiet_, Scheduling::Batch, 1);
 };
 
 TEST_F(OnePlace, IsOnesAtATime) {

@@ -82,7 +82,7 @@ class RunningServer final : public Server, private AdminTarget {
         surroundings_(surroundings),
         limit_log_(surroundings.logger),
         memory_watch_(settings_.memory, resident_bytes),
-        threads_(surroundings.logger),
+        threads_(surroundings.logger, settings_.scheduling),
         shared_{.settings = settings_,
                 .services = services_,
                 .files = {},

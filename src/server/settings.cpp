@@ -395,6 +395,11 @@ Result<Settings> Settings::from(const ServerOptions& options) {
                 fmt::format("verify '{}' is not one of off, on", escape_for_log(options.verify, 40)));
   }
   settings.verify = options.verify == "on";
+  if (options.scheduling != "batch" && options.scheduling != "normal") {
+    return fail(ErrorCode::InvalidArgument,
+                fmt::format("scheduling '{}' is not one of batch, normal", escape_for_log(options.scheduling, 40)));
+  }
+  settings.scheduling = options.scheduling == "batch" ? Scheduling::Batch : Scheduling::Normal;
   settings.verify_waiting_max = limits.verify_waiting_max;
   settings.session = JAM_TRY(session_settings(options));
   JAM_TRY_VOID(check_range("drain_timeout", options.drain_timeout, 0ms, 24h));

@@ -27,6 +27,7 @@
 #include "room/policy.hpp"
 #include "room/room.hpp"
 #include "server/credentials.hpp"
+#include "server/loop_threads.hpp"
 #include "service/effects.hpp"
 #include "session/client_session.hpp"
 #include "store/sqlite_store.hpp"
@@ -114,6 +115,7 @@ struct BackOff {
 struct Settings {
   std::vector<Endpoint> endpoints;
   mode_t unix_mode = 0660;
+  Scheduling scheduling = Scheduling::Batch;
   std::size_t unsent_bytes_max = 0;  ///< Of one client, in the kernel.
   ProxySettings proxies;
   KeyedLimit::Limits connections_per_address;
