@@ -14,6 +14,9 @@
 
 namespace jamsocket::room {
 
+class Room;
+struct RoomAsleep;
+
 /// What a connection tells of itself to an operator.
 struct LinkFacts {
   std::string remote_address;    ///< Without port; empty: not known.
@@ -48,6 +51,9 @@ class ClientLink {
   /// The room's inbox is no longer full.
   virtual void resume_reading() = 0;
   [[nodiscard]] virtual LinkFacts facts() const { return {}; }
+  /// The room sleeps: until `room_wakes` it is not there, and whoever has something for it wakes it first.
+  virtual void room_sleeps(RoomAsleep& /*asleep*/) {}
+  virtual void room_wakes(Room& /*room*/) {}
   /// The client's number: what `join` returned stood for it while the room was being looked up.
   virtual void numbered(ClientId client) = 0;
   /// The token by which the client can come back; before `admitted`. Valid until this returns.

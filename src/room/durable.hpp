@@ -89,6 +89,11 @@ class Durable final : public store::CommitTarget, public io::TimerTarget {
     return (state == State::Ready || state == State::Asleep) && is_settled() && !letting_go;
   }
 
+  /// Of the last minute.
+  [[nodiscard]] std::size_t failures_lately(SteadyTime now);
+  /// In a row: a room that has done well for long enough starts again.
+  [[nodiscard]] std::uint32_t times_aside_lately(SteadyTime now, const AsidePolicy& policy);
+
   Room& room;
   store::Journal& journal;
   State state = State::Loading;

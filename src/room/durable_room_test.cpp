@@ -5,59 +5,17 @@
 #include <string>
 #include <vector>
 
-#include "room/testing.hpp"
+#include "room/durable_for_test.hpp"
 
 namespace jamsocket::room {
 namespace {
 
 using service::EventKind;
+using testing::DurableRoom;
 using testing::FakeClient;
 using testing::FakeShard;
 using testing::Heard;
 using testing::Keeper;
-
-class DurableRoom : public ::testing::Test {
- protected:
-  DurableRoom() { settings.durability = Durability::Local; }
-  /// Starts the process, or kills it and starts it again: what was in flight is lost.
-  void boot() {
-    room.reset();
-    shard.reset();
-    shard = std::make_unique<FakeShard>(disk, clock);
-  }
-  void open(WhenMissing when_missing = WhenMissing::Make) {
-    room.reset();
-    room = std::make_unique<Room>("lobby", *service, settings, *shard);
-    room->load(when_missing);
-  }
-  void join(FakeClient& client, std::string query = {}) {
-    auto info = std::make_unique<service::ConnectInfo>();
-    info->query = std::move(query);
-    client.id = room->join(client, std::move(info));
-  }
-  void say(FakeClient& client, std::string_view text) { room->message(EventKind::Text, client.id, text); }
-  void advance(Milliseconds by) {
-    clock.advance(by);
-    shard->timer_heap.run_due(clock.steady());
-  }
-  void start() {
-    boot();
-    open();
-    join(alice);
-    shard->settle();
-    alice.take();
-  }
-
-  RoomSettings settings;
-  ManualClock clock;
-  std::shared_ptr<store::MemoryDisk> disk = std::make_shared<store::MemoryDisk>();
-  std::unique_ptr<service::Service> service =
-      service::make_native_service("keeper", jamsocket::detail::native_service_factory<Keeper>());
-  std::unique_ptr<FakeShard> shard;
-  std::unique_ptr<Room> room;
-  FakeClient alice;
-  FakeClient bob;
-};
 
 TEST_F(DurableRoom, NothingIsSeenBeforeItIsKept) {
   boot();
@@ -406,24 +364,6 @@ TEST_F(DurableRoom, ATimerThatIsDueWhileTheDiskIsFullWaits) {
   EXPECT_EQ(alice.take(), Heard{"tick 100"});
 }
 
-TEST_F(DurableRoom, AnEmptyRoomThatSleepsIsDroppedFromMemoryWhateverItsPolicy) {
-  settings.sleep_after = Milliseconds{1000};
-  settings.shutdown_policy.empty_for = std::nullopt;
-  start();
-  say(alice, "x");
-  room->leave(alice.id);
-  shard->settle();
-  advance(Milliseconds{1001});
-  shard->settle();
-  EXPECT_EQ(shard->ended, 1);
-  open();
-  join(bob);
-  shard->settle();
-  say(bob, "x");
-  shard->settle();
-  EXPECT_EQ(bob.take().back(), "2");
-}
-
 TEST_F(DurableRoom, TheTimeAsideDoublesAndStartsAgainOnceTheRoomDidWell) {
   const auto fail_until_aside = [this] {
     FakeClient clients[3];
@@ -452,72 +392,6 @@ TEST_F(DurableRoom, TheTimeAsideDoublesAndStartsAgainOnceTheRoomDidWell) {
   advance(Milliseconds{1'000});
   shard->settle();
   EXPECT_FALSE(room->refusal());
-}
-
-TEST_F(DurableRoom, AnIdleRoomSleepsWithItsClientsAndWakesWithTheNextEvent) {
-  settings.sleep_after = Milliseconds{1000};
-  start();
-  say(alice, "x");
-  shard->settle();
-  advance(Milliseconds{999});
-  shard->settle();
-  EXPECT_EQ(shard->counter_set.get(Counter::RoomsAsleep), 0U);
-  advance(Milliseconds{1001});
-  shard->settle();
-  EXPECT_EQ(shard->counter_set.get(Counter::RoomsAsleep), 1U);
-  EXPECT_EQ(shard->fell_asleep, 1) << "the shard gives back what is free";
-  EXPECT_EQ(room->client_count(), 1U);
-  alice.take();
-  say(alice, "x");
-  say(alice, "who");
-  shard->settle();
-  EXPECT_EQ(alice.take(), (Heard{"2", "here are 1"}));
-}
-
-TEST_F(DurableRoom, ARoomDoesNotSleepDuringACall) {
-  settings.sleep_after = Milliseconds{1000};
-  start();
-  say(alice, "x");
-  shard->queue.clear();
-  ASSERT_TRUE(room->begin_call(shard->call));
-  room->queued = Room::Queued::No;  // As a shard does that changes threads.
-  advance(Milliseconds{5000});
-  EXPECT_EQ(shard->counter_set.get(Counter::RoomsAsleep), 0U);
-  shard->call.run();
-  EXPECT_FALSE(room->finish_call(shard->call));
-  shard->run();
-  shard->settle();
-  EXPECT_EQ(alice.take(), Heard{"1"});
-  advance(Milliseconds{1000});
-  shard->settle();
-  EXPECT_EQ(shard->counter_set.get(Counter::RoomsAsleep), 1U);
-  say(alice, "x");
-  shard->settle();
-  EXPECT_EQ(alice.take(), Heard{"2"});
-}
-
-TEST_F(DurableRoom, ATimerWakesASleeper) {
-  settings.sleep_after = Milliseconds{100};
-  start();
-  say(alice, "timer");
-  shard->settle();
-  advance(Milliseconds{200});
-  shard->settle();
-  EXPECT_EQ(shard->counter_set.get(Counter::RoomsAsleep), 1U);
-  advance(Milliseconds{300});
-  shard->settle();
-  EXPECT_EQ(alice.take(), Heard{"tick 100"});
-}
-
-TEST_F(DurableRoom, SomebodyWhoComesWakesASleeper) {
-  settings.sleep_after = Milliseconds{100};
-  start();
-  advance(Milliseconds{200});
-  shard->settle();
-  EXPECT_EQ(shard->counter_set.get(Counter::RoomsAsleep), 1U);
-  join(bob);
-  shard->settle();
-  EXPECT_EQ(bob.take(), (Heard{"<in>", "you are 2"}));
 }
 
 TEST_F(DurableRoom, AnUndoneEventLeavesAFileBehind) {

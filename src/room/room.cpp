@@ -33,7 +33,6 @@ Room::Room(std::string id, service::Service& service, const RoomSettings& settin
       counters_(host.counters()),
       output_(host.output()),
       seed_(service::random_seed()) {
-  counters_.add(Counter::RoomsMade);
   if (settings_.durability != Durability::None) {
     JAM_CHECK(host_.journal() != nullptr);
     durable_ = std::make_unique<Durable>(*this, *host_.journal());

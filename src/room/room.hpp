@@ -28,6 +28,7 @@
 #include "room/message.hpp"
 #include "room/policy.hpp"
 #include "room/returning.hpp"
+#include "room/room_asleep.hpp"
 #include "room/service_call.hpp"
 #include "service/service.hpp"
 
@@ -45,6 +46,10 @@ class RoomHost {
   virtual void room_ended(Room& room) = 0;
   /// What the room had in memory is freed; it may go on with clients.
   virtual void room_fell_asleep() = 0;
+  /// The room sleeps, and all of it but its members is stored. Whether the host keeps those, by `move_to`, until
+  /// somebody wakes the room, by `wake_from` in a new one: then this one must be destroyed, but not before the current
+  /// turn ends.
+  [[nodiscard]] virtual bool keep_asleep(Room& room) = 0;
   /// The turn's time; never goes back.
   [[nodiscard]] virtual SteadyTime steady_now() const = 0;
   /// The turn's time in Unix milliseconds.
@@ -116,6 +121,11 @@ class Room {
   [[nodiscard]] std::optional<std::string_view> refusal() const;
   /// When its timer is due, in Unix milliseconds, for one that has ended and is stored; 0: it has none.
   [[nodiscard]] std::int64_t sleeps_until_ms() const { return durable_ ? durable_->side.timer_ms : 0; }
+
+  /// Hands the members of a room that sleeps over: they hear `room_sleeps`.
+  void move_to(RoomAsleep& asleep);
+  /// Instead of `load`, for a room with members that slept: they hear `room_wakes`.
+  void wake_from(const RoomAsleep& asleep);
 
   /// The client is a member at once; its `link` hears `admitted`, `refused` or `room_failed` later. One who comes
   /// back has its old id, and hears `numbered` and `admitted` at once.
@@ -298,15 +308,20 @@ class Room {
   void come_back_from_other_code(std::unique_ptr<Rebuild> rebuild);
   void on_missing();
   void come_back(std::unique_ptr<Rebuild> rebuild);
+  void take_from(std::unique_ptr<Rebuild> rebuild);
   void let_arrivals_in();
   void turn_away(ClientId client);
   void set_aside(std::string_view reason);
   void come_from_aside();
-  void stay_awake();
-  void fall_asleep();
-  void wake_up();
   void look_up(store::Extent extent = store::Extent::Needed);
   void begin_afresh(store::RoomKey instead_of);
+
+  // room_sleep.cpp
+  void stay_awake();
+  void fall_asleep();
+  [[nodiscard]] bool is_all_stored();
+  void retire();
+  void wake_up();
 
   // room_let_go.cpp
   void end_once_let_go();

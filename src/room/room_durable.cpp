@@ -34,6 +34,18 @@ void Durable::committed(store::Ticket ticket) {
 
 void Durable::found(Result<std::optional<store::StoredRoom>> stored) { room.on_found(std::move(stored)); }
 
+std::size_t Durable::failures_lately(SteadyTime now) {
+  std::erase_if(failures, [now](SteadyTime at) { return now - at > kFailuresWithin; });
+  return failures.size();
+}
+
+std::uint32_t Durable::times_aside_lately(SteadyTime now, const AsidePolicy& policy) {
+  if (now - came_from_aside > policy.most) {
+    times_aside = 0;
+  }
+  return times_aside;
+}
+
 void Durable::on_timer() { room.come_from_aside(); }
 
 void Room::load(WhenMissing when_missing) {
@@ -242,11 +254,9 @@ void Room::undo(ServiceCall& call) {
 }
 
 bool Room::failed_too_often() {
-  std::vector<SteadyTime>& failures = durable_->failures;
   const SteadyTime now = host_.steady_now();
-  std::erase_if(failures, [now](SteadyTime at) { return now - at > kFailuresWithin; });
-  failures.push_back(now);
-  return failures.size() >= settings_.aside.failures;
+  durable_->failures.push_back(now);
+  return durable_->failures_lately(now) >= settings_.aside.failures;
 }
 
 void Room::checkpoint_if_due() {
@@ -428,7 +438,8 @@ void Room::come_back(std::unique_ptr<Rebuild> rebuild) {
   durable.version = rebuild->version;
   stay_awake();
   durable.events_since = rebuild->stored.tail.size();
-  if (std::exchange(durable.reloading, false)) {
+  const bool members_are_known = std::exchange(durable.reloading, false);
+  if (members_are_known && durable.is_stored) {
     durable.side.present = rebuild->side.present;
     durable.rebuild = std::move(rebuild);
     if (has_events()) {
@@ -436,24 +447,16 @@ void Room::come_back(std::unique_ptr<Rebuild> rebuild) {
     }
     return;
   }
-  counters_.add(Counter::RoomsBroughtBack);
-  durable.is_stored = true;
-  durable.born_ms = rebuild->birth.time_ms;
-  durable.side = rebuild->side;
-  seed_ = rebuild->birth.seed;
-  last_event_ = durable.side.last_event;
-  last_client_ = durable.side.last_client;
-  last_time_ms_ = durable.side.last_time_ms;
-  had_client_ = true;
   // The new code may have another timer.
-  const bool is_due =
-      durable.side.timer_ms != 0 && durable.side.timer_ms <= host_.unix_ms() && rebuild->upgrade == Upgrade::Keep;
-  if (last_event_ > 0 || rebuild->stored.checkpoint || rebuild->upgrade != Upgrade::Keep) {
-    durable.rebuild = std::move(rebuild);
-  }
-  // Nobody is connected who was so before: the service hears that first.
-  for (const std::uint32_t client : durable.side.present) {
-    add_event(EventKind::Disconnect, ClientId{client}, {});
+  const bool may_be_due = rebuild->upgrade == Upgrade::Keep;
+  take_from(std::move(rebuild));
+  const bool is_due = durable.side.timer_ms != 0 && durable.side.timer_ms <= host_.unix_ms() && may_be_due;
+  if (!members_are_known) {
+    counters_.add(Counter::RoomsBroughtBack);
+    // Nobody is connected who was so before: the service hears that first.
+    for (const std::uint32_t client : durable.side.present) {
+      add_event(EventKind::Disconnect, ClientId{client}, {});
+    }
   }
   if (is_due) {
     add_event(EventKind::Timer, ClientId{}, {});  // At once: a room that ends when it is empty would end before it.
@@ -466,6 +469,24 @@ void Room::come_back(std::unique_ptr<Rebuild> rebuild) {
   let_arrivals_in();
   if (!has_events()) {
     check_idle();
+  } else if (members_are_known) {
+    became_runnable();
+  }
+}
+
+// All that is not the service's, of a room of which nothing but its members was in memory.
+void Room::take_from(std::unique_ptr<Rebuild> rebuild) {
+  Durable& durable = *durable_;
+  durable.is_stored = true;
+  durable.born_ms = rebuild->birth.time_ms;
+  durable.side = rebuild->side;
+  seed_ = rebuild->birth.seed;
+  last_event_ = durable.side.last_event;
+  last_client_ = std::max(last_client_, durable.side.last_client);
+  last_time_ms_ = durable.side.last_time_ms;
+  had_client_ = true;
+  if (last_event_ > 0 || rebuild->stored.checkpoint || rebuild->upgrade != Upgrade::Keep) {
+    durable.rebuild = std::move(rebuild);
   }
 }
 
@@ -491,10 +512,8 @@ void Room::set_aside(std::string_view reason) {
   counters_.add(Counter::RoomsFailed);
   durable.state = Durable::State::Aside;
   durable.reloading = false;
-  if (host_.steady_now() - durable.came_from_aside > settings_.aside.most) {
-    durable.times_aside = 0;
-  }
-  const auto pause = std::min(settings_.aside.most, settings_.aside.first * (1U << std::min(durable.times_aside, 16U)));
+  const std::uint32_t times = durable.times_aside_lately(host_.steady_now(), settings_.aside);
+  const auto pause = std::min(settings_.aside.most, settings_.aside.first * (1U << std::min(times, 16U)));
   ++durable.times_aside;
   host_.logger().error("room.set_aside", {{"service", service_.name()},
                                           {"room", id_},
@@ -538,49 +557,6 @@ void Room::begin_afresh(store::RoomKey instead_of) {
     durable.when_missing = WhenMissing::Create;  // Its name was taken, and stays so.
   }
   on_missing();
-}
-
-// Moves the time of falling asleep on, without a word to the heap of timers: that looks again when it is due.
-void Room::stay_awake() {
-  durable_->last_active = host_.steady_now();
-  if (!durable_->sleep_timer.node().is_scheduled()) {
-    host_.timers().schedule(durable_->sleep_timer.node(), durable_->last_active + settings_.sleep_after);
-  }
-}
-
-void Room::wake_up() {
-  durable_->state = Durable::State::Loading;
-  durable_->reloading = true;
-  look_up();
-}
-
-void Room::fall_asleep() {
-  Durable& durable = *durable_;
-  const bool has_nothing = instance_ == nullptr && durable.rebuild == nullptr && !members_.empty();
-  if (ended_ || durable.state != Durable::State::Ready || has_nothing) {
-    return;  // With its next event it stays awake again.
-  }
-  const SteadyTime due = durable.last_active + settings_.sleep_after;
-  const bool must_wait = in_call_ || has_events() || !durable.is_settled() || durable.journal.is_behind();
-  if (due > host_.steady_now() || must_wait) {
-    host_.timers().schedule(durable.sleep_timer.node(), std::max(due, host_.steady_now() + Milliseconds{100}));
-    return;
-  }
-  if (instance_ != nullptr && durable.events_since > 0) {
-    checkpoint();
-  }
-  counters_.add(Counter::RoomsAsleep);
-  instance_.reset();
-  durable.rebuild.reset();
-  durable.state = Durable::State::Asleep;
-  durable.gate.release_memory();
-  // Both are stored, and come back with the rest.
-  durable.version = std::string();
-  durable.side.present = std::vector<std::uint32_t>();
-  host_.room_fell_asleep();
-  if (members_.empty()) {
-    end();  // What is on disk is all of it.
-  }
 }
 
 void Room::come_from_aside() {

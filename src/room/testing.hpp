@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -91,6 +92,7 @@ class BasicHost : public RoomHost, public SlowCallHost {
   }
   void room_failed(Room&) override { ++failed; }
   void room_fell_asleep() override { ++fell_asleep; }
+  bool keep_asleep(Room& room) override { return keeps_asleep && keeps_asleep(room); }
   void room_ended(Room& room) override {
     ++ended;
     ended_rooms.push_back(&room);
@@ -131,6 +133,7 @@ class BasicHost : public RoomHost, public SlowCallHost {
   int ended = 0;
   int failed = 0;
   int fell_asleep = 0;
+  std::move_only_function<bool(Room&)> keeps_asleep;  ///< None: rooms that sleep stay as they are.
 };
 
 // A shard over somebody's store.

@@ -15,12 +15,18 @@ std::size_t RoomNameHash::operator()(const RoomName& name) const {
   return std::hash<std::string_view>{}(keyed);
 }
 
-RoomTable::RoomTable(const RoomNameHash& hash, std::atomic<std::uint32_t>& room_count, std::uint32_t rooms_max)
-    : rooms_(0, hash), room_count_(room_count), rooms_max_(rooms_max) {}
+RoomTable::RoomTable(const RoomNameHash& hash, std::atomic<std::uint32_t>& room_count, std::uint32_t rooms_max,
+                     std::pmr::memory_resource& memory)
+    : rooms_(0, hash), asleep_(0, hash, &memory), room_count_(room_count), rooms_max_(rooms_max) {}
 
 room::Room* RoomTable::find(const RoomName& name) {
   const auto found = rooms_.find(name);
   return found == rooms_.end() ? nullptr : found->second.room.get();
+}
+
+room::RoomAsleep* RoomTable::find_asleep(const RoomName& name) {
+  const auto found = asleep_.find(name);
+  return found == asleep_.end() ? nullptr : &found->second.room;
 }
 
 room::Room* RoomTable::make(const HostedServicePtr& service, const std::string& id, room::RoomHost& host) {
@@ -33,14 +39,48 @@ room::Room* RoomTable::make(const HostedServicePtr& service, const std::string& 
     room_count_.fetch_sub(1);
     return nullptr;
   }
+  host.counters().add(Counter::RoomsMade);
+  return &add(service, id, host);
+}
+
+room::Room& RoomTable::add(const HostedServicePtr& service, const std::string& id, room::RoomHost& host) {
   auto room = std::make_unique<room::Room>(id, *service->service, service->settings.room, host);
-  room::Room* made = room.get();
-  made->service_path = service->path_name;
-  made->service_cpu_ns = &service->cpu_ns;
-  const RoomName name{.service = service->path_name, .id = made->id()};
+  room::Room& made = *room;
+  made.service_path = service->path_name;
+  made.service_cpu_ns = &service->cpu_ns;
+  const RoomName name{.service = service->path_name, .id = made.id()};
   const bool inserted = rooms_.emplace(name, Entry{service, std::move(room)}).second;
   JAM_CHECK(inserted);
   return made;
+}
+
+void RoomTable::put_to_sleep(room::Room& room) {
+  const auto found = rooms_.find({.service = room.service_path, .id = room.id()});
+  JAM_CHECK(found != rooms_.end() && found->second.room.get() == &room);
+  retired_.push_back(std::move(found->second));
+  rooms_.erase(found);
+
+  std::pmr::memory_resource& memory = *asleep_.get_allocator().resource();
+  const auto [place, inserted] =
+      asleep_.try_emplace(RoomName{.service = room.service_path, .id = room.id()},
+                          EntryAsleep{retired_.back().service, room::RoomAsleep(room.service_path, room.id(), memory)});
+  JAM_CHECK(inserted);
+  // The key was the room's, which goes.
+  auto node = asleep_.extract(place);
+  node.key().id = node.mapped().room.id;
+  const auto again = asleep_.insert(std::move(node));
+  room.move_to(again.position->second.room);
+}
+
+room::Room& RoomTable::wake(const room::RoomAsleep& asleep, room::RoomHost& host) {
+  const auto found = asleep_.find({.service = asleep.service_path, .id = asleep.id});
+  JAM_CHECK(found != asleep_.end() && &found->second.room == &asleep);
+  // The key refers into the entry: both go together.
+  const auto node = asleep_.extract(found);
+  const EntryAsleep& entry = node.mapped();
+  room::Room& room = add(entry.service, std::string(entry.room.id), host);
+  room.wake_from(entry.room);
+  return room;
 }
 
 void RoomTable::retire(room::Room& room) {
@@ -61,6 +101,16 @@ std::vector<room::Room*> RoomTable::rooms_of(const HostedService& service) {
   for (const auto& [name, entry] : rooms_) {
     if (entry.service->room_count == service.room_count) {
       found.push_back(entry.room.get());
+    }
+  }
+  return found;
+}
+
+std::vector<room::RoomAsleep*> RoomTable::asleep_of(const HostedService& service) {
+  std::vector<room::RoomAsleep*> found;
+  for (auto& [name, entry] : asleep_) {
+    if (entry.service->room_count == service.room_count) {
+      found.push_back(&entry.room);
     }
   }
   return found;

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <memory_resource>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -37,11 +38,20 @@ class RoomNameHash {
 class RoomTable {
  public:
   /// `room_count` is shared by all shards.
-  RoomTable(const RoomNameHash& hash, std::atomic<std::uint32_t>& room_count, std::uint32_t rooms_max);
+  /// `memory` is for rooms that sleep.
+  RoomTable(const RoomNameHash& hash, std::atomic<std::uint32_t>& room_count, std::uint32_t rooms_max,
+            std::pmr::memory_resource& memory);
 
+  /// Null: there is none that is awake.
   [[nodiscard]] room::Room* find(const RoomName& name);
+  /// Null: there is none that sleeps.
+  [[nodiscard]] room::RoomAsleep* find_asleep(const RoomName& name);
   /// @return null at the limit of rooms, of the server or of the service.
   room::Room* make(const HostedServicePtr& service, const std::string& id, room::RoomHost& host);
+  /// The room retires, and its members are kept.
+  void put_to_sleep(room::Room& room);
+  /// A new room of the same name and service takes the place of one that sleeps, which is gone.
+  room::Room& wake(const room::RoomAsleep& asleep, room::RoomHost& host);
   /// Takes the room off the table; it lives on until `destroy_retired`.
   void retire(room::Room& room);
   void destroy_retired();
@@ -54,9 +64,19 @@ class RoomTable {
       }
     }
   }
-  [[nodiscard]] std::size_t size() const { return rooms_.size(); }
+  /// The same, for those that sleep.
+  template <class Visit>
+  void visit_asleep(Visit visit) const {
+    for (const auto& [name, entry] : asleep_) {
+      if (!visit(name, entry.room)) {
+        return;
+      }
+    }
+  }
+  [[nodiscard]] std::size_t size() const { return rooms_.size() + asleep_.size(); }
   /// The rooms of the service and of those that it replaced or was replaced by.
   [[nodiscard]] std::vector<room::Room*> rooms_of(const HostedService& service);
+  [[nodiscard]] std::vector<room::RoomAsleep*> asleep_of(const HostedService& service);
   /// Whether the room of that name, which there is, is one of them.
   [[nodiscard]] bool is_of(const RoomName& name, const HostedService& service) const;
 
@@ -66,8 +86,16 @@ class RoomTable {
     std::unique_ptr<room::Room> room;
   };
 
+  struct EntryAsleep {
+    HostedServicePtr service;
+    room::RoomAsleep room;
+  };
+
+  room::Room& add(const HostedServicePtr& service, const std::string& id, room::RoomHost& host);
+
   // The key's parts are the service's own name and the room's own id: stable for as long as the entry.
   std::unordered_map<RoomName, Entry, RoomNameHash> rooms_;
+  std::pmr::unordered_map<RoomName, EntryAsleep, RoomNameHash> asleep_;
   std::vector<Entry> retired_;
   std::atomic<std::uint32_t>& room_count_;
   std::uint32_t rooms_max_;

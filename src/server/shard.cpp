@@ -65,7 +65,7 @@ Shard::Shard(std::size_t number, const Shared& shared, std::unique_ptr<io::Event
       loop_(std::move(loop)),
       receive_buffer_(kBytesForTurn + kReceiveBytes),
       started_(shared.clock.steady()),
-      rooms_(shared.room_hash, shared.room_count, shared.settings.rooms_max),
+      rooms_(shared.room_hash, shared.room_count, shared.settings.rooms_max, slabs_),
       failing_rooms_(shared.settings.back_off),
       arrivals_(*this, shared.clock, handshakes_of_a_shard(shared.settings)),
       call_(make_call()) {
@@ -403,6 +403,14 @@ void Shard::room_ended(room::Room& room) {
       std::exchange(waiting->second, nullptr)();
     }
   }
+}
+
+bool Shard::keep_asleep(room::Room& room) {
+  if (room.sleeps_until_ms() != 0) {
+    wake_at({.service = room.service_path, .id = room.id()}, room.sleeps_until_ms());
+  }
+  rooms_.put_to_sleep(room);
+  return true;
 }
 
 void Shard::touched(session::ClientSession& session) { touched_.push_back(&session); }

@@ -15,12 +15,14 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "auth/tickets.hpp"
+#include "base/slabs.hpp"
 #include "io/event_loop.hpp"
 #include "io/listener.hpp"
 #include "io/tls_context.hpp"
@@ -134,6 +136,7 @@ class Shard final : public LoopOwner,
   void room_failed(room::Room& room) override;
   void room_ended(room::Room& room) override;
   void room_fell_asleep() override { left_behind_bytes_ += kHeapOfInstance; }
+  bool keep_asleep(room::Room& room) override;
   [[nodiscard]] SteadyTime steady_now() const override { return now_; }
   [[nodiscard]] std::int64_t unix_ms() const override { return unix_ms_; }
   [[nodiscard]] io::TimerHeap& timers() override { return timers_; }
@@ -158,6 +161,8 @@ class Shard final : public LoopOwner,
   [[nodiscard]] ws::Inflater& inflater() override { return inflater_; }
   [[nodiscard]] ws::Deflater& deflater() override { return deflater_; }
   void retire(session::ClientSession& session) override;
+  void wake(room::RoomAsleep& asleep) override { (void)wake_room(asleep); }
+  [[nodiscard]] std::pmr::memory_resource& memory() override { return slabs_; }
   void limit_hit(Counter limit, const session::ClientSession& session) override;
   // GreetingHost
   void greeted(ProxyGreeting& greeting, const IpAddress& client) override;
@@ -259,6 +264,9 @@ class Shard final : public LoopOwner,
   }
   using Reply = std::move_only_function<void(http::Response)>;
   void make_room(const RoomName& name, const IpAddress& maker, Reply reply);
+  /// Wakes it if it sleeps. Null: there is none.
+  room::Room* find_room(const RoomName& name);
+  room::Room& wake_room(const room::RoomAsleep& asleep);
   /// Null: there are as many rooms as may be.
   room::Room* make(const RoomName& name, const HostedServicePtr& service, room::WhenMissing when_missing);
   void make_room_for(std::uint64_t connection, MakeRoom wanted);
@@ -304,6 +312,7 @@ class Shard final : public LoopOwner,
   std::int64_t unix_ms_ = 0;
   session::Tick tick_ = 0;
 
+  Slabs slabs_;  ///< Of sessions, and of rooms that sleep.
   RoomTable rooms_;
   FailingRooms failing_rooms_;
   std::vector<std::unique_ptr<session::ClientSession>> sessions_;
@@ -346,7 +355,13 @@ class Shard final : public LoopOwner,
 
   std::optional<store::Journal> journal_;
   io::CallbackTimer journal_timer_{[this] { journal_->flush(); }};
-  std::multimap<std::int64_t, MakeRoom> sleepers_;  ///< Stored rooms by when their timer is due.
+  struct Sleeper {
+    std::int64_t due_ms;
+    std::string service;
+    std::string room_id;
+    friend auto operator<=>(const Sleeper&, const Sleeper&) = default;
+  };
+  std::set<Sleeper> sleepers_;  ///< Stored rooms by when their timer is due.
   io::CallbackTimer sleepers_timer_{[this] { wake_sleepers(); }};
   /// Rooms that are changed on disk, by service and id; with who waits for the room to go, until it has.
   std::map<std::pair<std::string, std::string>, std::move_only_function<void()>> taken_out_;

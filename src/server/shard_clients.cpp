@@ -126,7 +126,7 @@ Shard& Shard::owner_of(const RoomName& name) {
 void Shard::join(const RoomName& name, session::Upgraded upgraded, std::unique_ptr<service::ConnectInfo> info,
                  Admission admission) {
   admission.maker = upgraded.origin != nullptr ? upgraded.origin->address : IpAddress();
-  auto made = std::make_unique<session::ClientSession>(std::move(upgraded), *this);
+  auto made = session::ClientSession::make(std::move(upgraded), *this);
   session::ClientSession& session = *made;
   session.index = static_cast<std::uint32_t>(sessions_.size());
   if (sessions_.empty()) {
@@ -178,7 +178,7 @@ void Shard::let_in(const RoomName& name, const HostedServicePtr& service, sessio
 
 void Shard::join_in(const RoomName& name, const HostedServicePtr& service, session::ClientSession& session,
                     std::unique_ptr<service::ConnectInfo> info, const Admission& admission) {
-  room::Room* room = rooms_.find(name);
+  room::Room* room = find_room(name);
   const bool joining_makes = service->settings.strategy.joining_makes_rooms();
   const bool may_be_stored = service->settings.room.durability != room::Durability::None;
   if (room == nullptr && !joining_makes && !may_be_stored) {
@@ -224,6 +224,22 @@ room::Room* Shard::make(const RoomName& name, const HostedServicePtr& service, r
   return room;
 }
 
+room::Room* Shard::find_room(const RoomName& name) {
+  if (room::Room* const room = rooms_.find(name)) {
+    return room;
+  }
+  const room::RoomAsleep* const asleep = rooms_.find_asleep(name);
+  return asleep == nullptr ? nullptr : &wake_room(*asleep);
+}
+
+room::Room& Shard::wake_room(const room::RoomAsleep& asleep) {
+  if (asleep.timer_ms != 0) {
+    sleepers_.erase(
+        {.due_ms = asleep.timer_ms, .service = std::string(asleep.service_path), .room_id = std::string(asleep.id)});
+  }
+  return rooms_.wake(asleep, *this);
+}
+
 Milliseconds Shard::rest_of(const RoomName& name) const {
   return failing_rooms_.none() ? 0ms : failing_rooms_.rests_for(name, now_);
 }
@@ -239,7 +255,7 @@ void Shard::make_room(const RoomName& name, const IpAddress& maker, Reply reply)
     return;
   }
   const bool is_durable = service->settings.room.durability != room::Durability::None;
-  room::Room* room = rooms_.find(name);
+  room::Room* room = find_room(name);
   if (room != nullptr && !is_durable) {
     reply(room_exists());
     return;
@@ -323,23 +339,22 @@ void Shard::flush_journal() {
 }
 
 void Shard::wake_at(const RoomName& name, std::int64_t unix_ms) {
-  sleepers_.emplace(unix_ms, MakeRoom{.service = std::string(name.service), .room_id = std::string(name.id)});
-  const Milliseconds left{std::max<std::int64_t>(sleepers_.begin()->first - unix_ms_, 0)};
+  sleepers_.insert({.due_ms = unix_ms, .service = std::string(name.service), .room_id = std::string(name.id)});
+  const Milliseconds left{std::max<std::int64_t>(sleepers_.begin()->due_ms - unix_ms_, 0)};
   timers_.schedule(sleepers_timer_.node(), now_ + left);
 }
 
 void Shard::wake_sleepers() {
-  while (!sleepers_.empty() && sleepers_.begin()->first <= unix_ms_ && phase_ == Phase::Running) {
-    const MakeRoom sleeper = std::move(sleepers_.begin()->second);
-    sleepers_.erase(sleepers_.begin());
+  while (!sleepers_.empty() && sleepers_.begin()->due_ms <= unix_ms_ && phase_ == Phase::Running) {
+    const Sleeper sleeper = std::move(sleepers_.extract(sleepers_.begin()).value());
     const RoomName name{.service = sleeper.service, .id = sleeper.room_id};
     const HostedServicePtr service = shared_.services.current().find(sleeper.service);
-    if (service != nullptr && rooms_.find(name) == nullptr && !is_taken_out(name)) {
+    if (service != nullptr && find_room(name) == nullptr && !is_taken_out(name)) {
       make(name, service, room::WhenMissing::Refuse);  // Over the limit of rooms it wakes with its next client.
     }
   }
   if (!sleepers_.empty()) {
-    const Milliseconds left{std::max<std::int64_t>(sleepers_.begin()->first - unix_ms_, 1)};
+    const Milliseconds left{std::max<std::int64_t>(sleepers_.begin()->due_ms - unix_ms_, 1)};
     timers_.schedule(sleepers_timer_.node(), now_ + left);
   }
 }
@@ -384,6 +399,9 @@ void Shard::close_some_clients() {
 }
 
 void Shard::close_rooms_of(const HostedService& service) {
+  for (const room::RoomAsleep* asleep : rooms_.asleep_of(service)) {
+    (void)wake_room(*asleep);
+  }
   for (room::Room* room : rooms_.rooms_of(service)) {
     room->close(ws::close_code::kRestart, kServiceRemoved);
   }

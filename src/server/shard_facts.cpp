@@ -6,41 +6,53 @@ namespace jamsocket::server {
 
 std::vector<RoomFacts> Shard::list_rooms(std::string_view prefix, std::size_t rooms_max) const {
   std::vector<RoomFacts> found;
-  rooms_.visit([&](const RoomName& name, const room::Room& room) {
+  const auto note = [&](const RoomName& name, std::size_t clients) {
     if (found.size() == rooms_max) {
       return false;
     }
-    if (room.id().starts_with(prefix)) {
+    if (name.id.starts_with(prefix)) {
       found.push_back(
-          {.service = std::string(name.service), .id = room.id(), .clients = room.client_count(), .shard = number_});
+          {.service = std::string(name.service), .id = std::string(name.id), .clients = clients, .shard = number_});
     }
     return true;
-  });
+  };
+  rooms_.visit([&](const RoomName& name, const room::Room& room) { return note(name, room.client_count()); });
+  rooms_.visit_asleep(
+      [&](const RoomName& name, const room::RoomAsleep& room) { return note(name, room.members.size()); });
   return found;
 }
 
 std::optional<RoomDetails> Shard::describe_room(const RoomName& name, std::size_t clients_max) {
-  const room::Room* room = rooms_.find(name);
-  if (room == nullptr) {
-    return std::nullopt;
-  }
-  RoomDetails details{.room = {.service = std::string(name.service),
-                               .id = room->id(),
-                               .clients = room->client_count(),
-                               .shard = number_},
-                      .clients = {}};
-  room->visit_clients([&](ClientId client, room::LinkFacts link) {
+  RoomDetails details{
+      .room = {.service = std::string(name.service), .id = std::string(name.id), .clients = 0, .shard = number_},
+      .clients = {}};
+  const auto note = [&](ClientId client, room::LinkFacts link) {
     if (details.clients.size() == clients_max) {
       return false;
     }
     details.clients.push_back({.id = client, .link = std::move(link)});
     return true;
-  });
+  };
+  if (const room::Room* room = rooms_.find(name)) {
+    details.room.clients = room->client_count();
+    room->visit_clients(note);
+    return details;
+  }
+  const room::RoomAsleep* asleep = rooms_.find_asleep(name);
+  if (asleep == nullptr) {
+    return std::nullopt;
+  }
+  details.room.clients = asleep->members.size();
+  for (const room::RoomAsleep::Member& member : asleep->members) {
+    if (!note(member.client, member.link->facts())) {
+      break;
+    }
+  }
   return details;
 }
 
 bool Shard::close_room(const RoomName& name, const Closing& closing) {
-  room::Room* room = rooms_.find(name);
+  room::Room* room = find_room(name);
   if (room != nullptr) {
     room->close(closing.code, closing.reason);
   }
@@ -48,7 +60,7 @@ bool Shard::close_room(const RoomName& name, const Closing& closing) {
 }
 
 bool Shard::take_out(const RoomName& name, const Closing& closing, std::move_only_function<void()> gone) {
-  room::Room* const room = rooms_.find(name);
+  room::Room* const room = find_room(name);
   const auto key = std::pair(std::string(name.service), std::string(name.id));
   if ((room != nullptr && closing.code == 0) || taken_out_.contains(key)) {
     return false;
@@ -73,7 +85,7 @@ void Shard::let_back(const RoomName& name, bool wakes) {
 }
 
 bool Shard::close_client(const RoomName& name, ClientId client, const Closing& closing) {
-  room::Room* room = rooms_.find(name);
+  room::Room* room = find_room(name);
   return room != nullptr && room->close_client(client, closing.code, closing.reason);
 }
 

@@ -7,7 +7,6 @@
 
 #include "base/check.hpp"
 #include "http/response.hpp"
-#include "http/upgrade.hpp"
 #include "session/expiry.hpp"
 #include "ws/close_code.hpp"
 #include "ws/frame.hpp"
@@ -56,75 +55,21 @@ ClientSession::ClientSession(Upgraded upgraded, SessionHost& host)
   }
 }
 
+std::unique_ptr<ClientSession> ClientSession::make(Upgraded upgraded, SessionHost& host) {
+  void* const place = host.memory().allocate(sizeof(ClientSession), alignof(ClientSession));
+  return std::unique_ptr<ClientSession>(::new (place) ClientSession(std::move(upgraded), host));
+}
+
+void ClientSession::operator delete(ClientSession* session, std::destroying_delete_t) {
+  std::pmr::memory_resource& memory = session->host_.memory();
+  session->~ClientSession();
+  memory.deallocate(session, sizeof(ClientSession), alignof(ClientSession));
+}
+
 ClientSession::~ClientSession() {
   host_.counters().subtract(Counter::OutboundBytesWaiting, outbox_.counted_bytes());
   if (contexts_ != nullptr) {
     host_.counters().subtract(Counter::DeflateContextBytes, contexts_->bytes);
-  }
-}
-
-void ClientSession::join(room::Room& room, std::unique_ptr<service::ConnectInfo> info, const std::string& resume) {
-  room_ = &room;
-  set_deadline(host_.session_settings().join_timeout);
-  client_ = room.join(*this, std::move(info), resume);
-}
-
-void ClientSession::admitted() {
-  JAM_CHECK(state_ == State::Joining);
-  state_ = State::Open;
-  deadline_.reset();
-  last_seen_ = host_.tick();
-  if (const InboundLimits& limits = host_.session_settings().inbound; limits.are_on()) {
-    inbound_ = std::make_unique<Inbound>(limits, [this] { go_on_reading(); });
-  }
-  send_upgrade();
-  tell_resume();
-  if (handshake_->unread.empty() && !stream_.has_ended()) {
-    handshake_.reset();
-  }
-  if (!watched_ || reading_paused_) {
-    reading_paused_ = false;
-    watch();
-  }
-  mark_touched();
-}
-
-void ClientSession::subprotocol_accepted(std::string_view name) {
-  JAM_CHECK(state_ == State::Joining);
-  if (!upgraded_) {  // Who brings a token in the first message has had its answer.
-    handshake_->response = http::with_subprotocol(handshake_->response, name);
-  }
-}
-
-void ClientSession::refused(std::string_view reason) {
-  room_ = nullptr;
-  reject(403, reason.empty() ? std::string_view("The service refused this client.") : reason);
-}
-
-void ClientSession::room_failed() {
-  room_ = nullptr;
-  if (state_ == State::Joining) {
-    reject(500, "The room could not take the client in: its service failed. The server's log says why.");
-  } else if (state_ == State::Open) {
-    start_close(close_code::kInternalError, "the room failed");
-  } else if (state_ == State::Leaving) {
-    say_last_and_linger();
-  }
-}
-
-void ClientSession::room_unknown() {
-  room_ = nullptr;
-  reject(404, "The requested room does not exist.");
-}
-
-void ClientSession::unavailable(std::string_view reason) {
-  room_ = nullptr;
-  if (state_ == State::Joining) {
-    turn_away(close_code::kTryLater, reason);
-  } else if (state_ == State::Open) {
-    start_close(close_code::kTryLater, reason);
-  } else if (state_ == State::Leaving) {
-    say_last_and_linger();
   }
 }
 
@@ -134,26 +79,6 @@ ws::Inflation ClientSession::inflation() {
   }
   const bool has_own = contexts_ != nullptr && contexts_->inflater;
   return {.inflater = has_own ? &*contexts_->inflater : &host_.inflater(), .agreement = *deflate_};
-}
-
-void ClientSession::close(std::uint16_t code, std::string_view reason) {
-  room_ = nullptr;
-  if (state_ == State::Open) {
-    start_close(code, reason);
-  } else if (state_ == State::Joining) {
-    reject(code == close_code::kReplaced ? 409 : 503,
-           reason.empty() ? std::string_view("The client was closed before it was let in.") : reason);
-  } else if (state_ == State::Leaving) {
-    say_last_and_linger();
-  }
-}
-
-void ClientSession::left() {
-  host_.counters().add(Counter::ClientsLeft);
-  room_ = nullptr;
-  if (state_ == State::Leaving) {
-    say_last_and_linger();
-  }
 }
 
 void ClientSession::resume_reading() {
@@ -400,6 +325,9 @@ void ClientSession::consume(std::span<char> input, room::PayloadStays stays) {
     switch (step.kind) {
       case ws::StepKind::Text:
       case ws::StepKind::Binary:
+        if (room_ == nullptr) [[unlikely]] {
+          wake_room();
+        }
         if (room_ != nullptr) [[likely]] {
           counters.add(Counter::MessagesIn);
           // A message that came in pieces, or compressed, lies elsewhere, and not for long.
@@ -494,6 +422,7 @@ void ClientSession::protocol_failure(const ws::ReadStep& step) {
 void ClientSession::leave_with(std::string last_frame) {
   state_ = State::Leaving;
   last_frame_ = std::make_unique<std::string>(std::move(last_frame));
+  wake_room();
   if (room_ == nullptr) {
     say_last_and_linger();
     return;
@@ -549,13 +478,6 @@ void ClientSession::linger() {
   set_deadline(host_.session_settings().close_timeout);
   resume_reading();
   mark_touched();
-}
-
-void ClientSession::leave_room() {
-  if (room_ != nullptr) {
-    host_.counters().add(Counter::ClientsLeft);
-    std::exchange(room_, nullptr)->leave(client_);
-  }
 }
 
 void ClientSession::flush(Outbox::Writable writable) {

@@ -17,6 +17,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <memory_resource>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>
@@ -85,6 +87,10 @@ class SessionHost {
   virtual void token_came(ClientSession& session, std::string_view message) = 0;
   /// To be destroyed, but not before the turn ends.
   virtual void retire(ClientSession& session) = 0;
+  /// Brings a room back that sleeps: its members hear `room_wakes`.
+  virtual void wake(room::RoomAsleep& asleep) = 0;
+  /// Where sessions lie.
+  [[nodiscard]] virtual std::pmr::memory_resource& memory() = 0;
   /// Counts it, and says so in the log at most once a second.
   virtual void limit_hit(Counter limit, const ClientSession& session) = 0;
 };
@@ -104,10 +110,12 @@ struct Upgraded {
 
 class ClientSession final : public io::EventHandler, public room::ClientLink, public io::TimerTarget {
  public:
-  ClientSession(Upgraded upgraded, SessionHost& host);
   ~ClientSession() override;
   ClientSession(const ClientSession&) = delete;
   ClientSession& operator=(const ClientSession&) = delete;
+  /// In the host's memory for sessions.
+  [[nodiscard]] static std::unique_ptr<ClientSession> make(Upgraded upgraded, SessionHost& host);
+  static void operator delete(ClientSession* session, std::destroying_delete_t);
 
   /// Asks the room in. To be called once, first.
   void join(room::Room& room, std::unique_ptr<service::ConnectInfo> info, const std::string& resume = {});
@@ -153,6 +161,8 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   void left() override;
   void resume_reading() override;
   [[nodiscard]] room::LinkFacts facts() const override;
+  void room_sleeps(room::RoomAsleep& asleep) override;
+  void room_wakes(room::Room& room) override;
   void numbered(ClientId client) override { client_ = client; }
   void can_return(std::string_view resume, const room::Telling& telling) override;
   void room_unknown() override;
@@ -163,6 +173,8 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   std::uint32_t index = 0;  ///< In the shard's list of sessions; the shard's own.
 
  private:
+  ClientSession(Upgraded upgraded, SessionHost& host);
+
   enum class State : std::uint8_t { Awaiting, Joining, Open, Leaving, Closing, Lingering, Gone };
   /// What remembers earlier messages, in either direction.
   struct Contexts {
@@ -204,6 +216,7 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   void say_last_and_linger();
   void linger();
   void leave_room();
+  void wake_room();
   void flush(Outbox::Writable writable);
   void watch();
   void update_message_deadline();
@@ -217,7 +230,8 @@ class ClientSession final : public io::EventHandler, public room::ClientLink, pu
   }
 
   SessionHost& host_;
-  room::Room* room_ = nullptr;  ///< Null once one has forgotten the other.
+  room::Room* room_ = nullptr;          ///< Null once one has forgotten the other, and while it sleeps.
+  room::RoomAsleep* asleep_ = nullptr;  ///< While it sleeps.
   io::Stream stream_;
   ClientId client_{};
   ws::MessageReader reader_;
