@@ -135,7 +135,8 @@ struct ServerOptions {
   std::string admin_host = "127.0.0.1";  ///< Of /health, /metrics and /admin; not of this machine only: with a token.
   std::string admin_port = "off";        ///< off, or a port; 0: any free one, which the log names.
   std::string admin_token_file{};        ///< Its first line is what /metrics and /admin ask for.
-  std::uint64_t admin_import_bytes_max = std::uint64_t{64} << 20U;  ///< Of a kept room's file that is brought in.
+  std::uint64_t admin_import_bytes_max = std::uint64_t{64} << 20U;   ///< Of a kept room's file that is brought in.
+  std::uint64_t admin_export_bytes_max = std::uint64_t{256} << 20U;  ///< Of one that is given out.
   ServerLimits limits{};
 };
 

@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "base/log.hpp"
+#include "base/number.hpp"
 #include "base/system.hpp"
 
 namespace jamsocket::cli {
@@ -25,9 +26,19 @@ void add_data_option(CLI::App& app, std::string& folder, DataUse use) {
       ->required();
 }
 
-Result<std::unique_ptr<store::Database>> open_data(const std::string& folder) {
+CLI::Option* add_event_option(CLI::App& app, std::uint64_t& event, const std::string& help) {
+  return app.add_option("--to", event, help)->type_name("EVENT")->check([](const std::string& text) {
+    return parse_number<std::uint64_t>(text)
+               ? std::string()
+               : fmt::format("is '{}'; allowed: the number of an event, as 'jamsocket rooms show' has them",
+                             escape_for_log(text, 40));
+  });
+}
+
+Result<std::unique_ptr<store::Database>> open_data(const std::string& folder, IfMissing if_missing) {
   std::error_code error;
-  if (!std::filesystem::exists(std::filesystem::path(folder) / "rooms.db", error)) {
+  const bool is_there = std::filesystem::exists(std::filesystem::path(folder) / "rooms.db", error);
+  if (!is_there && if_missing == IfMissing::Refuse) {
     return fail(ErrorCode::NotFound, fmt::format("there are no rooms kept in '{}'", escape_for_log(folder, 300)));
   }
   // How much history is wanted is the server's affair: nothing goes because a command looked.

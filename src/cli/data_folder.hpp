@@ -13,6 +13,7 @@
 
 namespace CLI {
 class App;
+class Option;
 }  // namespace CLI
 
 namespace jamsocket::cli {
@@ -25,8 +26,14 @@ enum class DataUse : std::uint8_t {
 /// Adds --data DIR to a command.
 void add_data_option(CLI::App& app, std::string& folder, DataUse use = DataUse::Alone);
 
-/// @error NotFound, LimitReached, ...  there is no such folder, or a server is using it.
-[[nodiscard]] Result<std::unique_ptr<store::Database>> open_data(const std::string& folder);
+/// Adds --to EVENT to a command.
+CLI::Option* add_event_option(CLI::App& app, std::uint64_t& event, const std::string& help);
+
+enum class IfMissing : std::uint8_t { Refuse, Make };
+
+/// @error NotFound, LimitReached, ...  nothing is kept there, or a server is using it.
+[[nodiscard]] Result<std::unique_ptr<store::Database>> open_data(const std::string& folder,
+                                                                 IfMissing if_missing = IfMissing::Refuse);
 
 /// A whole file. @error Io, TooLarge (over 8 GiB)
 [[nodiscard]] Result<std::string> read_whole_file(const std::string& path);

@@ -110,8 +110,8 @@ class RoomsOfServer final : public KeptRooms {
 
 }  // namespace
 
-Result<std::unique_ptr<KeptRooms>> open_kept_rooms(const std::string& directory) {
-  auto data = open_data(directory);
+Result<std::unique_ptr<KeptRooms>> open_kept_rooms(const std::string& directory, IfMissing if_missing) {
+  auto data = open_data(directory, if_missing);
   if (data) {
     return std::make_unique<RoomsOfDirectory>(std::move(*data));
   }

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/result.hpp"
+#include "cli/data_folder.hpp"
 #include "server/kept_rooms.hpp"
 
 namespace jamsocket::cli {
@@ -40,6 +41,7 @@ class KeptRooms {
 
 /// @error NotFound, LimitReached, ...  there are no rooms; another process uses the directory and says not how to ask
 /// it.
-[[nodiscard]] Result<std::unique_ptr<KeptRooms>> open_kept_rooms(const std::string& directory);
+[[nodiscard]] Result<std::unique_ptr<KeptRooms>> open_kept_rooms(const std::string& directory,
+                                                                 IfMissing if_missing = IfMissing::Refuse);
 
 }  // namespace jamsocket::cli

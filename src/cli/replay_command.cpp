@@ -185,6 +185,11 @@ Result<int> replay(const State& state) {
   const auto module = JAM_TRY(engine.load_file(state.module, config::default_module_cache()));
   store::StoredRoom stored = JAM_TRY(find(state));
   if (state.has_to) {
+    const std::uint64_t start = stored.checkpoint ? stored.checkpoint->number : 0;
+    const std::uint64_t last = stored.tail.empty() ? start : stored.tail.back().number;
+    if (state.to > last) {
+      return fail(ErrorCode::InvalidArgument, fmt::format("--to is {}; the room's last event is {}", state.to, last));
+    }
     std::erase_if(stored.tail, [&](const store::Record& record) { return record.number > state.to; });
   }
   const auto rebuild = JAM_TRY(room::Rebuild::from(std::move(stored)));
@@ -216,6 +221,7 @@ Result<int> replay(const State& state) {
       teller.tell(recorded, effects);
       if (failed) {
         teller.tell_fault((*instance)->fault());
+        return kExitFailed;
       }
     }
   }
@@ -232,13 +238,14 @@ int run(const State& state) {
 Command add_replay(CLI::App& whole) {
   auto state = std::make_shared<State>();
   CLI::App* app = whole.add_subcommand("replay", "Runs the events of a kept room again and says what each did");
+  app->footer("Exit code 1 if an event fails: so it shows whether a new build still fails at the file of a fault.");
   app->add_option("MODULE.wasm", state->module, "The room's module")->type_name("")->required();
   app->add_option("ROOM", state->room, "A file of a room; with --data, a room's id")->type_name("")->required();
   app->add_option("--data", state->data,
                   "The folder where the room is kept; a server that uses it needs an admin listener")
       ->type_name("DIR");
   app->add_option("--service", state->service, "The room's service; the module's name if not given")->type_name("NAME");
-  CLI::Option* to = app->add_option("--to", state->to, "The last event to run")->type_name("EVENT");
+  CLI::Option* to = add_event_option(*app, state->to, "The last event to run");
   app->add_flag("--print-effects", state->print_effects, "Says what each event asked for");
   app->add_flag("--json", state->json, "Prints JSON, an event a line");
   return {.app = app, .run = [state, to] {

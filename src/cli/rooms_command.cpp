@@ -101,25 +101,40 @@ Result<std::string> take_out(const State& state, KeptRooms& kept) {
   return fmt::format("wrote {}", shown(state.other));
 }
 
-Result<std::string> put_in(const State& state, KeptRooms& kept) {
+// The file first: where it is none, no folder is made. Else that of a server that never ran is.
+Result<std::string> put_in(const State& state) {
   const std::string bytes = JAM_TRY(read_whole_file(state.other));
-  auto room = server::open_room_file(bytes, state.service, state.room, store::kUnpackedBytesMax);
+  const auto room = server::open_room_file(bytes, state.service, state.room, store::kUnpackedBytesMax);
   if (!room) {
     return fail(room.error().code, fmt::format("{}: {}", shown(state.other), room.error().message));
   }
-  return kept.bring_in(*room);
+  return JAM_TRY(open_kept_rooms(state.data, IfMissing::Make))->bring_in(*room);
+}
+
+int tell(const State& state, const Result<std::string>& done) {
+  if (!done) {
+    return complain_of(done.error());
+  }
+  if (state.json) {
+    print_json({{"done", *done}});
+  } else {
+    say(*done);
+  }
+  return kExitDone;
 }
 
 Result<std::string> change(const State& state, KeptRooms& kept) {
-  return state.put_in->parsed()     ? put_in(state, kept)
-         : state.take_out->parsed() ? take_out(state, kept)
-         : state.rewind->parsed()   ? kept.rewind(state.wanted())
-         : state.accept->parsed()   ? kept.accept(state.wanted())
-         : state.fork->parsed()     ? kept.fork(state.wanted(), state.other)
-                                    : kept.forget(state.wanted());
+  return state.take_out->parsed() ? take_out(state, kept)
+         : state.rewind->parsed() ? kept.rewind(state.wanted())
+         : state.accept->parsed() ? kept.accept(state.wanted())
+         : state.fork->parsed()   ? kept.fork(state.wanted(), state.other)
+                                  : kept.forget(state.wanted());
 }
 
 int run(const State& state) {
+  if (state.put_in->parsed()) {
+    return tell(state, put_in(state));
+  }
   const auto kept = open_kept_rooms(state.data);
   if (!kept) {
     return complain_of(kept.error());
@@ -130,16 +145,7 @@ int run(const State& state) {
   if (state.show->parsed()) {
     return show(state, **kept);
   }
-  const auto done = change(state, **kept);
-  if (!done) {
-    return complain_of(done.error());
-  }
-  if (state.json) {
-    print_json({{"done", *done}});
-  } else {
-    say(*done);
-  }
-  return kExitDone;
+  return tell(state, change(state, **kept));
 }
 
 }  // namespace
@@ -161,8 +167,7 @@ Command add_rooms(CLI::App& whole) {
     return command;
   };
   const auto add_event = [&](CLI::App* command) {
-    return command->add_option("--to", state->event, "How it was after this event; 0 for its start")
-        ->type_name("EVENT")
+    return add_event_option(*command, state->event, "How it was after this event; 0 for its start")
         ->each([state](const std::string&) { state->has_event = true; });
   };
   state->list = add("list", "Every room: its service, its id, how many events it had");

@@ -350,8 +350,12 @@ constexpr std::array kEntries{
           path<JAM_TEXT_FIELD(server.admin_token_file)>(PathKind::Path)},
     Entry{"admin.import_bytes_max", "", "",
           "The file of a kept room that is brought into the running server, as it comes and unpacked; beyond: 413 "
-          "(http_errors_total)",
+          "(admin_errors_total)",
           bytes<JAM_FIELD(server.admin_import_bytes_max)>(64 * kKiB, 4 * kGiB)},
+    Entry{
+        "admin.export_bytes_max", "", "",
+        "The file of a kept room, or its history, that the running server gives out; beyond: 507 (admin_errors_total)",
+        bytes<JAM_FIELD(server.admin_export_bytes_max)>(64 * kKiB, 4 * kGiB)},
 
     Entry{"client.package", "", "", "The folder of the built client package, served at /client",
           path<JAM_TEXT_FIELD(server.client_dir)>(PathKind::ExistingFolder)},

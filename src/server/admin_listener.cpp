@@ -243,9 +243,7 @@ void AdminListener::route(HttpConnection& connection, const http::Request& reque
       continue;
     }
     if (known.access == AdminRoute::Access::Token && !token_.empty() && !has_token(request)) {
-      counters_.add(Counter::HttpErrors);
-      if (now_ - refusal_logged_ >= 1s) {
-        refusal_logged_ = now_;
+      if (refusals_.may_say(now_)) {
         logger_.warn("admin.refused",
                      {{"remote_address", connection.peer().text()}, {"reason", "no token, or a wrong one"}});
       }
@@ -279,8 +277,7 @@ void AdminListener::begin_call(HttpConnection& connection, const http::Request& 
 }
 
 void AdminListener::log_service_refused(std::string_view peer, std::string_view service, std::string_view reason) {
-  if (now_ - service_refusal_logged_ >= 1s) {
-    service_refusal_logged_ = now_;
+  if (service_refusals_.may_say(now_)) {
     logger_.warn(
         "admin.service_refused",
         {{"remote_address", peer}, {"service", escape_for_log(service, 80)}, {"reason", escape_for_log(reason, 300)}});

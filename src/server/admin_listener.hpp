@@ -63,6 +63,19 @@ struct AdminRoute {
 /// @error Io, InvalidArgument  it cannot be read, or is too short.
 [[nodiscard]] Result<std::string> read_admin_token(const std::string& path);
 
+/// Lines of the log that somebody outside can bring about.
+class OncePerSecond {
+ public:
+  [[nodiscard]] bool may_say(SteadyTime now) {
+    const bool may = now - said_ >= std::chrono::seconds(1);
+    said_ = may ? now : said_;
+    return may;
+  }
+
+ private:
+  SteadyTime said_{};
+};
+
 class AdminListener final : public HttpHost, public AcceptHost {
  public:
   using Task = std::move_only_function<void(AdminListener&)>;
@@ -134,8 +147,8 @@ class AdminListener final : public HttpHost, public AcceptHost {
   Counters counters_;
   TaskStack<Task> tasks_;
   SteadyTime now_;
-  SteadyTime refusal_logged_{};
-  SteadyTime service_refusal_logged_{};
+  OncePerSecond refusals_;
+  OncePerSecond service_refusals_;
   bool ending_ = false;
 
   io::TimerHeap timers_;

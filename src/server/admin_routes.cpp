@@ -105,14 +105,16 @@ void health(AdminTarget& target, AdminListener& listener, const AdminCall& call)
       [reply = call.reply](const std::vector<bool>&) { reply.send(json_response(200, R"({"status":"ok"})")); });
 }
 
-void metrics(AdminTarget& target, const AdminCall& call) {
+void metrics(AdminTarget& target, AdminListener& listener, const AdminCall& call) {
   std::vector<ShardNumbers> shards;
   for (const auto& shard : target.shards()) {
     shards.push_back({.counters = shard->shard_counters(), .stats = shard->stats()});
   }
   ProcessNumbers process = process_numbers();
   process.log_lines_dropped = target.logger().lines_dropped();
-  http::Response response{.status = 200, .headers = {}, .body = metrics_text(shards, target.service_facts(), process)};
+  http::Response response{.status = 200,
+                          .headers = {},
+                          .body = metrics_text(shards, target.service_facts(), process, &listener.counters())};
   response.add("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
   call.reply.send(std::move(response));
 }
@@ -293,12 +295,12 @@ int status_of(ErrorCode code) {
   }
 }
 
-std::vector<AdminRoute> admin_routes(AdminTarget& target, AdminListener& listener, std::size_t import_bytes_max) {
+std::vector<AdminRoute> admin_routes(AdminTarget& target, AdminListener& listener, const RoomFileLimits& room_files) {
   constexpr auto kEverybody = AdminRoute::Access::Everybody;
   constexpr auto kToken = AdminRoute::Access::Token;
   std::vector<AdminRoute> routes{
       {Method::Get, "/health", kEverybody, [&](const AdminCall& call) { health(target, listener, call); }},
-      {Method::Get, "/metrics", kToken, [&](const AdminCall& call) { metrics(target, call); }},
+      {Method::Get, "/metrics", kToken, [&](const AdminCall& call) { metrics(target, listener, call); }},
       {Method::Get, "/admin/rooms", kToken, [&](const AdminCall& call) { list_rooms(target, listener, call); }},
       {Method::Get, "/admin/rooms/{room}", kToken, [&](const AdminCall& call) { describe_room(target, call); }},
       {Method::Delete, "/admin/rooms/{room}", kToken, [&](const AdminCall& call) { close_room(target, call); }},
@@ -317,7 +319,7 @@ std::vector<AdminRoute> admin_routes(AdminTarget& target, AdminListener& listene
       {Method::Put, "/admin/log-level", kToken, [&](const AdminCall& call) { set_log_level(target, call); }},
       {Method::Post, "/admin/drain", kToken, [&](const AdminCall& call) { drain(target, call); }},
   };
-  add_kept_routes(target, listener, import_bytes_max, routes);
+  add_kept_routes(target, listener, room_files, routes);
   return routes;
 }
 

@@ -53,8 +53,7 @@ class AdminTarget {
 /// With which status an error is answered.
 [[nodiscard]] int status_of(ErrorCode code);
 
-/// @param import_bytes_max  of a room's file that is brought in.
 [[nodiscard]] std::vector<AdminRoute> admin_routes(AdminTarget& target, AdminListener& listener,
-                                                   std::size_t import_bytes_max);
+                                                   const RoomFileLimits& room_files);
 
 }  // namespace jamsocket::server

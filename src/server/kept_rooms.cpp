@@ -124,8 +124,8 @@ Result<KeptJson> describe_kept(store::Database& data, const store::RoomName& nam
 }
 
 Result<store::StoredRoom> read_kept(store::Database& data, const store::RoomName& name, std::optional<std::uint64_t> to,
-                                    store::Extent extent) {
-  auto room = to ? data.read_back(name, *to) : data.read(name, extent);
+                                    store::Extent extent, std::uint64_t history_bytes_max) {
+  auto room = to ? data.read_back(name, *to) : data.read(name, extent, history_bytes_max);
   if (!room) {
     return std::unexpected(about(name.id, room.error()));
   }

@@ -38,9 +38,11 @@ using KeptJson = nlohmann::ordered_json;
 
 /// The room, as it was after event `to` if given; else with its whole history where `extent` says so.
 /// @error NotFound, InvalidArgument, Malformed  there is none; `to` is not kept; it is damaged.
+/// @error TooLarge  its whole history takes more than `history_bytes_max`.
 [[nodiscard]] Result<store::StoredRoom> read_kept(store::Database& data, const store::RoomName& name,
                                                   std::optional<std::uint64_t> to,
-                                                  store::Extent extent = store::Extent::Needed);
+                                                  store::Extent extent = store::Extent::Needed,
+                                                  std::uint64_t history_bytes_max = store::kUnlimitedBytes);
 
 /// The room of a file, under another id or service where these are not empty.
 /// @error Malformed, TooLarge  the file is none, or damaged; the room is larger when unpacked.

@@ -3,6 +3,8 @@
 
 #include "server/kept_routes.hpp"
 
+#include <fmt/format.h>
+
 #include <memory>
 #include <string>
 #include <utility>
@@ -267,13 +269,24 @@ void forget(const KeptRoutes& routes, const AdminCall& call) {
                  .needs_space = false});
 }
 
-http::Response file_of(store::Database& data, const Asked& asked) {
+http::Response too_large_to_export(std::size_t bytes_max) {
+  return error_response(507,
+                        fmt::format("The room's file would have more than {} bytes (admin.export_bytes_max). Ask for "
+                                    "less with to=EVENT or without its history, raise the limit, or stop the server "
+                                    "and use its folder.",
+                                    bytes_max));
+}
+
+http::Response file_of(store::Database& data, const Asked& asked, std::size_t bytes_max) {
   const auto name = find_kept(data, asked.service, asked.id);
-  auto room = name ? read_kept(data, *name, asked.to, asked.extent) : std::unexpected(name.error());
+  const auto room = name ? read_kept(data, *name, asked.to, asked.extent, bytes_max) : std::unexpected(name.error());
   if (!room) {
-    return refusal(room.error());
+    return room.error().code == ErrorCode::TooLarge ? too_large_to_export(bytes_max) : refusal(room.error());
   }
   http::Response response{.status = 200, .headers = {}, .body = store::to_room_file(*room)};
+  if (response.body.size() > bytes_max) {
+    return too_large_to_export(bytes_max);
+  }
   response.add("Content-Type", "application/octet-stream");
   response.add("Cache-Control", "no-store");
   return response;
@@ -281,7 +294,7 @@ http::Response file_of(store::Database& data, const Asked& asked) {
 
 }  // namespace
 
-void add_kept_routes(AdminTarget& target, AdminListener& listener, std::size_t import_bytes_max,
+void add_kept_routes(AdminTarget& target, AdminListener& listener, const RoomFileLimits& limits,
                      std::vector<AdminRoute>& routes) {
   constexpr auto kToken = AdminRoute::Access::Token;
   const auto kept = std::make_shared<const KeptRoutes>(target, listener);
@@ -300,10 +313,18 @@ void add_kept_routes(AdminTarget& target, AdminListener& listener, std::size_t i
       return kept_answer(name ? describe_kept(data, *name) : std::unexpected(name.error()));
     });
   });
-  add(Method::Get, "/admin/kept-rooms/{room}/file", [kept](const AdminCall& call) { kept->read(call, file_of); });
+  add(Method::Get, "/admin/kept-rooms/{room}/file",
+      [kept, export_bytes_max = limits.export_bytes_max](const AdminCall& call) {
+        kept->read(call, [export_bytes_max](store::Database& data, const Asked& asked) {
+          return file_of(data, asked, export_bytes_max);
+        });
+      });
   add(
       Method::Put, "/admin/kept-rooms/{room}/file",
-      [kept, import_bytes_max](const AdminCall& call) { bring_in(*kept, call, import_bytes_max); }, import_bytes_max);
+      [kept, import_bytes_max = limits.import_bytes_max](const AdminCall& call) {
+        bring_in(*kept, call, import_bytes_max);
+      },
+      limits.import_bytes_max);
   add(Method::Post, "/admin/kept-rooms/{room}/fork", [kept](const AdminCall& call) { fork(*kept, call); });
   add(Method::Post, "/admin/kept-rooms/{room}/rewind", [kept](const AdminCall& call) { rewind(*kept, call); });
   add(Method::Post, "/admin/kept-rooms/{room}/accept", [kept](const AdminCall& call) { accept(*kept, call); });

@@ -10,7 +10,7 @@
 
 namespace jamsocket::server {
 
-void add_kept_routes(AdminTarget& target, AdminListener& listener, std::size_t import_bytes_max,
+void add_kept_routes(AdminTarget& target, AdminListener& listener, const RoomFileLimits& limits,
                      std::vector<AdminRoute>& routes);
 
 }  // namespace jamsocket::server

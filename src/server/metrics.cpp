@@ -158,6 +158,19 @@ void add_process(const ProcessNumbers& process, std::vector<MetricFamily>& all) 
   all.push_back(std::move(dropped));
 }
 
+// Apart from those of the clients' door: a scrape is no request of theirs.
+void add_admin(const Counters& counters, std::vector<MetricFamily>& all) {
+  const auto of = [&](std::string_view name, std::string_view help, Counter counter) {
+    MetricFamily made = family(name, help, MetricType::Counter);
+    add(made, {}, static_cast<double>(counters.get(counter)));
+    all.push_back(std::move(made));
+  };
+  of("admin_requests_total", "requests to the admin listener", Counter::HttpRequests);
+  of("admin_errors_total", "requests that the admin listener answered with an error", Counter::HttpErrors);
+  of("admin_connections_refused_total", "connections beyond those that the admin listener may have",
+     Counter::ConnectionsRefused);
+}
+
 // The operator names the services: there are as many as he wants.
 void add_services(std::span<const ServiceFacts> services, std::vector<MetricFamily>& all) {
   const auto of_each = [&](std::string_view name, std::string_view help, MetricType type, auto value) {
@@ -211,7 +224,7 @@ ProcessNumbers process_numbers() {
 }
 
 std::string metrics_text(std::span<const ShardNumbers> shards, std::span<const ServiceFacts> services,
-                         const ProcessNumbers& process) {
+                         const ProcessNumbers& process, const Counters* admin) {
   std::vector<MetricFamily> all;
   add_counters(shards, all);
   add_closes(shards, all);
@@ -219,6 +232,9 @@ std::string metrics_text(std::span<const ShardNumbers> shards, std::span<const S
   add_turns(shards, all);
   add_services(services, all);
   add_process(process, all);
+  if (admin != nullptr) {
+    add_admin(*admin, all);
+  }
   return prometheus::TextSerializer().Serialize(all);
 }
 

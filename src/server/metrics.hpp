@@ -31,10 +31,11 @@ struct ProcessNumbers {
 /// Of ProcessNumbers, this one alone: without a look at the rest.
 [[nodiscard]] std::uint64_t resident_bytes();
 
-/// Everything, summed over the shards but for the loops' own numbers. Names: docs/admin.md. No label has more values
-/// than are in the program's text and in its configuration (the services' names): never a room or a client.
+/// `admin`: the second listener's own. Everything, summed over the shards but for the loops' own numbers. Names:
+/// docs/admin.md. No label has more values than are in the program's text and in its configuration (the services'
+/// names): never a room or a client.
 /// @source https://prometheus.io/docs/instrumenting/exposition_formats/, version 0.0.4
 [[nodiscard]] std::string metrics_text(std::span<const ShardNumbers> shards, std::span<const ServiceFacts> services,
-                                       const ProcessNumbers& process);
+                                       const ProcessNumbers& process, const Counters* admin = nullptr);
 
 }  // namespace jamsocket::server

@@ -292,7 +292,7 @@ class RunningServer final : public Server, private AdminTarget {
     if (admin_ != nullptr) {
       admin_port_ = admin_->port();
       JAM_TRY_VOID(tell_commands());
-      admin_->start(admin_routes(*this, *admin_, settings_.admin->import_bytes_max));
+      admin_->start(admin_routes(*this, *admin_, settings_.admin->room_files));
       surroundings_.logger.info("admin.listening",
                                 {{"host", settings_.admin->host}, {"port", std::uint32_t{admin_port_.load()}}});
     }

@@ -202,7 +202,8 @@ Result<std::optional<AdminSettings>> admin_settings(const ServerOptions& options
   AdminSettings admin{.host = options.admin_host,
                       .port = 0,
                       .token_file = options.admin_token_file,
-                      .import_bytes_max = options.admin_import_bytes_max};
+                      .room_files = {.import_bytes_max = options.admin_import_bytes_max,
+                                     .export_bytes_max = options.admin_export_bytes_max}};
   const auto port = parse_number<std::uint16_t>(options.admin_port);
   if (!port) {
     return fail(ErrorCode::InvalidArgument, fmt::format("admin_port is '{}'; allowed are off and 0 to 65535",

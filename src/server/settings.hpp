@@ -46,11 +46,17 @@ struct TlsSettings {
   std::size_t handshakes_max = 16'384;
 };
 
+/// Of a kept room's file, packed or not.
+struct RoomFileLimits {
+  std::size_t import_bytes_max = 0;  ///< Brought in.
+  std::size_t export_bytes_max = 0;  ///< Given out.
+};
+
 struct AdminSettings {
   std::string host;
   std::uint16_t port = 0;
   std::string token_file;
-  std::size_t import_bytes_max = 0;  ///< Of a room's file that is brought in.
+  RoomFileLimits room_files{};
 };
 
 /// Whom we believe when it says for whom it speaks, and how it says so.

@@ -64,7 +64,9 @@ class Database {
   /// Everything in `batches` but their checkpoints, and `checkpoints`, or nothing: one transaction.
   [[nodiscard]] Result<void> commit(std::span<const Batch> batches, std::span<const PackedCheckpoint> checkpoints = {});
   /// @error Malformed  what is stored of it is damaged, or may be older than what was kept.
-  [[nodiscard]] Result<std::optional<StoredRoom>> read(const RoomName& name, Extent extent = Extent::Needed);
+  /// @error TooLarge   its history takes more than `history_bytes_max`; of Extent::Whole only.
+  [[nodiscard]] Result<std::optional<StoredRoom>> read(const RoomName& name, Extent extent = Extent::Needed,
+                                                       std::uint64_t history_bytes_max = kUnlimitedBytes);
   /// The same, by its key.
   [[nodiscard]] Result<std::optional<StoredRoom>> read(RoomKey key);
   /// The room's key, however damaged the rest of it is.

@@ -84,7 +84,7 @@ Result<std::vector<Record>> Database::read_tail(RoomKey key, std::uint64_t after
   return records;
 }
 
-Result<std::optional<StoredRoom>> Database::read(const RoomName& name, Extent extent) {
+Result<std::optional<StoredRoom>> Database::read(const RoomName& name, Extent extent, std::uint64_t history_bytes_max) {
   sql_.find.bind_blob(1, name.service);
   sql_.find.bind_blob(2, name.id);
   if (!JAM_TRY(sql_.find.step())) {
@@ -112,7 +112,7 @@ Result<std::optional<StoredRoom>> Database::read(const RoomName& name, Extent ex
   }
   room.tail = JAM_TRY(read_tail(room.key, room.checkpoint ? room.checkpoint->number : 0));
   if (extent == Extent::Whole && room.checkpoint) {
-    if (auto records = JAM_TRY(history_.read_whole(room.key, last_of(room)))) {
+    if (auto records = JAM_TRY(history_.read_whole(room.key, last_of(room), history_bytes_max))) {
       room.checkpoint.reset();
       room.tail = std::move(*records);
     }

@@ -268,18 +268,19 @@ Result<History::Past> History::read(RoomKey key, std::uint64_t to) {
   return past;
 }
 
-Result<std::optional<std::vector<Record>>> History::read_whole(RoomKey key, std::uint64_t to) {
+Result<std::optional<std::vector<Record>>> History::read_whole(RoomKey key, std::uint64_t to, std::uint64_t bytes_max) {
   const auto runs = JAM_TRY(runs_of(key));
   if (to > 0 && unbroken_from(runs, to) > 1) {
     return std::nullopt;
   }
-  auto records = JAM_TRY(records_of(key, runs, 0, to));
+  auto records = JAM_TRY(records_of(key, runs, 0, to, bytes_max));
   return records.size() == to ? std::optional(std::move(records)) : std::nullopt;
 }
 
 Result<std::vector<Record>> History::records_of(RoomKey key, const std::vector<Run>& runs, std::uint64_t after,
-                                                std::uint64_t to) {
+                                                std::uint64_t to, std::uint64_t bytes_max) {
   std::vector<Record> records;
+  std::uint64_t bytes = 0;
   Statement row = JAM_TRY(connection_.prepare("SELECT body FROM log WHERE sequence = ?"));
   std::uint64_t last_sequence = 0;
   for (const Run& run : runs) {
@@ -298,9 +299,13 @@ Result<std::vector<Record>> History::records_of(RoomKey key, const std::vector<R
     for (; step == RowReader::Step::Record; step = reader.next(record, key)) {
       if (record.number > after && record.number <= to) {
         records.push_back({.number = record.number, .timer_ms = record.timer_ms, .bytes = std::string(record.bytes)});
+        bytes += sizeof(Record) + record.bytes.size();
       }
     }
     row.reset();
+    if (bytes > bytes_max) {
+      return fail(ErrorCode::TooLarge, fmt::format("its history takes more than {} bytes", bytes_max));
+    }
     if (step != RowReader::Step::End) {
       return fail(ErrorCode::Malformed, fmt::format("an event in row {} of the log is damaged", run.sequence));
     }

@@ -72,7 +72,9 @@ class History {
   /// The room as of event `to`, which is before its present checkpoint and within its reach.
   [[nodiscard]] Result<Past> read(RoomKey key, std::uint64_t to);
   /// All of its events up to `to`; nothing if not all of them are kept.
-  [[nodiscard]] Result<std::optional<std::vector<Record>>> read_whole(RoomKey key, std::uint64_t to);
+  /// @error TooLarge  they take more than `bytes_max`.
+  [[nodiscard]] Result<std::optional<std::vector<Record>>> read_whole(RoomKey key, std::uint64_t to,
+                                                                      std::uint64_t bytes_max);
   /// Reads all of it, of the log the rows below `floor`. @return what is wrong, a sentence each.
   [[nodiscard]] Result<std::vector<std::string>> check(std::uint64_t floor);
 
@@ -97,7 +99,7 @@ class History {
   [[nodiscard]] Result<std::vector<Run>> runs_of(RoomKey key);
   [[nodiscard]] Result<std::vector<std::uint64_t>> checkpoints_of(RoomKey key);
   [[nodiscard]] Result<std::vector<Record>> records_of(RoomKey key, const std::vector<Run>& runs, std::uint64_t after,
-                                                       std::uint64_t to);
+                                                       std::uint64_t to, std::uint64_t bytes_max = kUnlimitedBytes);
 
   const Connection& connection_;
   HistoryLimits limits_;

@@ -52,6 +52,8 @@ struct StoredRoom {
   std::vector<Record> tail;  ///< Behind the checkpoint, by rising number.
 };
 
+inline constexpr std::uint64_t kUnlimitedBytes = UINT64_MAX;
+
 /// How much of a room is wanted.
 enum class Extent : std::uint8_t {
   Needed,      ///< Its checkpoint and the events behind it: what brings it back.

@@ -79,6 +79,29 @@ def test_a_room_goes_to_another_server(folder):
             assert count(server, "again") == 6
 
 
+def test_a_room_goes_to_a_folder_that_is_not_there_yet(folder):
+    fill(folder)
+    jamsocket("rooms", "export", "lobby", f"{folder}/lobby.room", "--data", folder)
+    jamsocket("rooms", "import", f"{folder}/lobby.room", "--data", f"{folder}/new/data")
+    with serve(f"{folder}/new/data") as server:
+        assert count(server, "lobby") == 6
+    jamsocket("rooms", "import", f"{folder}/nowhere.room", "--data", f"{folder}/other", code=1)
+    assert not pathlib.Path(folder, "other").exists(), "nothing to bring in, nothing made"
+
+
+def test_a_long_history_is_given_out_up_to_a_limit(folder):
+    settings = {"server.history": "all", "limits.checkpoint_events_max": 100, "admin.port": 0, "admin.export_bytes_max": "64KiB"}
+    with serve(folder, **settings) as server:
+        assert count(server, "lobby", 2000) == 2000
+        refused = metric(server, "admin_errors_total")
+        said = jamsocket("replay", module_path("counter"), "lobby", "--data", folder, code=1)
+        assert "more than 65536 bytes (admin.export_bytes_max)" in said and "to=EVENT" in said
+        assert metric(server, "admin_errors_total") == refused + 1
+        jamsocket("rooms", "export", "lobby", f"{folder}/lobby.room", "--data", folder)
+        assert jamsocket("replay", module_path("counter"), f"{folder}/lobby.room")
+    assert len(jamsocket("replay", module_path("counter"), "lobby", "--data", folder).splitlines()) == 2002
+
+
 def test_fork_rewind_and_delete(folder):
     fill(folder)
     jamsocket("rooms", "fork", "lobby", "copy", "--data", folder)
@@ -224,6 +247,12 @@ def test_wrong_uses_name_what_is_wrong(folder):
     fill(folder)
     assert "nowhere.wasm: No such file" in jamsocket("replay", f"{folder}/nowhere.wasm", "lobby", "--data", folder, code=1)
     assert "there is no room 'nobody' of counter" in jamsocket("replay", module_path("counter"), "nobody", "--data", folder, code=1)
+    for words in (("replay", module_path("counter")), ("rooms", "rewind"), ("rooms", "fork"), ("rooms", "export")):
+        others = {"fork": ["new"], "export": [f"{folder}/x.room"]}.get(words[-1], [])
+        said = jamsocket(*words, "lobby", *others, "--to", "x", "--data", folder, code=2)
+        assert "--to is 'x'; allowed: the number of an event" in said.replace("--to: is", "--to is"), said
+    said = jamsocket("replay", module_path("counter"), "lobby", "--to", 99, "--data", folder, code=1)
+    assert "--to is 99; the room's last event is 7" in said
     said = jamsocket("rooms", code=2)
     assert "Usage: jamsocket rooms " in said and "'jamsocket rooms' needs a command: list, show" in said
 
@@ -236,10 +265,12 @@ def test_a_fault_leaves_a_file_that_can_be_replayed(folder):
             connection.text("trap")
             connection.expect_close(1011)
         files = until(lambda: list(__import__("pathlib").Path(folder, "faults").glob("*.room")), 10)
-    told = [json.loads(line) for line in jamsocket("replay", module_path("probe"), files[0], "--json").splitlines()]
+    told = [json.loads(line) for line in jamsocket("replay", module_path("probe"), files[0], "--json", code=1).splitlines()]
     assert told[-2]["text"] == "trap" and told[-2]["undone"]
     assert "fault" in told[-1] and "fail_now" in told[-1]["backtrace"] + told[-1]["reason"] + "fail_now"
-    assert "trap" in jamsocket("replay", module_path("probe"), files[0])
+    # What a script sees: whether a build still fails at it.
+    assert "trap" in jamsocket("replay", module_path("probe"), files[0], code=1)
+    assert jamsocket("replay", module_path("probe"), files[0], "--to", told[-3]["event"])
 
 
 # A module that does the same and is another one: a custom section at its end.
