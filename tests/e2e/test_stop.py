@@ -38,7 +38,7 @@ def next_close(connection):
 @pytest.mark.parametrize("drains", [True, False])
 def test_in_the_middle_of_everything(kind, drains, tls_files, tmp_path):
     """R-22: kept rooms with clients, timers and commits under way, half a TLS handshake, half a request, and a handshake that is done
-    and has said nothing; ended by its drain's time, or at once. (Under the address sanitizer the scenarios and unit.server end servers.)"""
+    and has said nothing; ended by its drain's time, or at once."""
     service, talk = ("probe", ["timer 50", "count"]) if kind == "module" else ("counter", ["increment"])
     settings = {"server.data": tmp_path / "data", "server.shards": 2, "limits.close_timeout_ms": 60_000,
                 "server.drain_timeout_seconds": 1 if drains else 600, **tls_settings(*tls_files)}
