@@ -86,10 +86,24 @@ room::Room& RoomTable::wake(const room::RoomAsleep& asleep, room::RoomHost& host
 void RoomTable::retire(room::Room& room) {
   const auto found = rooms_.find({.service = room.service_path, .id = room.id()});
   JAM_CHECK(found != rooms_.end() && found->second.room.get() == &room);
-  found->second.service->room_count->fetch_sub(1);
+  uncount(*found->second.service);
   retired_.push_back(std::move(found->second));
   rooms_.erase(found);
+}
+
+void RoomTable::uncount(const HostedService& service) {
+  service.room_count->fetch_sub(1);
   room_count_.fetch_sub(1);
+}
+
+void RoomTable::forget_asleep(room::RoomAsleep& asleep, ClientId client) {
+  std::erase_if(asleep.members, [client](const room::RoomAsleep::Member& member) { return member.client == client; });
+  if (asleep.members.empty()) {
+    const auto found = asleep_.find({.service = asleep.service_path, .id = asleep.id});
+    JAM_CHECK(found != asleep_.end() && &found->second.room == &asleep);
+    uncount(*found->second.service);
+    asleep_.erase(found);
+  }
 }
 
 bool RoomTable::is_of(const RoomName& name, const HostedService& service) const {

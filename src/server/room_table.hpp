@@ -52,6 +52,8 @@ class RoomTable {
   void put_to_sleep(room::Room& room);
   /// A new room of the same name and service takes the place of one that sleeps, which is gone.
   room::Room& wake(const room::RoomAsleep& asleep, room::RoomHost& host);
+  /// The member is gone; the room with the last one.
+  void forget_asleep(room::RoomAsleep& asleep, ClientId client);
   /// Takes the room off the table; it lives on until `destroy_retired`.
   void retire(room::Room& room);
   void destroy_retired();
@@ -91,6 +93,7 @@ class RoomTable {
     room::RoomAsleep room;
   };
 
+  void uncount(const HostedService& service);
   room::Room& add(const HostedServicePtr& service, const std::string& id, room::RoomHost& host);
 
   // The key's parts are the service's own name and the room's own id: stable for as long as the entry.

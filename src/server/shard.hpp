@@ -162,6 +162,7 @@ class Shard final : public LoopOwner,
   [[nodiscard]] ws::Deflater& deflater() override { return deflater_; }
   void retire(session::ClientSession& session) override;
   void wake(room::RoomAsleep& asleep) override { (void)wake_room(asleep); }
+  bool forget_asleep(room::RoomAsleep& asleep, ClientId client) override;
   [[nodiscard]] std::pmr::memory_resource& memory() override { return slabs_; }
   void limit_hit(Counter limit, const session::ClientSession& session) override;
   // GreetingHost

@@ -232,6 +232,14 @@ room::Room* Shard::find_room(const RoomName& name) {
   return asleep == nullptr ? nullptr : &wake_room(*asleep);
 }
 
+bool Shard::forget_asleep(room::RoomAsleep& asleep, ClientId client) {
+  if (phase_ == Phase::Running) {
+    return false;
+  }
+  rooms_.forget_asleep(asleep, client);
+  return true;
+}
+
 room::Room& Shard::wake_room(const room::RoomAsleep& asleep) {
   if (asleep.timer_ms != 0) {
     sleepers_.erase(

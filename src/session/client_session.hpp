@@ -89,6 +89,9 @@ class SessionHost {
   virtual void retire(ClientSession& session) = 0;
   /// Brings a room back that sleeps: its members hear `room_wakes`.
   virtual void wake(room::RoomAsleep& asleep) = 0;
+  /// Instead of that, where all clients leave because everything stops: who comes back finds nobody there, and the
+  /// service hears so then. @return whether it is so; then the room has forgotten the client.
+  virtual bool forget_asleep(room::RoomAsleep& asleep, ClientId client) = 0;
   /// Where sessions lie.
   [[nodiscard]] virtual std::pmr::memory_resource& memory() = 0;
   /// Counts it, and says so in the log at most once a second.

@@ -114,6 +114,11 @@ void ClientSession::left() {
 }
 
 void ClientSession::leave_room() {
+  if (asleep_ != nullptr && host_.forget_asleep(*asleep_, client_)) [[unlikely]] {
+    asleep_ = nullptr;
+    host_.counters().add(Counter::ClientsLeft);
+    return;
+  }
   wake_room();
   if (room_ != nullptr) {
     host_.counters().add(Counter::ClientsLeft);

@@ -1,23 +1,32 @@
 """Rooms that sleep beside open connections: nothing of them is in memory but who is there, and nobody notices."""
 
 import json
+import subprocess
 import tempfile
 import time
 
 import pytest
 
 from harness.admin import admin_port, ask, metric
-from harness.server import Server, module_path
+from harness.server import Server, module_path, path_from_environment
 from harness.wait import until
 from harness.wire import Connection
 
 
 @pytest.fixture
-def server():
-    with tempfile.TemporaryDirectory(prefix="jamsocket-data-") as folder:
-        settings = {"server.data": folder, "admin.port": 0, "service.sleep_after_seconds": 1}
-        with Server("module", "probe", settings) as started:
-            yield started
+def folder():
+    with tempfile.TemporaryDirectory(prefix="jamsocket-data-") as name:
+        yield name
+
+
+def serve(folder):
+    return Server("module", "probe", {"server.data": folder, "admin.port": 0, "service.sleep_after_seconds": 1})
+
+
+@pytest.fixture
+def server(folder):
+    with serve(folder) as started:
+        yield started
 
 
 class Room:
@@ -145,11 +154,22 @@ def test_a_service_that_goes_takes_its_sleepers_along(server):
     until(lambda: metric(server, "rooms") == 0, 10, "the room does not end")
 
 
-def test_a_server_that_stops_tells_its_clients(server):
-    room = Room(server)
-    server.stop()
-    room.first.expect_close(1012)
-    room.second.expect_close(1012)
+def test_a_server_that_stops_tells_its_clients_and_lets_it_sleep(folder):
+    """Many rooms need not be read for each client that leaves: the service hears of it before anything else, once it is back."""
+    with serve(folder) as server:
+        room = Room(server)
+        server.process.terminate()
+        room.first.expect_close(1012)
+        room.second.expect_close(1012)
+        server.wait()
+    shown = json.loads(subprocess.run([path_from_environment("JAMSOCKET_BIN"), "rooms", "show", "lobby", "--data", folder, "--json"],
+                                      capture_output=True, text=True, check=True).stdout)
+    assert (shown["events"], shown["clients"]) == (2, [1, 2]), "two came, and nothing else happened"
+    with serve(folder) as server:
+        third = Connection(server.port).upgrade("/ws/lobby")
+        third.expect_text("you are 3")
+        assert third.ask("clients") == "clients 1"
+        third.leave()
 
 
 def test_a_bad_event_that_wakes_it_is_undone(server):
