@@ -33,7 +33,7 @@ constexpr Milliseconds kCallsForTurn{5};
 constexpr std::size_t kFailuresForTurn = 8;
 constexpr std::size_t kKeptOfFailure = std::size_t{64} << 10U;
 // A timer may cost much: a connection that is reset gives back what the kernel kept for it. The rest goes next turn.
-constexpr std::chrono::microseconds kTimersForTurn{100};
+constexpr std::chrono::microseconds kTimersForTurn{30};
 // What is worth giving back to the system, once it is free.
 constexpr std::size_t kCrowd = 1000;
 constexpr std::size_t kMuchBytes = std::size_t{1} << 20U;
