@@ -41,6 +41,8 @@ ROWS = {
     "wake_p99_ms": ("p99 of waking a room of 1 MiB", "ms", 5, False),
     "wake_steady_p99_ms": ("the same, behind the first ten after a pause", "ms", 5, False),
     "wake_first_ms": ("the first after a pause of 3 s", "ms", None, False),
+    "wake_crowded_p99_ms": ("the same while 300 others of 1 MiB fall asleep", "ms", None, False),
+    "wake_crowded_p50_ms": ("p50 of that", "ms", None, False),
     "wake_p50_ms": ("p50 of waking a room of 1 MiB", "ms", None, False),
     "asleep_bytes": ("memory of a room asleep that nobody is in", "B", 400, False),
     "asleep_with_client_bytes": ("memory of a room asleep, beside its connection", "B", 400, False),
@@ -223,6 +225,31 @@ class Bench:
         rows.setdefault("wake_steady_p99_ms", []).append(percentile(steady, 0.99))
         rows.setdefault("wake_first_ms", []).append(statistics.median(pause[0] for pause in times))
 
+    def waking_crowded(self, rows, rooms=60, others=300, pauses=5):
+        """The same for rooms that are woken in the half second in which others fall asleep, each with a MiB to be written."""
+        with self.server(self.build / "examples" / "bench_ballast.wasm", settings={"service.sleep_after_seconds": 1}) as server:
+            def come_in(name, count):
+                return [Connection(server.port, seconds=60).upgrade(f"/ws/{name}-{number}") for number in range(count)]
+
+            woken, crowd = come_in("heavy", rooms), come_in("crowd", others)
+            times = []
+            for _ in range(pauses):
+                for connection in woken:
+                    connection.ask("?")
+                threading.Event().wait(2.5)
+                begin = time.perf_counter()
+                for connection in crowd:
+                    connection.ask("?")
+                # Sleepers are looked for each tenth of a second: by now the first of the crowd are among them.
+                threading.Event().wait(max(0.0, begin + 1.1 - time.perf_counter()))
+                for connection in woken:
+                    times.append(self.asked(connection))
+                    threading.Event().wait(0.005)
+            for connection in woken + crowd:
+                connection.close()
+        rows.setdefault("wake_crowded_p99_ms", []).append(percentile(times, 0.99))
+        rows.setdefault("wake_crowded_p50_ms", []).append(percentile(times, 0.5))
+
     def sleeping(self, rows, empty=100_000, with_client=9_000):
         """What rooms cost that are asleep: each had a client and some events. Against the same server without them."""
         settings = {"service.sleep_after_seconds": 1, "service.shutdown_policy": "1sec", "limits.handshake_timeout_ms": 60_000}
@@ -275,7 +302,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--realtime", action="store_true", help="real-time priority, where others use the machine; needs root")
-    parser.add_argument("--only", nargs="+", default=["costs", "recovery", "replay", "undo", "checkpoints", "waking", "sleeping", "start"])
+    parser.add_argument("--only", nargs="+", default=["costs", "recovery", "replay", "undo", "checkpoints", "waking", "waking_crowded", "sleeping", "start"])
     parser.add_argument("--out", type=pathlib.Path)
     options = parser.parse_args()
     bench, rows = Bench(options), {}

@@ -91,7 +91,8 @@ Result<void> Database::begin_log_anew(const Error& damage) {
     JAM_TRY_VOID(transaction.commit());
   }
   JAM_TRY_VOID(connection_.execute("PRAGMA writable_schema=RESET"));
-  JAM_TRY_VOID(write_ahead_.committed(frames_max()));
+  JAM_TRY_VOID(write_ahead_.committed());
+  JAM_TRY_VOID(tend_log());
   log_damage_ = damage.message;
   return build_index();
 }
@@ -135,7 +136,8 @@ Result<void> Database::prepare_file() {
   if (format != 0) {
     JAM_TRY_VOID(PageChecks::bring_up(connection_));
   }
-  return write_ahead_.committed(frames_max());
+  JAM_TRY_VOID(write_ahead_.committed());
+  return tend_log();
 }
 
 Result<void> Database::prepare_statements() {
@@ -257,6 +259,19 @@ Result<std::optional<std::uint64_t>> Database::covered_number(RoomKey key) {
 }
 
 Result<void> Database::commit(std::span<const Batch> batches, std::span<const PackedCheckpoint> checkpoints) {
+  JAM_TRY_VOID(write(batches, checkpoints));
+  return tend_log();
+}
+
+Result<void> Database::tend_log() {
+  auto done = write_ahead_.keep_short(frames_max());
+  if (!done) {
+    write_ahead_.distrust();
+  }
+  return done;
+}
+
+Result<void> Database::write(std::span<const Batch> batches, std::span<const PackedCheckpoint> checkpoints) {
   auto done = write_all(batches, checkpoints);
   if (!done) {
     write_ahead_.distrust();
@@ -293,7 +308,7 @@ Result<void> Database::write_all(std::span<const Batch> batches, std::span<const
   JAM_TRY_VOID(drop_dead_rows());
   JAM_TRY_VOID(keep_history_up());
   JAM_TRY_VOID(transaction.commit());
-  return write_ahead_.committed(frames_max());
+  return write_ahead_.committed();
 }
 
 Result<void> Database::write_created(const Batch& batch) {

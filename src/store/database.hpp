@@ -45,7 +45,7 @@ struct DatabaseOptions {
   History::UnixMs unix_ms = [] { return SystemClock().unix_ms(); };
   /// Where the log's tree is damaged: whether to begin another log, with all rooms of before set aside, or to refuse.
   bool may_begin_log_anew = false;
-  int wal_pages = 4000;  ///< So many in the write-ahead log lead to its being worked in.
+  int wal_pages = 1000;  ///< So many in the write-ahead log lead to its being worked in.
 };
 
 class Database {
@@ -63,6 +63,10 @@ class Database {
 
   /// Everything in `batches` but their checkpoints, and `checkpoints`, or nothing: one transaction.
   [[nodiscard]] Result<void> commit(std::span<const Batch> batches, std::span<const PackedCheckpoint> checkpoints = {});
+  /// The same, for who calls `tend_log` later, with nobody waiting.
+  [[nodiscard]] Result<void> write(std::span<const Batch> batches, std::span<const PackedCheckpoint> checkpoints);
+  /// Works the write-ahead log in if it is long.
+  [[nodiscard]] Result<void> tend_log();
   /// @error Malformed  what is stored of it is damaged, or may be older than what was kept.
   /// @error TooLarge   its history takes more than `history_bytes_max`; of Extent::Whole only.
   [[nodiscard]] Result<std::optional<StoredRoom>> read(const RoomName& name, Extent extent = Extent::Needed,

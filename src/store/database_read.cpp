@@ -214,7 +214,8 @@ Result<void> Database::keep_module(std::string_view hash, std::string_view bytes
   keep.bind_text(1, hash);
   keep.bind_blob(2, bytes);
   JAM_TRY_VOID(keep.run());
-  return write_ahead_.committed(frames_max());
+  JAM_TRY_VOID(write_ahead_.committed());
+  return tend_log();
 }
 
 Result<std::optional<std::string>> Database::module(std::string_view hash) {

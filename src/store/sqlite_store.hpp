@@ -87,15 +87,23 @@ class SqliteStore final : public Store {
   };
   using Packed = std::vector<PackedCheckpoint>;
   using Work = std::move_only_function<void(Database&)>;
-  using Job = std::variant<Submitted, Packed, Work>;
+  using Job = std::variant<Submitted, Work>;
+  /// What the writer does next. Nothing: the store stops.
+  struct Turn {
+    std::deque<Job> jobs;
+    Packed beside;  ///< Small checkpoints, within the jobs' transaction.
+    Packed behind;  ///< Larger ones, in one of their own: nobody waits for them.
+  };
 
   SqliteStore(std::unique_ptr<Database> database, const SqliteStoreOptions& options, Logger& logger, Broken broken);
   void push(Job job);
   void write_all();
-  void carry_out(std::deque<Job> jobs);
+  void carry_out(Turn turn);
   void commit(std::vector<Batch>& batches, Packed& checkpoints, std::vector<Done>& waiting);
   void pack_all();
-  [[nodiscard]] std::deque<Job> wait_for_jobs();
+  [[nodiscard]] Turn wait_for_turn();
+  [[nodiscard]] Packed take_packed(std::size_t bytes_max);
+  void tend_log();
   void commit_or_end(std::span<const Batch> batches, std::span<const PackedCheckpoint> checkpoints);
   void show_checkpoints(const Packed& checkpoints);
   void count_written(const std::vector<Batch>& batches, const Packed& checkpoints);
@@ -119,6 +127,7 @@ class SqliteStore final : public Store {
   std::condition_variable changed_;       ///< The writer waits for it.
   std::condition_variable packer_wakes_;  ///< Its own: no commit wakes the packer.
   std::deque<Job> jobs_;
+  std::deque<PackedCheckpoint> packed_;
   std::deque<std::vector<Batch::Checkpointed>> raw_;
   bool packing_ = false;
   bool stopping_ = false;

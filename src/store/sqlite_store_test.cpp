@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <atomic>
 #include <latch>
+#include <random>
+#include <string>
 #include <thread>
 
 #include "store/testing.hpp"
@@ -137,6 +139,42 @@ TEST_F(SqliteStoreTest, WhatCannotBeKeptIsTold) {
         never.wait();
       },
       ::testing::ExitedWithCode(7), "");
+}
+
+// Goal: who waits for an event to be kept does not wait for checkpoints, of which many may have come before it.
+// Method: the writer is held in the first of them, until the event is there.
+TEST_F(SqliteStoreTest, EventsGoBeforeLargeCheckpoints) {
+  constexpr std::uint64_t kRooms = 6;
+  std::vector<std::string> order;  // Of the writer's thread; read once that has ended.
+  std::latch is_held(1);
+  std::latch may_go_on(1);
+  SqliteStoreOptions options;
+  options.watch_checkpoints = [&](const StoredRoom& room, const Checkpoint&) {
+    order.push_back("checkpoint");
+    if (room.name.id == "1") {
+      is_held.count_down();
+      may_go_on.wait();
+    }
+  };
+  open(options);
+  for (std::uint64_t key = 1; key <= kRooms; ++key) {
+    store->submit(created(key, std::to_string(key)), {});
+  }
+  Batch batch;
+  std::mt19937_64 random(1);  // It does not compress.
+  for (std::uint64_t key = 1; key <= kRooms; ++key) {
+    std::string state(std::size_t{1} << 20U, '\0');
+    std::ranges::generate(state, [&] { return static_cast<char>(random()); });
+    batch.checkpoints.push_back(
+        {.key = RoomKey{key}, .checkpoint = {.number = 0, .timer_ms = 0, .bytes = std::move(state)}});
+  }
+  store->submit(std::move(batch), {});
+  is_held.wait();
+  store->submit(records(1, 1, 1), [&order](const Batch&) { order.emplace_back("event"); });
+  may_go_on.count_down();
+  store->stop();
+  ASSERT_EQ(order.size(), kRooms + 1);
+  EXPECT_EQ(std::ranges::find(order, "event") - order.begin(), 1) << "behind the one that was being written";
 }
 
 }  // namespace

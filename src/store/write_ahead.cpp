@@ -137,7 +137,7 @@ Result<void> WriteAhead::attach() {
   return {};
 }
 
-Result<void> WriteAhead::committed(std::uint64_t frames_max) {
+Result<void> WriteAhead::committed() {
   if (may_begin_anew_) {
     mark_ = {.salt = read_salt(connection_.raw()).value_or(0), .frames = 0};
     may_begin_anew_ = false;
@@ -146,7 +146,11 @@ Result<void> WriteAhead::committed(std::uint64_t frames_max) {
     mark_.frames = frames_;
     JAM_TRY_VOID(lock_.set_mark(mark_));
   }
-  return frames_ >= frames_max ? work_in() : Result<void>{};
+  return {};
+}
+
+Result<void> WriteAhead::keep_short(std::uint64_t frames_max) {
+  return frames_ >= frames_max && !may_begin_anew_ ? work_in() : Result<void>{};
 }
 
 void WriteAhead::distrust() {

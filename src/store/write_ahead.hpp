@@ -33,8 +33,10 @@ class WriteAhead {
   /// Before anything is written: compares the log with the mark, and watches from here on.
   /// @error Malformed  frames that were on disk are gone or damaged.
   [[nodiscard]] Result<void> attach();
-  /// After a commit: marks it, and works the log into the file where it has grown beyond `frames_max`.
-  [[nodiscard]] Result<void> committed(std::uint64_t frames_max);
+  /// After a commit: marks it.
+  [[nodiscard]] Result<void> committed();
+  /// Works the log into the file where it has grown beyond `frames_max` since it was.
+  [[nodiscard]] Result<void> keep_short(std::uint64_t frames_max);
   /// All of it is in the database file from here on, and marked as such. Not where something failed before: a sync
   /// that failed once may claim to have gone well the next time.
   [[nodiscard]] Result<void> work_in();
