@@ -50,6 +50,14 @@ std::optional<SteadyTime> TimerHeap::next_deadline() const {
   return heap_.front()->deadline_;
 }
 
+void TimerHeap::run_due_for(SteadyTime now, const Clock& clock, std::chrono::nanoseconds budget) {
+  if (heap_.empty() || heap_.front()->deadline_ > now) {
+    return;
+  }
+  const SteadyTime until = clock.steady() + budget;
+  run_due(now, [&] { return clock.steady() < until; });
+}
+
 bool TimerHeap::run_next(SteadyTime now) {
   if (heap_.empty() || heap_.front()->deadline_ > now) {
     return false;

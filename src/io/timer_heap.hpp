@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <optional>
@@ -66,6 +67,9 @@ class TimerHeap {
     for (std::size_t left = heap_.size(); left > 0 && run_next(now) && go_on(); --left) {
     }
   }
+  /// For about `budget`, by `clock`: at least one, whose time counts too. Looks at the clock only where something is
+  /// due.
+  void run_due_for(SteadyTime now, const Clock& clock, std::chrono::nanoseconds budget);
 
  private:
   /// @return false: nothing is due.

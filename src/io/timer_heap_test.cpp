@@ -40,6 +40,39 @@ TEST(TimerHeap, RunsWhatIsDueInOrderAndNothingElse) {
   EXPECT_EQ(heap.next_deadline(), std::nullopt);
 }
 
+struct Dear final : TimerTarget {
+  Dear(ManualClock& its_clock, Milliseconds its_cost) : clock(its_clock), cost(its_cost), node(*this) {}
+  void on_timer() override {
+    clock.advance(cost);
+    ++times;
+  }
+  ManualClock& clock;
+  Milliseconds cost;
+  int times = 0;
+  TimerNode node;
+};
+
+// Goal: timers take their budget of a turn and no more, whether many are cheap or each costs more than there is.
+// Method: they move the clock. Five for 1 ms, and three that take a whole budget each.
+TEST(TimerHeap, RunsForItsBudgetTheFirstOnesTimeIncluded) {
+  ManualClock clock;
+  TimerHeap heap;
+  std::vector<std::unique_ptr<Dear>> timers;
+  for (const int cost_ms : {1, 1, 1, 1, 1, 3, 3, 3}) {
+    timers.push_back(std::make_unique<Dear>(clock, Milliseconds{cost_ms}));
+    heap.schedule(timers.back()->node, at(static_cast<int>(timers.size())));
+  }
+  const auto run = [&] {
+    heap.run_due_for(at(8), clock, Milliseconds{3});
+    return std::ranges::count_if(timers, [](const auto& timer) { return timer->times == 1; });
+  };
+  EXPECT_EQ(run(), 3);
+  EXPECT_EQ(run(), 6) << "two cheap ones and one that takes longer than is left";
+  EXPECT_EQ(run(), 7);
+  EXPECT_EQ(run(), 8);
+  EXPECT_EQ(run(), 8);
+}
+
 struct Again final : TimerTarget {
   explicit Again(TimerHeap& h) : heap(h), node(*this) {}
   void on_timer() override {

@@ -294,12 +294,8 @@ void Shard::wait_and_read() {
   }
   sockets_of_turn_ = next_ready_ - first;
   arrivals_.run();
-  // From the first one on: a turn that has read much leaves them no less.
-  timers_.run_due(now_, [this, until = SteadyTime::max()]() mutable {
-    const SteadyTime now = shared_.clock.steady();
-    until = std::min(until, now + kTimersForTurn);
-    return now < until;
-  });
+  // By their own time: a turn that has read much leaves them no less.
+  timers_.run_due_for(now_, shared_.clock, kTimersForTurn);
   sweep_heartbeats();
   begin_calls();
 }
