@@ -93,8 +93,8 @@ void Slabs::do_deallocate(void* block, std::size_t bytes, std::size_t alignment)
     return;
   }
   const std::size_t size_class = (bytes + kUnit - 1) / kUnit;
-  Chunk* const chunk =
-      reinterpret_cast<Chunk*>(reinterpret_cast<std::uintptr_t>(block) & ~std::uintptr_t{kChunkBytes - 1});
+  const std::size_t offset = reinterpret_cast<std::uintptr_t>(block) % kChunkBytes;
+  Chunk* const chunk = reinterpret_cast<Chunk*>(static_cast<char*>(block) - offset);
   if (chunk->is_full(size_class * kUnit)) {
     link(chunk, size_class);
   }

@@ -175,7 +175,7 @@ bool SqliteStore::try_run(Work work) {
     if (stopping_) {
       return false;
     }
-    jobs_.push_back(std::move(work));
+    jobs_.emplace_back(std::move(work));
   }
   changed_.notify_one();
   return true;
