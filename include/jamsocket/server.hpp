@@ -62,11 +62,10 @@ struct ServerLimits {
   std::chrono::milliseconds back_off_first{1'000};  ///< For so long at first, twice as long after each failure,
   std::chrono::milliseconds back_off_most{60'000};  ///< and at most so long.
   std::uint64_t checkpoint_events_max = 1'000;      ///< Of a kept room since its last checkpoint; then it takes one.
-  std::size_t checkpoint_log_bytes_max = std::size_t{1} << 20U;  ///< The same in bytes of events.
-  std::chrono::milliseconds checkpoint_cpu_max{50};              ///< The same in processor time of them.
-  std::size_t checkpoint_backlog_bytes_max = std::size_t{64}
-                                             << 20U;  ///< Not yet compressed; beyond, rooms go on without.
-  std::uint32_t room_in_flight_events_max = 4'096;    ///< Of a kept room, not yet on disk. Beyond, its events wait.
+  std::size_t checkpoint_log_bytes_max = std::size_t{1} << 20U;       ///< The same in bytes of events.
+  std::chrono::milliseconds checkpoint_cpu_max{50};                   ///< The same in processor time of them.
+  std::size_t checkpoint_backlog_bytes_max = std::size_t{64} << 20U;  ///< Not yet written; beyond, rooms go on without.
+  std::uint32_t room_in_flight_events_max = 4'096;  ///< Of a kept room, not yet on disk. Beyond, its events wait.
   std::size_t room_in_flight_bytes_max = std::size_t{4} << 20U;  ///< The same in bytes.
   std::size_t disk_free_bytes_min = std::size_t{64} << 20U;      ///< With less, nobody joins or says anything: 1013.
   std::uint32_t fault_files_max = 32;                            ///< Files about undone events; the oldest make way.

@@ -473,7 +473,7 @@ constexpr std::array kEntries{
           "Processor time of a kept room's events since its last checkpoint; then it takes one",
           milliseconds<JAM_FIELD(server.limits.checkpoint_cpu_max)>(1, kHourMs), Scope::Service},
     Entry{"limits.checkpoint_backlog_bytes_max", "", "",
-          "Checkpoints that wait to be compressed; beyond, rooms go on without a further one",
+          "Checkpoints that wait to be compressed or written; beyond, rooms go on without a further one",
           bytes<JAM_FIELD(server.limits.checkpoint_backlog_bytes_max)>(kMiB, 64 * kGiB)},
     Entry{"limits.room_in_flight_events_max", "", "",
           "Events of a kept room that are not yet on disk; beyond, its further ones wait",

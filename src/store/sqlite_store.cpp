@@ -117,7 +117,7 @@ void SqliteStore::submit(Batch batch, Done done) {
   push(Submitted{.batch = std::move(batch), .done = std::move(done)});
   // Behind the events that they cover.
   if (!checkpoints.empty()) {
-    raw_bytes_.fetch_add(bytes_of(checkpoints), std::memory_order_relaxed);
+    backlog_bytes_.fetch_add(bytes_of(checkpoints), std::memory_order_relaxed);
     {
       const std::scoped_lock lock(mutex_);
       raw_.push_back(std::move(checkpoints));
@@ -237,6 +237,7 @@ SqliteStore::Packed SqliteStore::take_packed(std::size_t bytes_max) {
   Packed taken;
   while (!packed_.empty() && packed_.front().checkpoint.bytes.size() <= bytes_max) {
     bytes_max -= packed_.front().checkpoint.bytes.size();
+    backlog_bytes_.fetch_sub(packed_.front().checkpoint.bytes.size(), std::memory_order_relaxed);
     taken.push_back(std::move(packed_.front()));
     packed_.pop_front();
   }
@@ -326,7 +327,9 @@ void SqliteStore::pack_all() {
     }
     for (const Batch::Checkpointed& each : raw) {
       PackedCheckpoint packed = pack(each);
-      raw_bytes_.fetch_sub(each.checkpoint.bytes.size(), std::memory_order_relaxed);
+      // Added first: it is behind until the writer has taken them.
+      backlog_bytes_.fetch_add(packed.checkpoint.bytes.size(), std::memory_order_relaxed);
+      backlog_bytes_.fetch_sub(each.checkpoint.bytes.size(), std::memory_order_relaxed);
       {
         const std::scoped_lock lock(mutex_);
         packed_.push_back(std::move(packed));

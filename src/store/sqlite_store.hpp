@@ -36,7 +36,8 @@ struct SqliteStoreOptions {
   DatabaseOptions database{};
   std::function<std::optional<std::uint64_t>(const std::filesystem::path&)> free_bytes = free_bytes_of;
   std::uint64_t free_bytes_min = std::uint64_t{64} << 20U;  ///< With less left on the disk, the store is full.
-  std::size_t checkpoint_backlog_bytes_max = std::size_t{64} << 20U;  ///< Not yet compressed; beyond: `is_behind`.
+  std::size_t checkpoint_backlog_bytes_max = std::size_t{64}
+                                             << 20U;  ///< Not yet compressed, or written; beyond: `is_behind`.
   std::size_t fault_files_max = 32;
   std::size_t fault_file_bytes_max = std::size_t{4} << 20U;  ///< A larger one is not written.
   /// Sees each checkpoint and the room that it is about to be one of, on the writer's thread; empty: nobody does.
@@ -68,7 +69,7 @@ class SqliteStore final : public Store {
   [[nodiscard]] std::vector<SleepingRoom> sleeping() const override { return sleeping_; }
   [[nodiscard]] bool is_full() const override { return full_.load(std::memory_order_relaxed); }
   [[nodiscard]] bool is_behind() const override {
-    return raw_bytes_.load(std::memory_order_relaxed) >= options_.checkpoint_backlog_bytes_max;
+    return backlog_bytes_.load(std::memory_order_relaxed) >= options_.checkpoint_backlog_bytes_max;
   }
 
   /// The code of every version of services that rooms were made by.
@@ -118,7 +119,7 @@ class SqliteStore final : public Store {
   std::vector<std::string> modules_;
   std::atomic<std::uint64_t> next_key_;
   std::atomic<bool> full_{false};
-  std::atomic<std::size_t> raw_bytes_{0};  ///< Of checkpoints that wait to be compressed.
+  std::atomic<std::size_t> backlog_bytes_{0};  ///< Of checkpoints that wait to be compressed, or written.
   std::uint32_t commits_until_look_ = 0;
   std::uint64_t bytes_until_look_ = 0;
 
