@@ -412,7 +412,15 @@ void Room::come_back_from_other_code(std::unique_ptr<Rebuild> rebuild) {
 
 void Room::on_missing() {
   Durable& durable = *durable_;
-  JAM_CHECK(!durable.reloading);
+  if (durable.reloading) [[unlikely]] {
+    // Somebody, or something, changed the file. What comes under its name is another room.
+    durable.is_stored = false;
+    durable.born_ms.reset();
+    durable.side = {};
+    last_event_ = 0;
+    cannot_be_read("nothing is stored of it any more");
+    return;
+  }
   durable.state = Durable::State::Ready;
   if (durable.when_missing == WhenMissing::Refuse) {
     for (const Durable::Arrival& arrival : std::exchange(durable.arrivals, {})) {

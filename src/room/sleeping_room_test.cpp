@@ -201,6 +201,32 @@ TEST_P(SleepingRoom, ThatCannotBeReadClosesItsClients) {
   EXPECT_TRUE(room->refusal());
 }
 
+TEST_P(SleepingRoom, OfWhichNothingIsStoredAnyMoreClosesItsClients) {
+  start();
+  say(alice, "x");
+  fall_asleep();
+  disk->rooms.clear();
+  say(alice, "x");
+  shard->settle();
+  EXPECT_EQ(alice.take(), Heard{"<failed>"});
+  EXPECT_TRUE(room->refusal());
+  // And what comes after it is kept.
+  advance(settings.aside.first);
+  shard->settle();
+  join(bob);
+  say(bob, "x");
+  shard->settle();
+  EXPECT_EQ(bob.take(), (Heard{"<in>", "you are 2", "1"}));
+  boot();
+  open();
+  FakeClient carol;
+  join(carol);
+  shard->settle();
+  say(carol, "x");
+  shard->settle();
+  EXPECT_EQ(carol.take(), (Heard{"<in>", "you are 3", "2"}));
+}
+
 TEST_P(SleepingRoom, IsThereAfterACrash) {
   start();
   say(alice, "x");
