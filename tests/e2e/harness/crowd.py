@@ -81,12 +81,12 @@ def talker(pipe, port, room, message_bytes, messages_per_second):
                 waiting = waiting[one.send(waiting):]
 
 
-def trickling_handshakes(pipe, port, count):
-    """Each sends a byte of a request each second, and never the last. Says "ready", then how many the server ended, and when."""
-    data = request("/ws/trickle", add=[("X-Slow", "s" * 400)])
+def trickling_handshakes(pipe, port, count, data):
+    """Each sends a byte of `data` each second, and never the last. Says "ready" once all have begun, then how many the server ended, and when."""
     sockets = []
     for _ in range(count):
         one = socket.create_connection(("127.0.0.1", port))
+        one.send(data[:1])
         one.setblocking(False)
         sockets.append(one)
     begin = time.monotonic()
@@ -96,13 +96,13 @@ def trickling_handshakes(pipe, port, count):
     for one in sockets:
         poll.register(one, select.EPOLLIN)
         by_number[one.fileno()] = one
-    sent = 0
+    sent = 1
     while by_number and time.monotonic() - begin < 60 * PATIENCE and sent < len(data) - 1:
         for one in by_number.values():
             with contextlib.suppress(OSError):
                 one.send(data[sent:sent + 1])
         sent += 1
-        round_ends = begin + sent
+        round_ends = begin + sent - 1
         while by_number and time.monotonic() < round_ends:
             for number, _ in poll.poll(max(0.0, round_ends - time.monotonic())):
                 with contextlib.suppress(ConnectionError):
