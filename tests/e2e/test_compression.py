@@ -98,7 +98,7 @@ def context_used_although_refused(connection):
 D.append(deflating("D-08 context takeover although it was refused", context_used_although_refused, 1007))
 
 NOT_HERE = {
-    "D-03 a bomb before authentication": "tests of tokens: the first message's budget is the same inflating one",
+    "D-03 a bomb before authentication": "test_tokens.py: the first message's budget is of what it inflates to",
     "D-04 100,000 bombs": "test_a_bomb_costs_no_more_than_an_honest_message: what one costs bounds what many cost",
 }
 

@@ -4,6 +4,8 @@ import json
 import time
 
 from harness.admin import admin_port, ask
+from harness.deflate import deflated
+from harness.deflate import upgrade as upgrade_deflating
 from harness.server import KINDS, Server
 from harness.tokens import SECRET, b64, command_token, key_folder, make_key, sign, token
 from harness.wait import until
@@ -306,6 +308,31 @@ def test_first_messages_that_bring_none(by_message, name):
         assert received.close_code == code, received
         connection.send_until_refused(close_frame(code))
         connection.expect_end()
+
+
+@pytest.mark.parametrize("data, code", [
+    (deflated(bytes(5 << 20)), 1009),
+    (deflated(b"x" * 6001), 1009),
+    (deflated(b"x" * 6000), 4401),
+    (deflated(json.dumps({"token": "a.b.c"}).encode()), 4401),
+    (b"\x07", 1007),
+], ids=["5 MiB", "one byte more than the budget", "the budget", "a wrong token", "block type 3"])
+def test_a_bomb_before_the_hello(by_message, data, code):
+    """D-03: the first message's budget is its length once inflated, however small it came."""
+    assert len(data) < 6000
+    with Connection(by_message.port) as connection:
+        upgrade_deflating(connection, "/ws/bomb")
+        connection.send_until_refused(frame(TEXT, data, rsv=4))
+        connection.expect_close(code)
+
+
+def test_a_first_message_may_be_compressed(by_message):
+    """D-03: an honest one."""
+    with Connection(by_message.port) as connection:
+        upgrade_deflating(connection, "/ws/packed")
+        connection.send(frame(TEXT, deflated(json.dumps({"token": token()}).encode()), rsv=4))
+        assert connection.next_text() == "you are 1"
+        connection.leave()
 
 
 def test_a_08_nothing_comes_in_time(by_message):
