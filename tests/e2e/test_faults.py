@@ -1,8 +1,10 @@
-"""What goes wrong around a server: a clock that is set, memory that ends. faults.cpp makes it so from outside."""
+"""What goes wrong around a server: a clock that is set, memory that ends, calls that fail. faults.cpp makes it so from outside."""
 
 import contextlib
+import errno
 import os
 import struct
+import time
 
 import pytest
 
@@ -25,7 +27,7 @@ def kind(request):
 class Faults:
     def __init__(self, folder):
         self.file = folder / "faults"
-        self.file.write_bytes(bytes(16))
+        self.file.write_bytes(bytes(32))
         self.environment = {"LD_PRELOAD": str(path_from_environment("JAMSOCKET_FAULTS_LIBRARY")), "JAMSOCKET_FAULTS": str(self.file)}
 
     def _write(self, at, number):
@@ -42,6 +44,14 @@ class Faults:
 
     def has_failed(self):
         return struct.unpack_from("=q", self.file.read_bytes(), 8)[0] <= 0  # Threads that ask at once count on.
+
+
+    def fail_accepts(self, count, error):
+        self._write(24, error)
+        self._write(16, count)
+
+    def accepts_to_fail(self):
+        return struct.unpack_from("=q", self.file.read_bytes(), 16)[0]
 
 
 @pytest.fixture
@@ -79,6 +89,51 @@ def test_a_clock_that_is_set(kind, faults):
             # And rooms still end by their time.
             connection.leave()
         until(lambda: metric(server, "rooms") == 0, 10, "the room never ended")
+
+
+@pytest.mark.parametrize("name", ["ECONNABORTED", "EPROTO", "EINTR", "ENETDOWN", "EPERM"])
+def test_a_connection_that_cannot_be_accepted(kind, faults, name):
+    """R-11, a peer's misfortune: the next one is looked at in the same turn, however many there were."""
+    with Server(kind, "echo", {"server.shards": 1, "admin.port": 0}, environment=faults.environment) as server:
+        with Connection(server.port).upgrade("/ws/inside") as inside:
+            before = metric(server, "accept_errors_total")
+            faults.fail_accepts(1000, getattr(errno, name))
+            with Connection(server.port).upgrade("/ws/new") as new:
+                assert new.ask("hello") == "hello"
+                new.leave()
+            assert faults.accepts_to_fail() <= 0 and metric(server, "accept_errors_total") == before + 1000
+            assert inside.ask("still here?") == "still here?"
+            inside.leave()
+        assert not [line for line in server.log_lines() if line["event"] == "server.accept_paused"]
+
+
+@pytest.mark.parametrize("name", ["ENOBUFS", "ENOMEM", "EMFILE", "ENFILE"])
+def test_a_shortage_when_connections_are_accepted(kind, faults, name):
+    """R-11, R-09: it is tried ten times a second and not more, who is inside is served, and when the shortage ends, all are."""
+    shards = 2
+    with Server(kind, "echo", {"server.shards": shards}, environment=faults.environment) as server:
+        with Connection(server.port).upgrade("/ws/inside") as inside:
+            many = 1_000_000_000
+            begin = time.monotonic()
+            faults.fail_accepts(many, getattr(errno, name))
+            crowd = [Connection(server.port, seconds=30) for _ in range(50)]
+            for connection in crowd:
+                connection.send(request("/ws/crowd") + frame(TEXT, b"hello"))
+
+            def has_tried():
+                assert inside.ask("still here?") == "still here?"
+                return many - faults.accepts_to_fail() >= 5 * shards
+            until(has_tried, 20, "it does not try again")
+            tried = many - faults.accepts_to_fail()
+            assert tried <= shards * ((time.monotonic() - begin) / 0.1 + 2), f"it spins: {tried} times"
+            faults.fail_accepts(0, 0)
+            for connection in crowd:
+                assert connection.response().status == 101
+                connection.expect_text("hello")
+                connection.close()
+            inside.leave()
+        paused = [line for line in server.log_lines() if line["event"] == "server.accept_paused"]
+        assert 1 <= len(paused) <= shards * (time.monotonic() - begin + 1), "at most one a second and shard"
 
 
 def click(port, seen):
