@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import tempfile
 
@@ -229,6 +230,95 @@ def test_handshakes_that_trickle(tls_files):
         until(lambda: limit_hits(server, "handshake_timeout_ms") == count, 10)
         lines = until(lambda: [line for line in server.log_lines() if line["event"] == "limit.hit"], 10)
         assert len(lines) <= 30 and all(line["limit"] == "handshake_timeout_ms" for line in lines), lines
+
+
+# --- Resets, and everybody at once ------------------------------------------------------------------------------------
+
+
+def reset(connection):
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def reset_amid_the_hello(server, first):
+    with Connection(server.port) as connection:
+        connection.send(first[:100])
+        connection.reset()
+
+
+def reset_behind_the_hello(server, first):
+    with Connection(server.port) as connection:
+        connection.send(first)
+        connection.reset()
+
+
+def reset_once_the_server_has_answered(server, first):
+    with Connection(server.port) as connection:
+        connection.send(first)
+        connection.fill()
+        connection.reset()
+
+
+def reset_behind_the_handshake(server, _):
+    with TlsByHand(server.port) as client:
+        reset(client.socket)
+
+
+def reset_behind_the_request(server, _):
+    with TlsByHand(server.port) as client:
+        client.say(client.seal(request("/ws/reset")))
+        reset(client.socket)
+
+
+def reset_amid_a_record(server, _):
+    with TlsByHand(server.port) as client:
+        client.say(client.seal(request("/ws/reset")), client.seal(frame(1, b"all late"))[:20])
+        reset(client.socket)
+
+
+def reset_while_the_room_sends(server, _):
+    with TlsByHand(server.port) as client:
+        client.say(client.seal(request("/ws/reset")), client.seal(frame(1, b"many 1000")), client.seal(frame(1, b"many 1000")))
+        client.hear(b"you are ")
+        reset(client.socket)
+
+
+RESETS = [reset_amid_the_hello, reset_behind_the_hello, reset_once_the_server_has_answered, reset_behind_the_handshake,
+          reset_behind_the_request, reset_amid_a_record, reset_while_the_room_sends]
+
+
+@pytest.mark.parametrize("play", RESETS, ids=lambda play: play.__name__)
+def test_resets(probe, play):
+    """R-19: at each step of TLS's handshake, and while the server encrypts: whoever got into the room is seen to leave it."""
+    first = hello(probe.context)
+    idle = probe.sockets()
+    for _ in range(50):
+        play(probe, first)
+    until(lambda: probe.sockets() <= idle, 10, lambda: f"{probe.sockets()} sockets, {idle} before")
+    with join(probe, "/ws/reset") as after:
+        assert after.ask("clients") == "clients 1"
+        after.leave()
+
+
+def test_everybody_at_once(probe):
+    """R-12: three hundred clients say hello in the same moment; each is served."""
+    crowd = [Connection(probe.port, seconds=30) for _ in range(300)]
+    for connection in crowd:
+        connection.socket = probe.context.wrap_socket(connection.socket, server_hostname="localhost", do_handshake_on_connect=False)
+        connection.socket.setblocking(False)
+    for connection in crowd:
+        with contextlib.suppress(ssl.SSLWantReadError):
+            connection.socket.do_handshake()  # As far as it goes: the hello.
+    for number, connection in enumerate(crowd):
+        connection.socket.settimeout(30 * PATIENCE)
+        connection.socket.do_handshake()
+        connection.send(request(f"/ws/herd-{number % 30}") + frame(1, b"hello"))
+    for connection in crowd:
+        assert connection.response().status == 101
+        while connection.next_text() != "hello":
+            pass
+    for connection in crowd:
+        connection.close()
 
 
 # --- Rates and tokens over TLS ----------------------------------------------------------------------------------------
