@@ -17,10 +17,15 @@ SETTINGS = {"service.shutdown_policy": "immediate", "server.shards": 2, "limits.
 
 IN_PLACE_OF = {
     "R-01 100,000 connections that say nothing": "test_load.py: 10,000 trickling handshakes; this machine grants a process 20,000 descriptors",
-    "R-03 readers that never read": "test_load.py, with 1,000 of them",
+    "R-02 10^7 rounds": "600 in test_rooms.py, of which the second 300 may leave nothing behind; `make bench` connects and leaves 10,000 times",
+    "R-03 readers that never read": "test_load.py, with 1,000 of them; one in test_a_reader_that_is_too_slow",
     "R-05 a client that never says hello": "tests of tokens: what may come before the first message has a budget of its own",
     "R-06 10,000 rooms, 10,000 clients in one": "`make bench`: rooms-10000, idle-10000; a thousand of each in test_rooms.py and test_stop.py",
-    "R-09 few descriptors": "test_rooms.py and test_load.py",
+    "R-08 10,000 members": "100 in test_rooms.py: what one more costs does not depend on how many are there but for the telling",
+    "R-09 few descriptors": "test_rooms.py, test_load.py and test_faults.py",
+    "R-11 accept() that fails": "test_faults.py, error by error; SIGHUP in test_reload.py",
+    "R-12 everybody at once over TLS": "test_bad_tls.py",
+    "R-19 resets within TLS": "test_bad_tls.py",
     "R-15 one identity twice": "tests of identity: the newer connection or both, by configuration",
     "R-16 stopping amid handshakes, a second signal": "test_stop.py; SIGKILL while rooms are kept in test_durability.py",
     "R-18 a full disk, a slow disk": "unit tests of the store on a failing disk, and test_durability.py",
@@ -191,6 +196,26 @@ def test_rooms_that_break(watch):
     lines = watch.server.log_lines(watch.log_seen)
     assert {line["event"] for line in lines if line["level"] == "error"} <= {"room.failed"}
     watch.log_seen = len(watch.server.log_bytes())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_last_client_leaves_while_its_room_comes_back(kind, tmp_path):
+    """R-20, kept rooms that are read from the disk for clients who reset meanwhile: what was heard is kept, nothing else is left."""
+    rooms, settings = 10, {"server.data": tmp_path / "data", "server.shards": 2}
+    for life in range(2):
+        with Server(kind, "counter", settings) as server:
+            idle = server.descriptors()
+            for number in range(20 * rooms * life):
+                connection = Connection(server.port)
+                connection.send(request(f"/ws/kept-{number % rooms}") + (frame(TEXT, b"increment") if number % 2 else b""))
+                connection.reset()
+            for room in range(rooms):
+                with Connection(server.port).upgrade(f"/ws/kept-{room}") as connection:
+                    value = int(connection.ask("increment").removeprefix("new value: "))
+                    assert value == 1 if life == 0 else 2 <= value <= 2 + 20, (room, value)
+                    connection.leave()
+            server.wait_for_descriptors(idle)
+            assert not [line for line in server.log_lines() if line["level"] in ("warn", "error")]
 
 
 # --- Readers that are slow, but read (R-04) --------------------------------------------------------------------------------

@@ -162,18 +162,31 @@ def test_a_connection_for_nothing_a_thousand_times(kind):
 
 def test_joining_and_leaving_in_a_full_room(kind):
     """R-08: a hundred stay, ten come and go twenty times each: those who stay hear of each exactly once."""
+    stay, rounds, flock = 100, 20, 10
     with limited(kind) as server:
-        witness = Connection(server.port, seconds=30).upgrade("/ws/flapping")
-        witness.expect_text("you are 1")
-        expected = 1
-        for _ in range(20):
-            flock = [Connection(server.port).upgrade("/ws/flapping") for _ in range(10)]
-            for _ in flock:
-                expected += 1
-                witness.expect_text(f"{expected} connected")
-            for connection in flock:
+        crowd = []
+        for number in range(stay):
+            crowd.append(Connection(server.port, seconds=30).upgrade("/ws/flapping"))
+            crowd[-1].expect_text(f"you are {number + 1}")
+        witness = crowd[0]
+        for number in range(1, stay):
+            witness.expect_text(f"{number + 1} connected")
+        last = stay
+        for _ in range(rounds):
+            come = [Connection(server.port).upgrade("/ws/flapping") for _ in range(flock)]
+            for _ in come:
+                last += 1
+                witness.expect_text(f"{last} connected")
+            for connection in come:
                 connection.reset()
-            gone = sorted(witness.next_text() for _ in flock)
-            assert gone == sorted(f"{number} disconnected" for number in range(expected - 9, expected + 1))
-        assert witness.ask("clients") == "clients 1"
-        witness.leave()
+            gone = sorted(witness.next_text() for _ in come)
+            assert gone == sorted(f"{number} disconnected" for number in range(last - flock + 1, last + 1))
+        assert witness.ask("clients") == f"clients {stay}"
+        expected = sorted(f"{number} {what}" for number in range(stay + 1, last + 1) for what in ("connected", "disconnected"))
+        for number, connection in enumerate(crowd[1:], start=2):
+            for other in range(number + 1, stay + 1):
+                connection.expect_text(f"{other} connected")
+            assert sorted(connection.next_text() for _ in expected) == expected
+            assert connection.ask("still here?") == "still here?"
+        for connection in crowd:
+            connection.reset()
