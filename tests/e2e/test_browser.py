@@ -5,7 +5,7 @@ import tempfile
 
 import pytest
 
-from harness.admin import admin_port, ask
+from harness.admin import admin_port, ask, metric
 from harness.browser import Browser, find_chromium
 from harness.server import KINDS, Server, path_from_environment
 from harness.tls import make_certificate, public_key_hash
@@ -58,6 +58,30 @@ def test_two_windows_share_the_counter(browser, kind):
         third = browser.open(address + "?room=other%20room")
         third.wait_for_text("#value", "0")
         third.wait_for_text("#room", "other room")
+
+
+@pytest.mark.parametrize("mode", ["message", "context"])
+def test_a_browser_compresses(browser, mode):
+    """RFC 7692: it offers, agrees, and what comes back is what was sent, one message behind the other."""
+    pages = path_from_environment("JAMSOCKET_EXAMPLES") / "counter" / "static"
+    settings = {"static_files": pages, "server.compression": mode, "limits.message_bytes_max": "2MiB", "admin.port": 0}
+    with Server("module", "echo", settings) as server:
+        page = browser.open(f"http://127.0.0.1:{server.port}/")
+        page.wait_for_text("#status", "Connected")
+        said = page.evaluate(f"""new Promise((resolve) => {{
+          const ws = new WebSocket('ws://127.0.0.1:{server.port}/ws/1');
+          const sizes = [0, 1, 511, 512, 513, 5000, 70000, 1000000];
+          const texts = sizes.concat(sizes).map((size, number) => `${{number % 10}} and the same words again `.repeat(size / 20 + 1).slice(0, size));
+          let heard = 0;
+          ws.onopen = () => texts.forEach((text) => ws.send(text));
+          ws.onmessage = (event) => {{
+            if (event.data !== texts[heard++]) resolve(['another text', heard]);
+            if (heard === texts.length) ws.close(1000);
+          }};
+          ws.onclose = (end) => resolve([ws.extensions.split(';')[0], heard, end.code, end.wasClean]);
+        }})""")
+        assert said == ["permessage-deflate", 16, 1000, True]
+        assert metric(server, "messages_deflated_total") >= 10
 
 
 def test_a_page_comes_back_after_a_restart(browser):

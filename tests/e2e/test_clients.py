@@ -7,10 +7,12 @@ import subprocess
 
 import pytest
 import websockets
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.sync.client import connect
 
 from harness.server import KINDS, Server, path_from_environment
 from harness.wait import PATIENCE
+from harness.wire import random_bytes
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -53,15 +55,47 @@ def test_python_websockets_are_told_when_the_server_stops():
         server.wait(10)
 
 
-def test_node_ws(server):
+def node(script, *arguments):
     node = shutil.which("node")
     folder = path_from_environment("JAMSOCKET_NODE_FOLDER")
     if node is None or not (folder / "node_modules" / "ws").is_dir():
         assert not os.environ.get("CI"), "node and tests/node/node_modules are missing: tools/setup.sh test"
         pytest.skip("node or tests/node/node_modules is missing: run tools/setup.sh test")
-    done = subprocess.run([node, folder / "counter_story.mjs", f"ws://127.0.0.1:{server.port}"], capture_output=True, text=True,
-                          timeout=60 * PATIENCE)
+    done = subprocess.run([node, folder / script, *arguments], capture_output=True, text=True, timeout=60 * PATIENCE)
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
+def test_node_ws(server):
+    node("counter_story.mjs", f"ws://127.0.0.1:{server.port}")
+
+
+@pytest.fixture(scope="module", params=["message", "context"])
+def compressing(request):
+    with Server("module", "echo", {"server.compression": request.param, "limits.message_bytes_max": "2MiB"}) as server:
+        yield server
+
+
+OFFERS = [{}, {"server_no_context_takeover": True}, {"client_no_context_takeover": True}, {"server_max_window_bits": 9},
+          {"client_max_window_bits": 9},
+          {"server_no_context_takeover": True, "client_no_context_takeover": True, "server_max_window_bits": 10, "client_max_window_bits": 12}]
+
+
+@pytest.mark.parametrize("offer", OFFERS, ids=str)
+def test_python_websockets_compress(compressing, offer):
+    """RFC 7692: each offer is agreed on, and what comes back is what was sent, one message behind the other."""
+    offer = {"client_max_window_bits": True, **offer}
+    address = f"ws://127.0.0.1:{compressing.port}/ws/python"
+    with connect(address, extensions=[ClientPerMessageDeflateFactory(**offer)], compression=None, max_size=None) as client:
+        assert [extension.name for extension in client.protocol.extensions] == ["permessage-deflate"]
+        for length in (0, 1, 125, 511, 512, 513, 5000, 70_000, 1_000_000):
+            words = ("the same words again " * (length // 21 + 1))[:length]
+            for message in (words, words.encode(), random_bytes(length, length), words, [words[:length // 2], words[length // 2:]]):
+                client.send(message)
+                assert client.recv(20) == (message if isinstance(message, (str, bytes)) else words)
+
+
+def test_node_ws_compresses(compressing):
+    node("compressed_echo.mjs", f"ws://127.0.0.1:{compressing.port}")
 
 
 class Curl:
