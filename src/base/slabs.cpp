@@ -4,24 +4,10 @@
 #include <new>
 
 #include "base/check.hpp"
-
-// Under AddressSanitizer every block is the heap's, so that it sees who uses one that was given back.
-#if defined(__SANITIZE_ADDRESS__)
-#define JAM_BLOCKS_OF_HEAP 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define JAM_BLOCKS_OF_HEAP 1
-#endif
-#endif
+#include "base/sanitizers.hpp"
 
 namespace jamsocket {
 namespace {
-
-#ifdef JAM_BLOCKS_OF_HEAP
-constexpr bool kBlocksOfHeap = true;
-#else
-constexpr bool kBlocksOfHeap = false;
-#endif
 
 // Also the alignment: by it a block's chunk is found.
 constexpr std::size_t kChunkBytes = std::size_t{64} << 10U;
@@ -61,19 +47,23 @@ Slabs::~Slabs() {
   for (std::size_t size_class = 0; size_class < with_room_.size(); ++size_class) {
     while (Chunk* const chunk = with_room_[size_class]) {
       JAM_CHECK(chunk->used == 0);
-      unlink(chunk, size_class);
-      ::operator delete(chunk, std::align_val_t{kChunkBytes});
-      --chunks_;
+      drop(chunk, size_class);
     }
   }
   JAM_CHECK(chunks_ == 0);
 }
 
+std::size_t Slabs::size_class_of(std::size_t bytes, std::size_t alignment) {
+  // Under AddressSanitizer all are the heap's, so that it sees who uses one that was given back.
+  const bool is_ours = !kAddressSanitizer && bytes <= kBlockBytesMax && alignment <= kUnit;
+  return is_ours ? (bytes + kUnit - 1) / kUnit : 0;
+}
+
 void* Slabs::do_allocate(std::size_t bytes, std::size_t alignment) {
-  if (kBlocksOfHeap || bytes > kBlockBytesMax || bytes == 0 || alignment > kUnit) {
+  const std::size_t size_class = size_class_of(bytes, alignment);
+  if (size_class == 0) {
     return std::pmr::new_delete_resource()->allocate(bytes, alignment);
   }
-  const std::size_t size_class = (bytes + kUnit - 1) / kUnit;
   const std::size_t block_bytes = size_class * kUnit;
   Chunk* chunk = with_room_[size_class];
   if (chunk == nullptr) {
@@ -88,11 +78,11 @@ void* Slabs::do_allocate(std::size_t bytes, std::size_t alignment) {
 }
 
 void Slabs::do_deallocate(void* block, std::size_t bytes, std::size_t alignment) {
-  if (kBlocksOfHeap || bytes > kBlockBytesMax || bytes == 0 || alignment > kUnit) {
+  const std::size_t size_class = size_class_of(bytes, alignment);
+  if (size_class == 0) {
     std::pmr::new_delete_resource()->deallocate(block, bytes, alignment);
     return;
   }
-  const std::size_t size_class = (bytes + kUnit - 1) / kUnit;
   const std::size_t offset = reinterpret_cast<std::uintptr_t>(block) % kChunkBytes;
   Chunk* const chunk = reinterpret_cast<Chunk*>(static_cast<char*>(block) - offset);
   if (chunk->is_full(size_class * kUnit)) {
@@ -103,9 +93,7 @@ void Slabs::do_deallocate(void* block, std::size_t bytes, std::size_t alignment)
   // The last one stays: it would be made again for the next client that comes alone.
   const bool is_last = with_room_[size_class] == chunk && chunk->after == nullptr;
   if (--chunk->used == 0 && !is_last) {
-    unlink(chunk, size_class);
-    ::operator delete(chunk, std::align_val_t{kChunkBytes});
-    --chunks_;
+    drop(chunk, size_class);
   }
 }
 
@@ -115,6 +103,12 @@ Slabs::Chunk* Slabs::add_chunk(std::size_t block_bytes) {
   void* const memory = ::operator new(kChunkBytes, std::align_val_t{kChunkBytes});
   ++chunks_;
   return new (memory) Chunk(begin);
+}
+
+void Slabs::drop(Chunk* chunk, std::size_t size_class) {
+  unlink(chunk, size_class);
+  ::operator delete(chunk, std::align_val_t{kChunkBytes});
+  --chunks_;
 }
 
 void Slabs::link(Chunk* chunk, std::size_t size_class) {

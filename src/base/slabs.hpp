@@ -37,7 +37,10 @@ class Slabs final : public std::pmr::memory_resource {
   void do_deallocate(void* block, std::size_t bytes, std::size_t alignment) override;
   [[nodiscard]] bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
 
+  /// In units; 0: such a block is the heap's.
+  [[nodiscard]] static std::size_t size_class_of(std::size_t bytes, std::size_t alignment);
   Chunk* add_chunk(std::size_t block_bytes);
+  void drop(Chunk* chunk, std::size_t size_class);
   void link(Chunk* chunk, std::size_t size_class);
   void unlink(Chunk* chunk, std::size_t size_class);
 

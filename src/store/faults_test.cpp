@@ -14,6 +14,7 @@
 #include <latch>
 #include <string>
 
+#include "base/sanitizers.hpp"
 #include "store/sqlite_store.hpp"
 #include "store/testing.hpp"
 #include "store/unreliable_disk.hpp"
@@ -28,7 +29,7 @@ using testing::TemporaryFolder;
 using testing::UnreliableDisk;
 
 constexpr std::uint64_t kEvents = 12;
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(JAM_ADDRESS_SANITIZER) || defined(JAM_THREAD_SANITIZER)
 // There a process takes long to be copied: each kind has every third operation.
 constexpr std::uint64_t kStep = 3;
 constexpr unsigned kSecondsMax = 25;

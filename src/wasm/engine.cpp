@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "base/check.hpp"
+#include "base/sanitizers.hpp"
 #include "wasm/compiled_cache.hpp"
 #include "wasm/engine_impl.hpp"
 #include "wasm/host_functions.hpp"
@@ -20,22 +21,14 @@
 
 // The engine turns faults of guests into traps in its own signal handlers: the sanitizers must leave
 // it the signals, and must not take what such a handler does for that of an interrupted thread.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define JAM_ADDRESS_SANITIZER
-#endif
-#if __has_feature(thread_sanitizer)
-#define JAM_THREAD_SANITIZER
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(JAM_ADDRESS_SANITIZER)
+#ifdef JAM_ADDRESS_SANITIZER
 extern "C" const char* __asan_default_options();
 extern "C" const char* __asan_default_options() {
   return "handle_segv=0:allow_user_segv_handler=1:handle_sigbus=0:handle_sigill=0:handle_sigfpe=0:"
          "use_sigaltstack=0";
 }
 #endif
-#if defined(__SANITIZE_THREAD__) || defined(JAM_THREAD_SANITIZER)
+#ifdef JAM_THREAD_SANITIZER
 extern "C" const char* __tsan_default_options();
 extern "C" const char* __tsan_default_options() { return "report_signal_unsafe=0"; }
 #endif
