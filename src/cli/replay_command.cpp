@@ -185,9 +185,7 @@ Result<int> replay(const State& state) {
   const auto module = JAM_TRY(engine.load_file(state.module, config::default_module_cache()));
   store::StoredRoom stored = JAM_TRY(find(state));
   if (state.has_to) {
-    const std::uint64_t start = stored.checkpoint ? stored.checkpoint->number : 0;
-    const std::uint64_t last = stored.tail.empty() ? start : stored.tail.back().number;
-    if (state.to > last) {
+    if (const std::uint64_t last = store::last_event(stored); state.to > last) {
       return fail(ErrorCode::InvalidArgument, fmt::format("--to is {}; the room's last event is {}", state.to, last));
     }
     std::erase_if(stored.tail, [&](const store::Record& record) { return record.number > state.to; });

@@ -14,13 +14,6 @@ namespace {
 Verification unknown(std::string reason) { return {.verdict = Verdict::Unknown, .reason = std::move(reason)}; }
 Verification differs(std::string reason) { return {.verdict = Verdict::Differs, .reason = std::move(reason)}; }
 
-std::uint64_t last_number(const store::StoredRoom& stored) {
-  if (!stored.tail.empty()) {
-    return stored.tail.back().number;
-  }
-  return stored.checkpoint ? stored.checkpoint->number : 0;
-}
-
 std::string where_they_part(std::string_view run_again, std::string_view taken) {
   if (run_again.size() != taken.size()) {
     return fmt::format("the memory is captured in {} bytes, run again in {}", taken.size(), run_again.size());
@@ -38,7 +31,7 @@ Verification verify(store::StoredRoom stored, const store::Checkpoint& taken, se
     return differs(parts.error().message);
   }
   std::erase_if(stored.tail, [&](const store::Record& record) { return record.number > taken.number; });
-  if (last_number(stored) != taken.number) {
+  if (store::last_event(stored) != taken.number) {
     return unknown("the events up to it are not stored");
   }
   const auto rebuild = Rebuild::from(std::move(stored));

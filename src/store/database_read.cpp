@@ -11,13 +11,9 @@
 namespace jamsocket::store {
 namespace {
 
-std::uint64_t last_of(const StoredRoom& room) {
-  return room.tail.empty() ? (room.checkpoint ? room.checkpoint->number : 0) : room.tail.back().number;
-}
-
 // Without history.
 Reach reach_of(const StoredRoom& room) {
-  return {.earliest = room.checkpoint ? room.checkpoint->number : 0, .latest = last_of(room)};
+  return {.earliest = room.checkpoint ? room.checkpoint->number : 0, .latest = last_event(room)};
 }
 
 }  // namespace
@@ -112,7 +108,7 @@ Result<std::optional<StoredRoom>> Database::read(const RoomName& name, Extent ex
   }
   room.tail = JAM_TRY(read_tail(room.key, room.checkpoint ? room.checkpoint->number : 0));
   if (extent == Extent::Whole && room.checkpoint) {
-    if (auto records = JAM_TRY(history_.read_whole(room.key, last_of(room), history_bytes_max))) {
+    if (auto records = JAM_TRY(history_.read_whole(room.key, last_event(room), history_bytes_max))) {
       room.checkpoint.reset();
       room.tail = std::move(*records);
     }

@@ -259,15 +259,7 @@ void SqliteStore::carry_out(Turn turn) {
   }
   commit(batches, turn.beside, waiting);
   commit(batches, turn.behind, waiting);
-  tend_log();
-}
-
-// With nobody waiting: it takes milliseconds.
-void SqliteStore::tend_log() {
-  if (const Result<void> done = database_->tend_log(); !done) {
-    broken_(done.error());
-    std::abort();
-  }
+  done_or_end(database_->tend_log());  // With nobody waiting: it takes milliseconds.
 }
 
 void SqliteStore::commit(std::vector<Batch>& batches, Packed& checkpoints, std::vector<Done>& waiting) {
@@ -278,10 +270,10 @@ void SqliteStore::commit(std::vector<Batch>& batches, Packed& checkpoints, std::
   if (!nothing_new) {
     const bool is_watched = options_.watch_checkpoints != nullptr && !checkpoints.empty();
     if (is_watched) {
-      commit_or_end(batches, {});
+      done_or_end(database_->write(batches, {}));
       show_checkpoints(checkpoints);
     }
-    commit_or_end(is_watched ? std::span<const Batch>() : batches, checkpoints);
+    done_or_end(database_->write(is_watched ? std::span<const Batch>() : batches, checkpoints));
     count_written(batches, checkpoints);
   }
   for (std::size_t i = 0; i < waiting.size(); ++i) {
@@ -294,8 +286,8 @@ void SqliteStore::commit(std::vector<Batch>& batches, Packed& checkpoints, std::
   waiting.clear();
 }
 
-void SqliteStore::commit_or_end(std::span<const Batch> batches, std::span<const PackedCheckpoint> checkpoints) {
-  if (const Result<void> done = database_->write(batches, checkpoints); !done) {
+void SqliteStore::done_or_end(const Result<void>& done) {
+  if (!done) {
     broken_(done.error());
     std::abort();  // Nobody may hear of what was not kept.
   }

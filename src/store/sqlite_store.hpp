@@ -104,8 +104,7 @@ class SqliteStore final : public Store {
   void pack_all();
   [[nodiscard]] Turn wait_for_turn();
   [[nodiscard]] Packed take_packed(std::size_t bytes_max);
-  void tend_log();
-  void commit_or_end(std::span<const Batch> batches, std::span<const PackedCheckpoint> checkpoints);
+  void done_or_end(const Result<void>& done);
   void show_checkpoints(const Packed& checkpoints);
   void count_written(const std::vector<Batch>& batches, const Packed& checkpoints);
   void look_at_free_space();

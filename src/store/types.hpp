@@ -52,6 +52,11 @@ struct StoredRoom {
   std::vector<Record> tail;  ///< Behind the checkpoint, by rising number.
 };
 
+/// The number of the room's last event; 0: it had none.
+[[nodiscard]] inline std::uint64_t last_event(const StoredRoom& room) {
+  return !room.tail.empty() ? room.tail.back().number : room.checkpoint ? room.checkpoint->number : 0;
+}
+
 inline constexpr std::uint64_t kUnlimitedBytes = UINT64_MAX;
 
 /// How much of a room is wanted.
