@@ -473,16 +473,21 @@ void Room::end() {
     checkpoint();
   }
   counters_.add(Counter::RoomsEnded);
-  ended_ = true;
+  retire();
   if (returning_) {
     returning_->clear();
   }
   instance_.reset();
   host_.inboxes().give_back(std::move(waiting_));
   host_.inboxes().give_back(std::move(running_));
+  host_.room_ended(*this);
+}
+
+// Nothing happens to it any more.
+void Room::retire() {
+  ended_ = true;
   service_timer_.cancel();
   shutdown_timer_.cancel();
-  host_.room_ended(*this);
 }
 
 void Room::resume_readers() {

@@ -264,6 +264,7 @@ class Room {
   void check_idle();
   void end_if_idle();
   void end();
+  void retire();
   void resume_readers();
   /// Whether more events wait; if not, lets go of what was for them.
   bool leave_inbox() {
@@ -320,7 +321,6 @@ class Room {
   void stay_awake();
   void fall_asleep();
   [[nodiscard]] bool is_all_stored();
-  void retire();
   void wake_up();
 
   // room_let_go.cpp

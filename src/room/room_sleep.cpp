@@ -83,11 +83,4 @@ void Room::wake_from(const RoomAsleep& asleep) {
   wake_up();
 }
 
-// What it held is gone or elsewhere.
-void Room::retire() {
-  ended_ = true;
-  service_timer_.cancel();
-  shutdown_timer_.cancel();
-}
-
 }  // namespace jamsocket::room

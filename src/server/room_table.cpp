@@ -54,16 +54,20 @@ room::Room& RoomTable::add(const HostedServicePtr& service, const std::string& i
   return made;
 }
 
-void RoomTable::put_to_sleep(room::Room& room) {
+RoomTable::Entry& RoomTable::take_off(room::Room& room) {
   const auto found = rooms_.find({.service = room.service_path, .id = room.id()});
   JAM_CHECK(found != rooms_.end() && found->second.room.get() == &room);
-  retired_.push_back(std::move(found->second));
+  Entry& entry = retired_.emplace_back(std::move(found->second));
   rooms_.erase(found);
+  return entry;
+}
 
+void RoomTable::put_to_sleep(room::Room& room) {
+  const HostedServicePtr& service = take_off(room).service;
   std::pmr::memory_resource& memory = *asleep_.get_allocator().resource();
   const auto [place, inserted] =
       asleep_.try_emplace(RoomName{.service = room.service_path, .id = room.id()},
-                          EntryAsleep{retired_.back().service, room::RoomAsleep(room.service_path, room.id(), memory)});
+                          EntryAsleep{service, room::RoomAsleep(room.service_path, room.id(), memory)});
   JAM_CHECK(inserted);
   // The key was the room's, which goes.
   auto node = asleep_.extract(place);
@@ -72,24 +76,22 @@ void RoomTable::put_to_sleep(room::Room& room) {
   room.move_to(again.position->second.room);
 }
 
-room::Room& RoomTable::wake(const room::RoomAsleep& asleep, room::RoomHost& host) {
+RoomTable::Asleep::iterator RoomTable::place_of(const room::RoomAsleep& asleep) {
   const auto found = asleep_.find({.service = asleep.service_path, .id = asleep.id});
   JAM_CHECK(found != asleep_.end() && &found->second.room == &asleep);
+  return found;
+}
+
+room::Room& RoomTable::wake(const room::RoomAsleep& asleep, room::RoomHost& host) {
   // The key refers into the entry: both go together.
-  const auto node = asleep_.extract(found);
+  const auto node = asleep_.extract(place_of(asleep));
   const EntryAsleep& entry = node.mapped();
   room::Room& room = add(entry.service, std::string(entry.room.id), host);
   room.wake_from(entry.room);
   return room;
 }
 
-void RoomTable::retire(room::Room& room) {
-  const auto found = rooms_.find({.service = room.service_path, .id = room.id()});
-  JAM_CHECK(found != rooms_.end() && found->second.room.get() == &room);
-  uncount(*found->second.service);
-  retired_.push_back(std::move(found->second));
-  rooms_.erase(found);
-}
+void RoomTable::retire(room::Room& room) { uncount(*take_off(room).service); }
 
 void RoomTable::uncount(const HostedService& service) {
   service.room_count->fetch_sub(1);
@@ -99,8 +101,7 @@ void RoomTable::uncount(const HostedService& service) {
 void RoomTable::forget_asleep(room::RoomAsleep& asleep, ClientId client) {
   std::erase_if(asleep.members, [client](const room::RoomAsleep::Member& member) { return member.client == client; });
   if (asleep.members.empty()) {
-    const auto found = asleep_.find({.service = asleep.service_path, .id = asleep.id});
-    JAM_CHECK(found != asleep_.end() && &found->second.room == &asleep);
+    const auto found = place_of(asleep);
     uncount(*found->second.service);
     asleep_.erase(found);
   }

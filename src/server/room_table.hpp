@@ -93,12 +93,17 @@ class RoomTable {
     room::RoomAsleep room;
   };
 
+  using Asleep = std::pmr::unordered_map<RoomName, EntryAsleep, RoomNameHash>;
+
   void uncount(const HostedService& service);
+  /// Until `destroy_retired` it lives on, in the entry that is returned.
+  Entry& take_off(room::Room& room);
+  [[nodiscard]] Asleep::iterator place_of(const room::RoomAsleep& asleep);
   room::Room& add(const HostedServicePtr& service, const std::string& id, room::RoomHost& host);
 
   // The key's parts are the service's own name and the room's own id: stable for as long as the entry.
   std::unordered_map<RoomName, Entry, RoomNameHash> rooms_;
-  std::pmr::unordered_map<RoomName, EntryAsleep, RoomNameHash> asleep_;
+  Asleep asleep_;
   std::vector<Entry> retired_;
   std::atomic<std::uint32_t>& room_count_;
   std::uint32_t rooms_max_;

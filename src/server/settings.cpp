@@ -300,6 +300,14 @@ Result<MemoryMarks> memory_marks(const ServerLimits& limits) {
   return marks;
 }
 
+Result<Scheduling> parse_scheduling(std::string_view text) {
+  if (text != "batch" && text != "normal") {
+    return fail(ErrorCode::InvalidArgument,
+                fmt::format("scheduling '{}' is not one of batch, normal", escape_for_log(text, 40)));
+  }
+  return text == "batch" ? Scheduling::Batch : Scheduling::Normal;
+}
+
 Result<TlsSettings> tls_settings(const ServerOptions& options) {
   TlsSettings tls;
   if (options.tls_cert.empty() != options.tls_key.empty()) {
@@ -396,11 +404,7 @@ Result<Settings> Settings::from(const ServerOptions& options) {
                 fmt::format("verify '{}' is not one of off, on", escape_for_log(options.verify, 40)));
   }
   settings.verify = options.verify == "on";
-  if (options.scheduling != "batch" && options.scheduling != "normal") {
-    return fail(ErrorCode::InvalidArgument,
-                fmt::format("scheduling '{}' is not one of batch, normal", escape_for_log(options.scheduling, 40)));
-  }
-  settings.scheduling = options.scheduling == "batch" ? Scheduling::Batch : Scheduling::Normal;
+  settings.scheduling = JAM_TRY(parse_scheduling(options.scheduling));
   settings.verify_waiting_max = limits.verify_waiting_max;
   settings.session = JAM_TRY(session_settings(options));
   JAM_TRY_VOID(check_range("drain_timeout", options.drain_timeout, 0ms, 24h));

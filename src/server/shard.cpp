@@ -387,10 +387,15 @@ void Shard::room_failed(room::Room& room) {
   failing_rooms_.note({.service = room.service_path, .id = room.id()}, now_, room.slow_until);
 }
 
-void Shard::room_ended(room::Room& room) {
+// Its timer is due whether it is in memory or not.
+void Shard::wake_for_timer(const room::Room& room) {
   if (room.sleeps_until_ms() != 0) {
     wake_at({.service = room.service_path, .id = room.id()}, room.sleeps_until_ms());
   }
+}
+
+void Shard::room_ended(room::Room& room) {
+  wake_for_timer(room);
   rooms_.retire(room);
   if (!taken_out_.empty()) [[unlikely]] {
     const auto waiting = taken_out_.find({std::string(room.service_path), room.id()});
@@ -402,9 +407,7 @@ void Shard::room_ended(room::Room& room) {
 }
 
 bool Shard::keep_asleep(room::Room& room) {
-  if (room.sleeps_until_ms() != 0) {
-    wake_at({.service = room.service_path, .id = room.id()}, room.sleeps_until_ms());
-  }
+  wake_for_timer(room);
   rooms_.put_to_sleep(room);
   return true;
 }

@@ -287,6 +287,7 @@ class Shard final : public LoopOwner,
   void await_token(const RoomName& name, session::ClientSession& session, std::unique_ptr<service::ConnectInfo> info,
                    const TokenSettings& tokens);
   void flush_journal();
+  void wake_for_timer(const room::Room& room);
   void wake_sleepers();
   void generate_room_for(std::uint64_t connection, GenerateRoom wanted, unsigned attempts_left);
   void stop_accepting();
