@@ -1,6 +1,6 @@
 // room/durable_for_test.hpp
 //
-// For tests: a durable room, the shard it is on, and two who may be in it.
+// For tests: a room, the shard it is on, and two who may be in it.
 
 #pragma once
 
@@ -16,7 +16,25 @@
 
 namespace jamsocket::room::testing {
 
-class DurableRoom : public ::testing::Test {
+class RoomOnShard : public ::testing::Test {
+ protected:
+  void advance(Milliseconds by) {
+    clock.advance(by);
+    shard->timer_heap.run_due(clock.steady());
+  }
+
+  RoomSettings settings;
+  ManualClock clock;
+  std::shared_ptr<store::MemoryDisk> disk = std::make_shared<store::MemoryDisk>();
+  std::unique_ptr<service::Service> service =
+      service::make_native_service("keeper", jamsocket::detail::native_service_factory<Keeper>());
+  std::unique_ptr<FakeShard> shard;
+  std::unique_ptr<Room> room;
+  FakeClient alice;
+  FakeClient bob;
+};
+
+class DurableRoom : public RoomOnShard {
  protected:
   DurableRoom() { settings.durability = Durability::Local; }
   /// Starts the process, or kills it and starts it again: what was in flight is lost.
@@ -55,10 +73,6 @@ class DurableRoom : public ::testing::Test {
     }
     return *room;
   }
-  void advance(Milliseconds by) {
-    clock.advance(by);
-    shard->timer_heap.run_due(clock.steady());
-  }
   void start() {
     boot();
     open();
@@ -66,19 +80,22 @@ class DurableRoom : public ::testing::Test {
     shard->settle();
     alice.take();
   }
+  /// In the next process: what somebody hears who comes and says `text`.
+  Heard after_a_crash(std::string_view text) {
+    boot();
+    open();
+    FakeClient newcomer;
+    join(newcomer);
+    shard->settle();
+    say(newcomer, text);
+    shard->settle();
+    room.reset();  // Before the newcomer.
+    return newcomer.take();
+  }
 
-  RoomSettings settings;
-  ManualClock clock;
-  std::shared_ptr<store::MemoryDisk> disk = std::make_shared<store::MemoryDisk>();
-  std::unique_ptr<service::Service> service =
-      service::make_native_service("keeper", jamsocket::detail::native_service_factory<Keeper>());
-  std::unique_ptr<FakeShard> shard;
-  std::unique_ptr<Room> room;
   bool keeps_members_only = false;     ///< Of a room that sleeps.
   std::unique_ptr<RoomAsleep> asleep;  ///< In its place.
   std::unique_ptr<Room> put_to_sleep;
-  FakeClient alice;
-  FakeClient bob;
 };
 
 }  // namespace jamsocket::room::testing

@@ -13,7 +13,6 @@ namespace {
 using service::EventKind;
 using testing::DurableRoom;
 using testing::FakeClient;
-using testing::FakeShard;
 using testing::Heard;
 using testing::Keeper;
 
@@ -155,14 +154,7 @@ TEST_F(DurableRoom, ABadEventIsUndoneAndTheRoomGoesOn) {
   EXPECT_EQ(alice.take(), Heard{"<failed>"});
   EXPECT_EQ(bob.take(), (Heard{"2", "left 1"}));
   // And it stays undone.
-  boot();
-  open();
-  FakeClient carol;
-  join(carol);
-  shard->settle();
-  say(carol, "x");
-  shard->settle();
-  EXPECT_EQ(carol.take().back(), "3");
+  EXPECT_EQ(after_a_crash("x").back(), "3");
 }
 
 TEST_F(DurableRoom, ThreeBadEventsSetItAsideForAWhile) {

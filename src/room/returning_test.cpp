@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-#include "room/testing.hpp"
+#include "room/durable_for_test.hpp"
 
 namespace jamsocket::room {
 namespace {
@@ -18,9 +18,8 @@ using service::EventKind;
 using testing::FakeClient;
 using testing::FakeShard;
 using testing::Heard;
-using testing::Keeper;
 
-class Returns : public ::testing::TestWithParam<Durability> {
+class Returns : public testing::RoomOnShard, public ::testing::WithParamInterface<Durability> {
  protected:
   Returns() {
     settings.durability = GetParam();
@@ -50,22 +49,12 @@ class Returns : public ::testing::TestWithParam<Durability> {
     shard->settle();
   }
   void advance(Milliseconds by) {
-    clock.advance(by);
-    shard->timer_heap.run_due(clock.steady());
+    RoomOnShard::advance(by);
     shard->settle();
   }
   std::uint64_t count(Counter counter) const { return shard->counter_set.get(counter); }
 
-  RoomSettings settings;
-  ManualClock clock;
-  std::shared_ptr<store::MemoryDisk> disk = std::make_shared<store::MemoryDisk>();
-  std::unique_ptr<service::Service> service =
-      service::make_native_service("keeper", jamsocket::detail::native_service_factory<Keeper>());
-  std::unique_ptr<FakeShard> shard;
-  std::unique_ptr<Room> room;
-  FakeClient alice;
   FakeClient again;
-  FakeClient bob;
 };
 
 TEST_P(Returns, TheSameSubjectGetsItsPlaceBackAndTheServiceHearsNothing) {

@@ -217,27 +217,14 @@ TEST_P(SleepingRoom, OfWhichNothingIsStoredAnyMoreClosesItsClients) {
   say(bob, "x");
   shard->settle();
   EXPECT_EQ(bob.take(), (Heard{"<in>", "you are 2", "1"}));
-  boot();
-  open();
-  FakeClient carol;
-  join(carol);
-  shard->settle();
-  say(carol, "x");
-  shard->settle();
-  EXPECT_EQ(carol.take(), (Heard{"<in>", "you are 3", "2"}));
+  EXPECT_EQ(after_a_crash("x"), (Heard{"<in>", "you are 3", "2"}));
 }
 
 TEST_P(SleepingRoom, IsThereAfterACrash) {
   start();
   say(alice, "x");
   fall_asleep();
-  boot();
-  open();
-  join(bob);
-  shard->settle();
-  say(bob, "who");
-  shard->settle();
-  EXPECT_EQ(bob.take(), (Heard{"<in>", "you are 2", "here are 1"}));
+  EXPECT_EQ(after_a_crash("who"), (Heard{"<in>", "you are 2", "here are 1"}));
 }
 
 TEST_P(SleepingRoom, ThatFailedLatelyIsKept) {

@@ -315,8 +315,7 @@ def test_everybody_at_once(probe):
         connection.send(request(f"/ws/herd-{number % 30}") + frame(1, b"hello"))
     for connection in crowd:
         assert connection.response().status == 101
-        while connection.next_text() != "hello":
-            pass
+        connection.await_text("hello")
     for connection in crowd:
         connection.close()
 

@@ -166,8 +166,7 @@ def test_a_broadcast_is_compressed_once_for_all_who_agreed_on_the_same(mode, kin
             connections.append(plain)
             plain.text("all ready")
             for connection in connections:
-                while connection.next_text() != "ready":
-                    pass
+                connection.await_text("ready")
             before = metric(server, "messages_deflated_total")
             for size in (24_000, 511):  # The second is not worth it.
                 text = random_bytes("words", size).hex()[:size]
@@ -195,8 +194,7 @@ def test_the_memory_of_contexts_is_counted():
                 connection.send(message(context.deflate(text), TEXT))
                 connections.append(connection)
             for connection in connections:
-                while connection.next_text() != text.decode():
-                    pass
+                connection.await_text(text.decode())
             return connections
 
         def leave(connections):
@@ -262,8 +260,7 @@ def test_contexts_are_given_back():
                 context = agree_on_context(connection, f"/ws/room-{number % 5}")
                 connection.send(message(context.deflate(b"words " * 500), TEXT))
             for connection in connections:
-                while connection.next_text() != "words " * 500:
-                    pass
+                connection.await_text("words " * 500)
             held = server.memory()
             for connection in connections:
                 connection.reset()

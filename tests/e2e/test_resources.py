@@ -173,8 +173,7 @@ def everybody_at_once(watch):
         connection.send(request(f"/ws/herd-{number % 50}") + frame(TEXT, b"hello"))
     for connection in crowd:
         assert connection.response().status == 101
-        while connection.next_text() != "hello":
-            pass
+        connection.await_text("hello")
     for connection in crowd:
         connection.reset()
 

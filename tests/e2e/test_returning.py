@@ -183,8 +183,7 @@ def test_r_15_a_thousand_in_a_row(tmp_path):
                 last.close()
             last = newer
         last.text("to 2 me")
-        while last.next_text() != "me":
-            pass
+        last.await_text("me")
         assert witness.next_text() == "2 connected"
         assert witness.ask("that was all") == "that was all"
         last.close()

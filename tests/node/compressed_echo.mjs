@@ -5,14 +5,9 @@
 
 import WebSocket from "ws";
 
-const kDeadlineMs = 60000;
-const origin = process.argv[2];
+import { fail, mustEndWithin, origin } from "./story.mjs";
 
-function fail(text) {
-  console.error(text);
-  process.exit(1);
-}
-setTimeout(() => fail("not done in time"), kDeadlineMs).unref();
+mustEndWithin(60000);
 
 const offers = [
   {},

@@ -4,14 +4,9 @@
 
 import WebSocket from "ws";
 
-const kDeadlineMs = 20000;
-const origin = process.argv[2];
+import { fail, mustEndWithin, origin } from "./story.mjs";
 
-function fail(text) {
-  console.error(text);
-  process.exit(1);
-}
-setTimeout(() => fail("not done in time"), kDeadlineMs).unref();
+mustEndWithin(20000);
 
 /** A client whose messages can be awaited one by one. */
 class Client {

@@ -276,6 +276,11 @@ class Connection:
         received = self.next_text()
         assert received == payload, received[:200]
 
+    def await_text(self, payload):
+        """Takes text messages until it is this one."""
+        while self.next_text() != payload:
+            pass
+
     def skip_text(self, payload):
         """Takes a short text message off the front, if it is the next thing to come."""
         expected = bytes([0x80 | TEXT, len(payload)]) + payload.encode()
