@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/log.hpp"
+#include "base/system.hpp"
 #include "cli/commands.hpp"
 #include "cli/data_folder.hpp"
 #include "cli/output.hpp"
@@ -67,14 +68,25 @@ int compact(const State& state, store::Database& data) {
 int backup(const State& state, store::Database& data) {
   std::error_code error;
   const std::filesystem::path folder = state.target;
-  std::filesystem::create_directories(folder, error);
+  if (std::filesystem::create_directories(folder, error)) {
+    std::filesystem::permissions(folder, std::filesystem::perms::owner_all, error);  // As the rooms' own.
+  }
+  if (error) {
+    return complain(fmt::format("{}: {}", escape_for_log(state.target, 300), words_of(error.value())));
+  }
   const std::filesystem::path file = folder / "rooms.db";
   if (std::filesystem::exists(file, error)) {
     return complain(fmt::format("'{}' has rooms already; a backup goes into a folder of its own",
                                 escape_for_log(state.target, 300)));
   }
+  // Empty at first, so that nobody else may read it, and to hear in plain words why it cannot be written.
+  if (const auto made = write_new_file(file.string(), {}); !made) {
+    return complain(made.error().message);
+  }
   if (const auto done = data.backup(file); !done) {
-    return complain(done.error().message);
+    std::filesystem::remove(file, error);  // A part of the rooms is no backup, and would be in the next one's way.
+    return complain(
+        fmt::format("the backup '{}' failed: {}", escape_for_log(file.string(), 300), done.error().message));
   }
   return tell(state, {{"file", file.string()}, {"bytes", size_of(state.target)}},
               fmt::format("wrote {}", escape_for_log(file.string(), 300)));
@@ -83,7 +95,8 @@ int backup(const State& state, store::Database& data) {
 int run(const State& state) {
   const auto data = open_data(state.data);
   if (!data) {
-    return complain(data.error().message);
+    return complain(data.error().code == ErrorCode::LimitReached ? data.error().message + "; stop that server first"
+                                                                 : data.error().message);
   }
   return state.check->parsed()     ? check(state, **data)
          : state.compact->parsed() ? compact(state, **data)
@@ -106,7 +119,7 @@ Command add_data(CLI::App& whole) {
   state->compact = add("compact", "Gives free space back to the file system");
   state->backup = add("backup", "Writes a consistent copy");
   state->backup->add_option("FOLDER", state->target, "Where to; made if it is missing")->type_name("")->required();
-  return {.app = app, .run = [state] { return run(*state); }};
+  return {.app = app, .run = [state] { return unless_output_was_lost(run(*state)); }};
 }
 
 }  // namespace jamsocket::cli

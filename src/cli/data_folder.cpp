@@ -7,8 +7,6 @@
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <system_error>
 
 #include "base/log.hpp"
@@ -16,6 +14,11 @@
 #include "base/system.hpp"
 
 namespace jamsocket::cli {
+namespace {
+
+constexpr std::size_t kFileBytesMax = std::size_t{8} << 30U;
+
+}  // namespace
 
 void add_data_option(CLI::App& app, std::string& folder, DataUse use) {
   app.add_option("--data", folder,
@@ -30,7 +33,7 @@ CLI::Option* add_event_option(CLI::App& app, std::uint64_t& event, const std::st
   return app.add_option("--to", event, help)->type_name("EVENT")->check([](const std::string& text) {
     return parse_number<std::uint64_t>(text)
                ? std::string()
-               : fmt::format("is '{}'; allowed: the number of an event, as 'jamsocket rooms show' has them",
+               : fmt::format("'{}' is no number of an event; allowed: 0 to the one that 'jamsocket rooms show' has",
                              escape_for_log(text, 40));
   });
 }
@@ -38,6 +41,9 @@ CLI::Option* add_event_option(CLI::App& app, std::uint64_t& event, const std::st
 Result<std::unique_ptr<store::Database>> open_data(const std::string& folder, IfMissing if_missing) {
   std::error_code error;
   const bool is_there = std::filesystem::exists(std::filesystem::path(folder) / "rooms.db", error);
+  if (error) {
+    return fail(ErrorCode::Io, fmt::format("{}: {}", escape_for_log(folder, 300), words_of(error.value())));
+  }
   if (!is_there && if_missing == IfMissing::Refuse) {
     return fail(ErrorCode::NotFound, fmt::format("there are no rooms kept in '{}'", escape_for_log(folder, 300)));
   }
@@ -46,11 +52,26 @@ Result<std::unique_ptr<store::Database>> open_data(const std::string& folder, If
 }
 
 Result<std::string> read_whole_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file.is_open()) {
-    return fail(ErrorCode::Io, fmt::format("{}: {}", escape_for_log(path, 300), words_of(errno)));
+  constexpr std::size_t kPiece = std::size_t{1} << 20U;
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::string bytes;
+  for (std::size_t size = 0; file.valid();) {
+    bytes.resize(size + kPiece);
+    const ssize_t got = ::read(file.get(), bytes.data() + size, kPiece);
+    if (got < 0 && errno != EINTR) {
+      break;
+    }
+    size += got > 0 ? static_cast<std::size_t>(got) : 0;
+    if (size > kFileBytesMax) {
+      return fail(ErrorCode::TooLarge,
+                  fmt::format("{}: a room's file has at most {} GiB", escape_for_log(path, 300), kFileBytesMax >> 30U));
+    }
+    if (got == 0) {
+      bytes.resize(size);
+      return bytes;
+    }
   }
-  return std::string{std::istreambuf_iterator<char>(file), {}};
+  return fail(ErrorCode::Io, fmt::format("{}: {}", escape_for_log(path, 300), words_of(errno)));
 }
 
 Result<void> write_new_file(const std::string& path, std::string_view bytes) {

@@ -10,7 +10,9 @@ namespace jamsocket::cli {
 namespace {
 
 void write_line(std::FILE* file, std::string_view line) {
-  fmt::print(file, "{}\n", line);
+  // Not fmt::print: it throws where the disk is full.
+  const std::string whole = fmt::format("{}\n", line);
+  std::fwrite(whole.data(), 1, whole.size(), file);
   std::fflush(file);
 }
 
@@ -33,6 +35,12 @@ void note(std::string_view line) { write_line(stderr, line); }
 int complain(std::string_view what, int exit_code) {
   note(stderr_has_colours() ? fmt::format("\x1b[31mjamsocket:\x1b[0m {}", what) : fmt::format("jamsocket: {}", what));
   return exit_code;
+}
+
+int unless_output_was_lost(int exit_code) {
+  return exit_code == kExitDone && std::ferror(stdout) != 0
+             ? complain("not all of the output could be written: is its disk full?")
+             : exit_code;
 }
 
 int complain_of_settings(std::span<const std::string> problems) {

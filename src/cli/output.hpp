@@ -23,6 +23,9 @@ void note(std::string_view line);
 /// "jamsocket: what" to standard error, in red on a terminal.
 /// @return `exit_code`.
 int complain(std::string_view what, int exit_code = kExitFailed);
+/// For commands whose output is what they are for.
+/// @return `exit_code`; kExitFailed where standard output did not take all that was said.
+int unless_output_was_lost(int exit_code);
 /// A line each, to standard error.
 /// @return kExitUsage.
 int complain_of_settings(std::span<const std::string> problems);

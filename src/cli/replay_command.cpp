@@ -148,8 +148,13 @@ class Teller {
 
 Result<store::StoredRoom> find(const State& state) {
   if (state.data.empty()) {
-    const std::string bytes = JAM_TRY(read_whole_file(state.room));
-    return store::from_room_file(bytes);
+    const auto bytes = read_whole_file(state.room);
+    if (!bytes) {
+      return fail(bytes.error().code, bytes.error().message + "; a room of a folder is asked for with --data DIR");
+    }
+    auto room = store::from_room_file(*bytes);
+    return room ? std::move(room)
+                : fail(room.error().code, fmt::format("{}: {}", shown(state.room), room.error().message));
   }
   const auto kept = JAM_TRY(open_kept_rooms(state.data));
   const std::string service =
@@ -248,7 +253,7 @@ Command add_replay(CLI::App& whole) {
   app->add_flag("--json", state->json, "Prints JSON, an event a line");
   return {.app = app, .run = [state, to] {
             state->has_to = to->count() > 0;
-            return run(*state);
+            return unless_output_was_lost(run(*state));
           }};
 }
 

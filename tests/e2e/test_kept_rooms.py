@@ -1,7 +1,10 @@
 """The commands for kept rooms, on folders that a server has filled."""
 
 import json
+import os
 import pathlib
+import resource
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -229,7 +232,8 @@ def test_data_is_checked_compacted_and_copied(folder):
         with serve(copy) as server:
             assert count(server, "lobby") == 6
     with serve(folder):
-        assert "in use by another process" in jamsocket("data", "check", "--data", folder, code=1)
+        said = jamsocket("data", "check", "--data", folder, code=1)
+        assert "in use by another process" in said and "stop that server first" in said, said
     assert "there are no rooms kept" in jamsocket("data", "check", "--data", "/nowhere", code=1)
 
 
@@ -250,11 +254,80 @@ def test_wrong_uses_name_what_is_wrong(folder):
     for words in (("replay", module_path("counter")), ("rooms", "rewind"), ("rooms", "fork"), ("rooms", "export")):
         others = {"fork": ["new"], "export": [f"{folder}/x.room"]}.get(words[-1], [])
         said = jamsocket(*words, "lobby", *others, "--to", "x", "--data", folder, code=2)
-        assert "--to is 'x'; allowed: the number of an event" in said.replace("--to: is", "--to is"), said
+        assert "--to: 'x' is no number of an event; allowed: 0 to" in said, said
     said = jamsocket("replay", module_path("counter"), "lobby", "--to", 99, "--data", folder, code=1)
     assert "--to is 99; the room's last event is 7" in said
+    assert "a room of a folder is asked for with --data DIR" in jamsocket("replay", module_path("counter"), "lobby", code=1)
     said = jamsocket("rooms", code=2)
     assert "Usage: jamsocket rooms " in said and "'jamsocket rooms' needs a command: list, show" in said
+
+
+def test_what_is_no_file_of_a_room_is_refused(folder):
+    fill(folder)
+    jamsocket("rooms", "export", "lobby", f"{folder}/lobby.room", "--data", folder)
+    whole = pathlib.Path(folder, "lobby.room").read_bytes()
+    pathlib.Path(folder, "half.room").write_bytes(whole[:len(whole) // 2])
+    for file, reason in [(folder, "Is a directory"), (f"{folder}/half.room", "is damaged"),
+                         (module_path("counter"), "not the file of a room"), (f"{folder}/none.room", "No such file")]:
+        for words in (("rooms", "import", file, "--data", folder), ("replay", module_path("counter"), file)):
+            said = jamsocket(*words, code=1)
+            assert f"{file}: " in said and reason in said, said
+
+
+def test_output_that_nothing_takes_is_a_failure(folder):
+    fill(folder)
+    for number in range(40):  # More than a buffer of output.
+        jamsocket("rooms", "fork", "other", f"{'long' * 50}{number}", "--data", folder)
+    module = module_path("counter")
+    for words in (["rooms", "list", "--json"], ["rooms", "show", "lobby"], ["replay", module, "lobby"], ["data", "check"]):
+        with open("/dev/full", "w") as full:
+            ended = subprocess.run([path_from_environment("JAMSOCKET_BIN"), *map(str, words), "--data", folder], stdout=full,
+                                   stderr=subprocess.PIPE, text=True, timeout=60 * PATIENCE)
+        assert ended.returncode == 1 and "not all of the output could be written" in ended.stderr, (words, ended)
+
+
+def nobody():
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_a_folder_that_may_not_be_read_is_not_one_without_rooms(folder):
+    fill(folder)
+    with tempfile.TemporaryDirectory() as place:
+        copy = shutil.copy(path_from_environment("JAMSOCKET_BIN"), place)  # Where the build is, nobody may look.
+        os.chmod(place, 0o755)
+        for words in (["rooms", "list"], ["data", "check"]):
+            ended = subprocess.run([copy, *words, "--data", folder], capture_output=True, text=True, preexec_fn=nobody,
+                                   timeout=60 * PATIENCE)
+            assert ended.returncode == 1 and f"{folder}: Permission denied" in ended.stderr, ended
+
+
+def small_files():
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16384, 16384))
+
+
+def test_a_backup_that_fails_is_not_in_the_way_of_the_next(folder):
+    fill(folder)
+    with tempfile.TemporaryDirectory() as place:
+        words = ["data", "backup", f"{place}/copy", "--data", folder]
+        ended = subprocess.run([path_from_environment("JAMSOCKET_BIN"), *words], capture_output=True, text=True,
+                               preexec_fn=small_files, timeout=60 * PATIENCE)
+        assert ended.returncode == 1 and "the backup" in ended.stderr, ended
+        assert list(pathlib.Path(place, "copy").iterdir()) == []
+        jamsocket(*words)
+        said = jamsocket("data", "backup", f"{place}/copy/rooms.db", "--data", folder, code=1)
+        assert f"{place}/copy/rooms.db: " in said and "Not a directory" in said, said
+
+
+def test_a_backup_is_for_its_owners_eyes_as_the_rooms_are(folder):
+    fill(folder)
+    with tempfile.TemporaryDirectory() as place:
+        jamsocket("data", "backup", f"{place}/copy", "--data", folder)
+        modes = [pathlib.Path(place, name).stat().st_mode & 0o777 for name in ("copy", "copy/rooms.db")]
+        assert modes == [0o700, 0o600]
 
 
 def test_a_fault_leaves_a_file_that_can_be_replayed(folder):
