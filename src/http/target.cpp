@@ -157,10 +157,26 @@ Route route(std::string_view path) {
   return {RouteKind::Static, path};
 }
 
-Result<std::string> decode_room_id(std::string_view encoded_segment, std::size_t bytes_max) {
-  if (encoded_segment.empty()) {
+Result<void> check_room_id(std::string_view id, std::size_t bytes_max) {
+  if (id.empty()) {
     return bad_id("is empty", bytes_max);
   }
+  if (id.size() > bytes_max) {
+    return bad_id("is too long", bytes_max, ErrorCode::TooLarge);
+  }
+  if (!is_utf8(id)) {
+    return bad_id("is not UTF-8", bytes_max);
+  }
+  if (has_control_character(id)) {
+    return bad_id("has a control character", bytes_max);
+  }
+  if (id == "." || id == "..") {
+    return bad_id("is \".\" or \"..\"", bytes_max);
+  }
+  return {};
+}
+
+Result<std::string> decode_room_id(std::string_view encoded_segment, std::size_t bytes_max) {
   if (encoded_segment.contains('/')) {
     return bad_id("has a slash in it (in the path, write %2F)", bytes_max);
   }
@@ -171,18 +187,7 @@ Result<std::string> decode_room_id(std::string_view encoded_segment, std::size_t
   if (!id) {
     return bad_id("has a % that is not followed by two hexadecimal digits", bytes_max);
   }
-  if (id->size() > bytes_max) {
-    return bad_id("is too long", bytes_max, ErrorCode::TooLarge);
-  }
-  if (!is_utf8(*id)) {
-    return bad_id("is not UTF-8", bytes_max);
-  }
-  if (has_control_character(*id)) {
-    return bad_id("has a control character", bytes_max);
-  }
-  if (*id == "." || *id == "..") {
-    return bad_id("is \".\" or \"..\"", bytes_max);
-  }
+  JAM_TRY_VOID(check_room_id(*id, bytes_max));
   return std::move(*id);
 }
 

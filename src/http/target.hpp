@@ -49,8 +49,12 @@ struct Route {
 /// Names are matched byte by byte, before decoding: "/%77s/a" is no room.
 [[nodiscard]] Route route(std::string_view path);
 
-/// The room that a path segment names, decoded once: any UTF-8 text of 1 to `bytes_max` bytes without
-/// control characters, but "." and "..". No case folding, no normalisation.
+/// Whether a room may be called so: any UTF-8 text of 1 to `bytes_max` bytes without control characters, but "." and
+/// "..".
+/// @error InvalidArgument, TooLarge  one sentence: what is wrong and what a room id may be. Answer with 400.
+[[nodiscard]] Result<void> check_room_id(std::string_view id, std::size_t bytes_max = 256);
+
+/// The room that a path segment names, decoded once. No case folding, no normalisation.
 /// @error InvalidArgument  one sentence: what is wrong and what a room id may be. Answer with 400.
 [[nodiscard]] Result<std::string> decode_room_id(std::string_view encoded_segment, std::size_t bytes_max = 256);
 

@@ -1,10 +1,14 @@
 #include "server/kept_rooms.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/log.hpp"
+#include "http/target.hpp"
 #include "room/rebuild.hpp"
 #include "store/room_file.hpp"
 
@@ -83,8 +87,11 @@ Result<store::RoomName> find_kept(store::Database& data, const std::string& serv
     }
   }
   if (names.size() > 1) {
+    std::vector<std::string> owners;
+    std::ranges::transform(names, std::back_inserter(owners), [](const auto& name) { return shown(name.service); });
     return fail(ErrorCode::InvalidArgument,
-                fmt::format("several services have a room '{}'; name the one that is meant", shown(id)));
+                fmt::format("several services have a room '{}': {}; say which one is meant, as the service", shown(id),
+                            fmt::join(owners, ", ")));
   }
   if (names.empty()) {
     return fail(ErrorCode::NotFound, fmt::format("there is no room '{}'", shown(id)));
@@ -144,6 +151,7 @@ Result<store::StoredRoom> open_room_file(std::string_view bytes, const std::stri
   if (!service.empty()) {
     room.name.service = service;
   }
+  JAM_TRY_VOID(http::check_room_id(room.name.id));
   JAM_TRY_VOID(room::Rebuild::from(room));
   return room;
 }
@@ -185,6 +193,7 @@ Result<KeptChange> plan_rewind(store::Database& data, const store::RoomName& nam
 
 Result<KeptChange> plan_fork(store::Database& data, const store::RoomName& name, std::optional<std::uint64_t> to,
                              const std::string& new_id, store::RoomKey key) {
+  JAM_TRY_VOID(http::check_room_id(new_id));
   store::StoredRoom room = JAM_TRY(read_kept(data, name, to));
   room.name.id = new_id;
   JAM_TRY_VOID(check_free(data, room.name));
@@ -199,6 +208,11 @@ Result<KeptChange> plan_import(store::Database& data, const store::StoredRoom& r
   KeptChange change;
   put(change, room, key);
   change.done = fmt::format("room '{}' of {} is kept", shown(room.name.id), shown(room.name.service));
+  const std::string version = JAM_TRY(room::Rebuild::from(room))->version;
+  if (!JAM_TRY(data.module(version)).has_value()) {
+    change.done +=
+        fmt::format("; the code that made it (version {}) is not yet: serve that very build", shown(version));
+  }
   return change;
 }
 

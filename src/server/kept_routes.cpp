@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/number.hpp"
+#include "http/target.hpp"
 #include "server/kept_rooms.hpp"
 #include "server/router.hpp"
 #include "store/room_file.hpp"
@@ -24,7 +25,6 @@ using http::Method;
 constexpr std::chrono::minutes kChangeTimeout{1};
 constexpr std::size_t kListedByDefault = 1'000;
 constexpr std::size_t kListedMax = 10'000;
-constexpr std::size_t kIdBytesMax = 256;
 constexpr std::string_view kNothingIsKept = "This server keeps no rooms; --data does.";
 constexpr std::string_view kNumberIsWrong = "to and limit are whole numbers; allowed: limit 1 to 10000.";
 
@@ -99,6 +99,7 @@ class KeptRoutes {
     Closing closing{};  ///< For those who are in the room; without a code the room must not be in use.
     bool needs_space = true;
     std::string copy_id{};  ///< What is made is a copy under this id; empty: the room itself is changed.
+    std::string note{};     ///< Behind the sentence that says what was done.
   };
   void change(const AdminCall& call, Asked asked, Change change) const {
     if (refuse_where_full(call, change)) {
@@ -126,6 +127,9 @@ class KeptRoutes {
   void add(const AdminCall& call, store::RoomName name, Change change) const {
     if (target_.kept_rooms() == nullptr) {
       return call.reply.send(error_response(400, kNothingIsKept));
+    }
+    if (!target_.path_of(name.service)) {
+      change.note = "; no service of that name keeps rooms here";
     }
     if (!refuse_where_full(call, change)) {
       take_and_change(name, name, std::move(change), call.reply);
@@ -190,9 +194,10 @@ class KeptRoutes {
       if (const auto done = plan->commit(data); !done) {
         target_.keeping_failed(done.error());
       }
-      target_.logger().info("admin.room_changed", {{"service", source.service}, {"what", plan->done}});
+      const std::string done = plan->done + change.note;
+      target_.logger().info("admin.room_changed", {{"service", source.service}, {"what", done}});
       after(plan->leaves_timer);
-      reply.send(json_response(200, KeptJson{{"done", plan->done}}.dump()));
+      reply.send(json_response(200, KeptJson{{"done", done}}.dump()));
     });
   }
 
@@ -202,8 +207,11 @@ class KeptRoutes {
 
 void bring_in(const KeptRoutes& routes, const AdminCall& call, std::size_t import_bytes_max) {
   const auto asked = asked_by(call);
-  if (!asked || asked->id.size() > kIdBytesMax) {
-    return call.reply.send(error_response(400, "The room's id is too long; allowed: 256 bytes."));
+  if (!asked) {
+    return call.reply.send(error_response(400, kNumberIsWrong));
+  }
+  if (const auto id = http::check_room_id(asked->id); !asked->id.empty() && !id) {
+    return call.reply.send(error_response(400, id.error().message));
   }
   auto room = open_room_file(call.request.body, asked->service, asked->id, import_bytes_max);
   if (!room) {
@@ -221,8 +229,11 @@ void bring_in(const KeptRoutes& routes, const AdminCall& call, std::size_t impor
 void fork(const KeptRoutes& routes, const AdminCall& call) {
   auto asked = asked_by(call);
   const std::string new_id = query_value(call.request.query, "as");
-  if (!asked || new_id.empty() || new_id.size() > kIdBytesMax) {
-    return call.reply.send(error_response(400, "as=NEW, the copy's id, is missing or too long, or to is no number."));
+  if (!asked) {
+    return call.reply.send(error_response(400, kNumberIsWrong));
+  }
+  if (const auto id = http::check_room_id(new_id); !id) {
+    return call.reply.send(error_response(400, id.error().message + " The copy's is as=NEW."));
   }
   KeptRoutes::Change change;
   change.plan = [to = asked->to, new_id](store::Database& data, const store::RoomName& source, store::RoomKey key) {

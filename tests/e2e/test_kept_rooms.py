@@ -1,5 +1,6 @@
 """The commands for kept rooms, on folders that a server has filled."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -272,6 +273,49 @@ def test_what_is_no_file_of_a_room_is_refused(folder):
         for words in (("rooms", "import", file, "--data", folder), ("replay", module_path("counter"), file)):
             said = jamsocket(*words, code=1)
             assert f"{file}: " in said and reason in said, said
+
+
+@pytest.mark.parametrize("running", [False, True], ids=["stopped", "running"])
+def test_a_copy_has_an_id_that_can_be_asked_for(folder, running):
+    fill(folder)
+    jamsocket("rooms", "export", "lobby", f"{folder}/lobby.room", "--data", folder)
+    with serve(folder, **{"admin.port": 0}) if running else contextlib.nullcontext():
+        for name in ("", "x" * 257, ".", "..", "a\nb"):
+            said = jamsocket("rooms", "fork", "lobby", name, "--data", folder, code=1)
+            assert "a room id is one path segment of 1 to 256 bytes" in said, said
+            if name:
+                said = jamsocket("rooms", "import", f"{folder}/lobby.room", "--as", name, "--data", folder, code=1)
+                assert "a room id is one path segment of 1 to 256 bytes" in said, said
+        jamsocket("rooms", "fork", "lobby", "x" * 256, "--data", folder)
+        jamsocket("rooms", "fork", "lobby", "a/b", "--data", folder)
+    rooms = json.loads(jamsocket("rooms", "list", "--data", folder, "--json"))["rooms"]
+    assert [room["room"] for room in rooms] == ["a/b", "lobby", "other", "x" * 256]
+
+
+def test_an_import_says_what_the_room_lacks_to_come_back(folder, steps):
+    """Its code, which is not in the file, or its service."""
+    with serve(folder, module=steps[0]) as server, Connection(server.port).upgrade("/ws/lobby") as client:
+        assert client.ask("go") == "1"
+        client.leave()
+    jamsocket("rooms", "export", "lobby", f"{folder}/lobby.room", "--data", folder)
+    version = json.loads(jamsocket("rooms", "show", "lobby", "--data", folder, "--json"))["version"]
+    assert "code" not in jamsocket("rooms", "import", f"{folder}/lobby.room", "--as", "again", "--data", folder)
+    lacks_code = f"the code that made it (version {version}) is not yet: serve that very build"
+    lacks_service = "no service of that name keeps rooms here"
+    with tempfile.TemporaryDirectory() as elsewhere:
+        with serve(elsewhere, module=steps[1], **{"admin.port": 0}):
+            said = jamsocket("rooms", "import", f"{folder}/lobby.room", "--data", elsewhere)
+            assert lacks_code in said and lacks_service not in said, said
+        with serve(elsewhere, "counter", **{"admin.port": 0}):
+            said = jamsocket("rooms", "import", f"{folder}/lobby.room", "--as", "two", "--data", elsewhere)
+            assert lacks_code in said and lacks_service in said, said
+        with serve(elsewhere, module=steps[0]) as server, Connection(server.port).upgrade("/ws/lobby") as client:
+            assert client.ask("go") == "2"
+            client.leave()
+        said = jamsocket("rooms", "import", f"{folder}/lobby.room", "--as", "three", "--data", elsewhere)
+        assert lacks_code not in said and lacks_service not in said, said
+    jamsocket("rooms", "import", f"{folder}/lobby.room", "--service", "another", "--data", folder)
+    assert "several services have a room 'lobby': another, steps;" in jamsocket("rooms", "show", "lobby", "--data", folder, code=1)
 
 
 def test_output_that_nothing_takes_is_a_failure(folder):
