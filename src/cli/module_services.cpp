@@ -20,19 +20,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-std::string cache_folder(const config::Settings& settings) {
-  return settings.service.module_cache.empty() ? config::default_module_cache() : settings.service.module_cache;
-}
-
-wasm::ModuleLimits module_limits(const config::ModuleLimits& limits) {
-  wasm::ModuleLimits result;
-  result.memory_bytes_max = limits.room_memory_bytes_max;
-  result.table_elements_max = limits.room_table_elements_max;
-  result.cpu_per_event = limits.event_cpu_max;
-  result.wall_per_event = limits.event_wall_max;
-  return result;
-}
-
 CompileLimits compile_limits(const config::CompileSettings& settings) {
   return {.cpu = std::chrono::duration_cast<std::chrono::seconds>(settings.cpu_max),
           .wall = std::chrono::duration_cast<std::chrono::seconds>(settings.wall_max),
@@ -85,6 +72,19 @@ Result<void> apply_json(std::string_view text, config::Settings& settings) {
 }
 
 }  // namespace
+
+std::string cache_folder(const config::Settings& settings) {
+  return settings.service.module_cache.empty() ? config::default_module_cache() : settings.service.module_cache;
+}
+
+wasm::ModuleLimits module_limits(const config::ModuleLimits& limits) {
+  wasm::ModuleLimits result;
+  result.memory_bytes_max = limits.room_memory_bytes_max;
+  result.table_elements_max = limits.room_table_elements_max;
+  result.cpu_per_event = limits.event_cpu_max;
+  result.wall_per_event = limits.event_wall_max;
+  return result;
+}
 
 // Every room's address space is reserved by the same measure: that of the service that needs most.
 wasm::EngineOptions engine_options(const config::Loaded& loaded) {

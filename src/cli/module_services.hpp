@@ -11,11 +11,17 @@
 #include "config/load.hpp"
 #include "server/server.hpp"
 #include "wasm/engine.hpp"
+#include "wasm/limits.hpp"
 
 namespace jamsocket::cli {
 
 /// Of an engine that can run all services of the settings.
 [[nodiscard]] wasm::EngineOptions engine_options(const config::Loaded& loaded);
+
+/// Of one service's settings.
+[[nodiscard]] wasm::ModuleLimits module_limits(const config::ModuleLimits& limits);
+/// Where compiled modules are kept.
+[[nodiscard]] std::string cache_folder(const config::Settings& settings);
 
 class ModuleServices final : public server::ServiceMaker {
  public:

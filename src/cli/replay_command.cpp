@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -12,9 +13,12 @@
 #include "cli/commands.hpp"
 #include "cli/data_folder.hpp"
 #include "cli/kept_rooms.hpp"
+#include "cli/module_services.hpp"
 #include "cli/output.hpp"
+#include "cli/setting_flags.hpp"
 #include "config/settings.hpp"
 #include "room/rebuild.hpp"
+#include "server/settings.hpp"
 #include "store/room_file.hpp"
 #include "wasm/engine.hpp"
 #include "wasm/module_service.hpp"
@@ -34,6 +38,11 @@ struct State {
   bool has_to = false;
   bool print_effects = false;
   bool json = false;
+  SettingFlags flags;
+
+  [[nodiscard]] std::string service_name() const {
+    return service.empty() ? std::filesystem::path(module).stem().string() : service;
+  }
 };
 
 std::string shown(std::string_view text) { return escape_for_log(text, 200); }
@@ -157,8 +166,7 @@ Result<store::StoredRoom> find(const State& state) {
                 : fail(room.error().code, fmt::format("{}: {}", shown(state.room), room.error().message));
   }
   const auto kept = JAM_TRY(open_kept_rooms(state.data));
-  const std::string service =
-      state.service.empty() ? std::filesystem::path(state.module).stem().string() : state.service;
+  const std::string service = state.service_name();
   RoomWanted wanted{.service = service, .id = state.room, .to = {}};
   auto room = kept->read(wanted, store::Extent::Whole);
   if (room && room->checkpoint && state.has_to && state.to < room->checkpoint->number) {
@@ -184,10 +192,17 @@ void tell_undone(Teller& teller, const store::StoredRoom& stored, std::size_t& t
   }
 }
 
-Result<int> replay(const State& state) {
+// Those of the room's service, where the file has a section of it.
+const config::Settings& settings_of(const State& state, const config::Loaded& loaded) {
+  const auto found = std::ranges::find(loaded.services, state.service_name(), &config::NamedService::name);
+  return found == loaded.services.end() ? loaded.settings : found->settings;
+}
+
+Result<int> replay(const State& state, const config::Loaded& loaded) {
   // The module first: the service that has the room is named after it.
-  const wasm::Engine engine;
-  const auto module = JAM_TRY(engine.load_file(state.module, config::default_module_cache()));
+  const config::Settings& settings = settings_of(state, loaded);
+  const wasm::Engine engine(engine_options(loaded));
+  const auto module = JAM_TRY(engine.load_file(state.module, cache_folder(settings)));
   store::StoredRoom stored = JAM_TRY(find(state));
   if (state.has_to) {
     if (const std::uint64_t last = store::last_event(stored); state.to > last) {
@@ -196,13 +211,13 @@ Result<int> replay(const State& state) {
     std::erase_if(stored.tail, [&](const store::Record& record) { return record.number > state.to; });
   }
   const auto rebuild = JAM_TRY(room::Rebuild::from(std::move(stored)));
-  const auto service = wasm::make_module_service("replay", module, {});
+  const auto service = wasm::make_module_service("replay", module, module_limits(settings.module_limits));
   if (rebuild->version != service->version()) {
     note("jamsocket: the room was made by another build of the module: what follows may not be what happened");
     rebuild->version = service->version();
   }
   Teller teller(state);
-  service::Effects effects;
+  service::Effects effects(server::effect_limits(settings.server.limits));
   std::size_t told = 0;
   const auto instance =
       room::run(*rebuild, *service, effects, nullptr,
@@ -232,7 +247,11 @@ Result<int> replay(const State& state) {
 }
 
 int run(const State& state) {
-  const auto ended = replay(state);
+  const auto loaded = state.flags.load(state.flags.config_file());
+  if (!loaded) {
+    return complain_of_settings(loaded.error());
+  }
+  const auto ended = replay(state, *loaded);
   return ended ? *ended : complain(ended.error().message);
 }
 
@@ -241,7 +260,9 @@ int run(const State& state) {
 Command add_replay(CLI::App& whole) {
   auto state = std::make_shared<State>();
   CLI::App* app = whole.add_subcommand("replay", "Runs the events of a kept room again and says what each did");
-  app->footer("Exit code 1 if an event fails: so it shows whether a new build still fails at the file of a fault.");
+  app->footer(
+      "Exit code 1 if an event fails: so it shows whether a new build still fails at the file of a fault. Events have "
+      "the limits of the settings: where the server's were others, name them as it did.");
   app->add_option("MODULE.wasm", state->module, "The room's module")->type_name("")->required();
   app->add_option("ROOM", state->room, "A file of a room; with --data, a room's id")->type_name("")->required();
   app->add_option("--data", state->data,
@@ -251,6 +272,7 @@ Command add_replay(CLI::App& whole) {
   CLI::Option* to = add_event_option(*app, state->to, "The last event to run");
   app->add_flag("--print-effects", state->print_effects, "Says what each event asked for");
   app->add_flag("--json", state->json, "Prints JSON, an event a line");
+  state->flags.add_sources_to(*app);
   return {.app = app, .run = [state, to] {
             state->has_to = to->count() > 0;
             return unless_output_was_lost(run(*state));

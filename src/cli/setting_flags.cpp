@@ -65,6 +65,10 @@ void SettingFlags::add_to(CLI::App& app) {
         ->allow_extra_args(false)
         ->take_all();
   }
+  add_sources_to(app);
+}
+
+void SettingFlags::add_sources_to(CLI::App& app) {
   app.add_option("--set", sets_, "Sets any key of jamsocket.toml, like limits.message_bytes_max=64KiB")
       ->type_name("KEY=VALUE")
       ->group("Settings")

@@ -22,6 +22,8 @@ class SettingFlags {
  public:
   /// All flags of the table, `--set` and `--config`.
   void add_to(CLI::App& app);
+  /// `--set` and `--config` alone.
+  void add_sources_to(CLI::App& app);
 
   [[nodiscard]] const std::string& config_file() const { return config_file_; }
 

@@ -372,6 +372,13 @@ Result<ServiceSettings> ServiceSettings::from(const ServerOptions& options) {
   return settings;
 }
 
+service::EffectLimits effect_limits(const ServerLimits& limits) {
+  return {.sends_max = limits.sends_per_event_max,
+          .send_bytes_max = limits.send_bytes_per_event_max,
+          .log_bytes_max = limits.log_bytes_per_event_max,
+          .log_lines_max = limits.log_lines_per_event_max};
+}
+
 Result<Settings> Settings::from(const ServerOptions& options) {
   using namespace std::chrono_literals;
   const ServerLimits& limits = options.limits;
@@ -414,10 +421,7 @@ Result<Settings> Settings::from(const ServerOptions& options) {
                            .headers_max = limits.headers_max};
   settings.http.request_timeout = limits.handshake_timeout;
   settings.http.linger_timeout = limits.close_timeout;
-  settings.effects = {.sends_max = limits.sends_per_event_max,
-                      .send_bytes_max = limits.send_bytes_per_event_max,
-                      .log_bytes_max = limits.log_bytes_per_event_max,
-                      .log_lines_max = limits.log_lines_per_event_max};
+  settings.effects = effect_limits(limits);
   JAM_TRY_VOID(check_range("overlong_call", limits.overlong_call, 1ms, 1h));
   settings.overlong_call = limits.overlong_call;
   JAM_TRY_VOID(check_range("slow_call_idle_max", limits.slow_call_idle_max, 1ms, 1h));

@@ -155,4 +155,6 @@ struct Settings {
   [[nodiscard]] static Result<Settings> from(const ServerOptions& options);
 };
 
+[[nodiscard]] service::EffectLimits effect_limits(const ServerLimits& limits);
+
 }  // namespace jamsocket::server

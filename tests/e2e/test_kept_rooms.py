@@ -374,6 +374,33 @@ def test_a_backup_is_for_its_owners_eyes_as_the_rooms_are(folder):
         assert modes == [0o700, 0o600]
 
 
+def test_events_are_replayed_with_the_limits_they_had(folder):
+    """More memory than a room has by default, and more messages: 70 MiB, 10,001 sends."""
+    source = pathlib.Path(folder, "large")
+    source.mkdir()
+    text = STEPS.replace("value_ += STEP;", "if (large_.empty()) large_.assign(70 << 20, 'x');"
+                         " for (int i = 0; i < 10'000; ++i) context.send_message(jamsocket::broadcast, \"\"); ++value_;")
+    (source / "service.cpp").write_text(text.replace("int value_ = 0;", "int value_ = 0;\n  std::string large_;"))
+    module = f"{folder}/large.wasm"
+    jamsocket("build", source, "-o", module)
+    raised = {"limits.room_memory_bytes_max": "128MiB", "limits.event_cpu_ms_max": 5000, "limits.sends_per_event_max": 20000,
+              "limits.outbound_messages_max": 20000}
+    kept = f"{folder}/kept"
+    with serve(kept, module=module, **raised) as server, Connection(server.port).upgrade("/ws/lobby") as client:
+        client.text("go")
+        assert [client.next_text() for _ in range(10_001)][-1] == "1"
+        client.leave()
+    assert "the limit is 64 MiB" in jamsocket("replay", module, "lobby", "--data", kept, code=1)
+    sets = [word for key, value in raised.items() for word in ("--set", f"{key}={value}")]
+    assert len(jamsocket("replay", module, "lobby", "--data", kept, *sets).splitlines()) == 3
+    assert "effect_limit" in jamsocket("replay", module, "lobby", "--data", kept, *sets[:4], code=1)
+    file = pathlib.Path(folder, "jamsocket.toml")
+    file.write_text("[services.large]\nmodule = 'large.wasm'\nroom_memory_bytes_max = '128MiB'\nevent_cpu_ms_max = 5000\n"
+                    "[limits]\nsends_per_event_max = 20000\n")
+    assert len(jamsocket("replay", module, "lobby", "--data", kept, "--config", file).splitlines()) == 3
+    assert "limits.room_memory" in jamsocket("replay", module, "lobby", "--set", "limits.room_memory_bytes_max=1", code=2)
+
+
 def test_a_fault_leaves_a_file_that_can_be_replayed(folder):
     with serve(folder, "probe") as server:
         with Connection(server.port).upgrade("/ws/lobby") as connection:
