@@ -27,7 +27,7 @@ class RoomsOfDirectory final : public KeptRooms {
     return server::read_kept(*data_, JAM_TRY(find(room)), room.to, extent);
   }
   Result<std::string> bring_in(const store::StoredRoom& room) override {
-    return carry_out(server::plan_import(*data_, room, next_key()));
+    return carry_out(server::plan_import(*data_, room, next_key(), server::CodeIs::KeptOrMissing));
   }
   Result<std::string> accept(const RoomWanted& room) override {
     return carry_out(server::plan_accept(*data_, JAM_TRY(find(room)), next_key()));

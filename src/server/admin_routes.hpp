@@ -44,6 +44,8 @@ class AdminTarget {
   [[nodiscard]] virtual store::SqliteStore* kept_rooms() = 0;
   /// What the service of that own name, which keeps its rooms, is called in paths; nothing: there is none.
   [[nodiscard]] virtual std::optional<std::string> path_of(std::string_view own_name) const = 0;
+  /// Whether the service of that own name can run rooms that were made by code of that version.
+  [[nodiscard]] virtual bool runs_version(std::string_view own_name, std::string_view version) const = 0;
   /// What had to be kept could not be: ends the process.
   virtual void keeping_failed(const Error& error) = 0;
 };

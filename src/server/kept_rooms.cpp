@@ -203,15 +203,16 @@ Result<KeptChange> plan_fork(store::Database& data, const store::RoomName& name,
   return change;
 }
 
-Result<KeptChange> plan_import(store::Database& data, const store::StoredRoom& room, store::RoomKey key) {
+Result<KeptChange> plan_import(store::Database& data, const store::StoredRoom& room, store::RoomKey key, CodeIs code) {
   JAM_TRY_VOID(check_free(data, room.name));
   KeptChange change;
   put(change, room, key);
   change.done = fmt::format("room '{}' of {} is kept", shown(room.name.id), shown(room.name.service));
   const std::string version = JAM_TRY(room::Rebuild::from(room))->version;
-  if (!JAM_TRY(data.module(version)).has_value()) {
+  if (code != CodeIs::Served && !JAM_TRY(data.module(version)).has_value()) {
     change.done +=
-        fmt::format("; the code that made it (version {}) is not yet: serve that very build", shown(version));
+        fmt::format("; the code that made it (version {}) is not: the room comes back when that very build is served",
+                    shown(version));
   }
   return change;
 }

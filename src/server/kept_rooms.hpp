@@ -68,7 +68,10 @@ struct KeptChange {
 [[nodiscard]] Result<KeptChange> plan_fork(store::Database& data, const store::RoomName& name,
                                            std::optional<std::uint64_t> to, const std::string& new_id,
                                            store::RoomKey key);
+/// Where the code is that a room needs to come back.
+enum class CodeIs : std::uint8_t { Served, KeptOrMissing };
 /// @error AlreadyExists  there is a room of that name.
-[[nodiscard]] Result<KeptChange> plan_import(store::Database& data, const store::StoredRoom& room, store::RoomKey key);
+[[nodiscard]] Result<KeptChange> plan_import(store::Database& data, const store::StoredRoom& room, store::RoomKey key,
+                                             CodeIs code);
 
 }  // namespace jamsocket::server

@@ -11,6 +11,7 @@
 
 #include "base/number.hpp"
 #include "http/target.hpp"
+#include "room/rebuild.hpp"
 #include "server/kept_rooms.hpp"
 #include "server/router.hpp"
 #include "store/room_file.hpp"
@@ -124,10 +125,21 @@ class KeptRoutes {
   }
 
   /// A room that is not there yet.
-  void add(const AdminCall& call, store::RoomName name, Change change) const {
+  void add(const AdminCall& call, store::StoredRoom room) const {
     if (target_.kept_rooms() == nullptr) {
       return call.reply.send(error_response(400, kNothingIsKept));
     }
+    auto rebuild = room::Rebuild::from(room);
+    if (!rebuild) {
+      return call.reply.send(refusal(rebuild.error()));
+    }
+    const store::RoomName name = room.name;
+    const CodeIs code =
+        target_.runs_version(name.service, (*rebuild)->version) ? CodeIs::Served : CodeIs::KeptOrMissing;
+    Change change{.plan = [shared = std::make_shared<const store::StoredRoom>(std::move(room)), code](
+                              store::Database& data, const store::RoomName&,
+                              store::RoomKey key) { return plan_import(data, *shared, key, code); },
+                  .closing = {.code = 0, .reason = {}}};
     if (!target_.path_of(name.service)) {
       change.note = "; no service of that name keeps rooms here";
     }
@@ -218,12 +230,7 @@ void bring_in(const KeptRoutes& routes, const AdminCall& call, std::size_t impor
     const bool is_large = room.error().code == ErrorCode::TooLarge;
     return call.reply.send(error_response(is_large ? 413 : 400, room.error().message));
   }
-  const store::RoomName name = room->name;
-  auto shared = std::make_shared<const store::StoredRoom>(*std::move(room));
-  routes.add(call, name,
-             {.plan = [shared](store::Database& data, const store::RoomName&,
-                               store::RoomKey key) { return plan_import(data, *shared, key); },
-              .closing = {.code = 0, .reason = {}}});
+  routes.add(call, *std::move(room));
 }
 
 void fork(const KeptRoutes& routes, const AdminCall& call) {

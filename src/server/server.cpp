@@ -443,6 +443,10 @@ class RunningServer final : public Server, private AdminTarget {
     const bool keeps = hosted != nullptr && hosted->settings.room.durability != room::Durability::None;
     return keeps ? std::optional(hosted->path_name) : std::nullopt;
   }
+  [[nodiscard]] bool runs_version(std::string_view own_name, std::string_view version) const override {
+    const HostedServicePtr hosted = find_by_own_name(own_name);
+    return hosted != nullptr && hosted->service->has_version(version);
+  }
   void keeping_failed(const Error& error) override { end_process(error); }
   void ask_to_stop() override {
     if (on_stop_asked_) {

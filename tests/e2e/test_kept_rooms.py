@@ -300,7 +300,7 @@ def test_an_import_says_what_the_room_lacks_to_come_back(folder, steps):
     jamsocket("rooms", "export", "lobby", f"{folder}/lobby.room", "--data", folder)
     version = json.loads(jamsocket("rooms", "show", "lobby", "--data", folder, "--json"))["version"]
     assert "code" not in jamsocket("rooms", "import", f"{folder}/lobby.room", "--as", "again", "--data", folder)
-    lacks_code = f"the code that made it (version {version}) is not yet: serve that very build"
+    lacks_code = f"the code that made it (version {version}) is not: the room comes back when that very build is served"
     lacks_service = "no service of that name keeps rooms here"
     with tempfile.TemporaryDirectory() as elsewhere:
         with serve(elsewhere, module=steps[1], **{"admin.port": 0}):
@@ -316,6 +316,15 @@ def test_an_import_says_what_the_room_lacks_to_come_back(folder, steps):
         assert lacks_code not in said and lacks_service not in said, said
     jamsocket("rooms", "import", f"{folder}/lobby.room", "--service", "another", "--data", folder)
     assert "several services have a room 'lobby': another, steps;" in jamsocket("rooms", "show", "lobby", "--data", folder, code=1)
+
+
+def test_an_import_says_nothing_of_code_where_it_is_part_of_the_server(folder):
+    with Server("native", "counter", {"server.data": folder, "admin.port": 0}) as server:
+        assert count(server, "lobby") == 1
+        jamsocket("rooms", "export", "lobby", f"{folder}/lobby.room", "--data", folder)
+        said = jamsocket("rooms", "import", f"{folder}/lobby.room", "--as", "again", "--data", folder)
+        assert "room 'again' of counter is kept" in said and "code" not in said, said
+        assert count(server, "again") == 2
 
 
 def test_output_that_nothing_takes_is_a_failure(folder):
