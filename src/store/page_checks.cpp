@@ -22,6 +22,7 @@ constexpr std::size_t kReservedAt = 20;
 constexpr int kHeaderBytes = 100;
 constexpr int kPageBytesMin = 512;
 constexpr int kZerosAtOnce = 64 << 10;
+constexpr std::size_t kGatheredBytesMax = std::size_t{64} << 10U;
 
 bool is_page(int length, sqlite3_int64 offset) {
   return length >= kPageBytesMin && std::has_single_bit(static_cast<unsigned>(length)) && offset % length == 0;
@@ -37,15 +38,22 @@ std::uint32_t sum_of(const char* page, int length, sqlite3_int64 offset) {
 struct PageChecks::Vfs {
   sqlite3_vfs vfs{};
   sqlite3_vfs* under = nullptr;
-  std::string page;  ///< On its way to the file.
   sqlite3_int64 log_bytes_ahead = 0;
   bool forgives = false;
   std::set<sqlite3_int64> forgiven;  ///< Where damaged pages are that are read nonetheless.
+
+  // What was written and has not reached the file below: one piece.
+  struct Gathered {
+    std::string bytes;
+    sqlite3_int64 offset = 0;
+    [[nodiscard]] sqlite3_int64 end() const { return offset + static_cast<sqlite3_int64>(bytes.size()); }
+  };
 
   // What SQLite allocates for an open file; the file below lies behind it.
   struct Open {
     sqlite3_file base;
     Vfs* owner;
+    Gathered* gathered;  ///< From `open` to `close`.
     bool is_database;
     bool is_checked;
     bool is_log;
@@ -63,7 +71,23 @@ struct PageChecks::Vfs {
     }
   }
 
+  // Before anything else is done with the file. Where it fails SQLite hears it from what it does next, at the latest
+  // from the sync that every commit waits for; and writes what it wrote once more, or nothing.
+  static int pass_on(sqlite3_file* file) {
+    Gathered& gathered = *open_of(file).gathered;
+    if (gathered.bytes.empty()) {
+      return SQLITE_OK;
+    }
+    const int code = below(file)->pMethods->xWrite(below(file), gathered.bytes.data(),
+                                                   static_cast<int>(gathered.bytes.size()), gathered.offset);
+    gathered.bytes.clear();
+    return code;
+  }
+
   static int read(sqlite3_file* file, void* out, int length, sqlite3_int64 offset) {
+    if (const int code = pass_on(file); code != SQLITE_OK) {
+      return code;
+    }
     const int code = below(file)->pMethods->xRead(below(file), out, length, offset);
     Open& open = open_of(file);
     if (code != SQLITE_OK) {
@@ -93,6 +117,9 @@ struct PageChecks::Vfs {
     if (!open.is_log || end <= open.log_bytes || ahead == 0) {
       return SQLITE_OK;
     }
+    if (const int code = pass_on(file); code != SQLITE_OK) {
+      return code;
+    }
     static constexpr std::array<char, kZerosAtOnce> kZeros{};  // More at once SQLite's own VFS does not write.
     const sqlite3_int64 to = end + ahead;
     for (sqlite3_int64 at = std::max(end, open.log_bytes); at < to; at += kZerosAtOnce) {
@@ -110,27 +137,52 @@ struct PageChecks::Vfs {
       return code;
     }
     note_header(open, bytes, length, offset);
-    if (!open.is_checked || !is_page(length, offset)) {
-      return below(file)->pMethods->xWrite(below(file), bytes, length, offset);
+    Gathered& gathered = *open.gathered;
+    const auto count = static_cast<std::size_t>(length);
+    if (offset != gathered.end() || gathered.bytes.size() + count > kGatheredBytesMax) {
+      if (const int code = pass_on(file); code != SQLITE_OK) {
+        return code;
+      }
+      gathered.offset = offset;
     }
-    open.owner->forgiven.erase(offset);
-    std::string& page = open.owner->page;
-    page.assign(static_cast<const char*>(bytes), static_cast<std::size_t>(length));
-    const std::uint32_t sum = sum_of(page.data(), length, offset);
-    std::memcpy(page.data() + length - kReservedBytes, &sum, sizeof sum);
-    return below(file)->pMethods->xWrite(below(file), page.data(), length, offset);
+    gathered.bytes.append(static_cast<const char*>(bytes), count);
+    if (open.is_checked && is_page(length, offset)) {
+      open.owner->forgiven.erase(offset);
+      char* const page = gathered.bytes.data() + gathered.bytes.size() - count;
+      const std::uint32_t sum = sum_of(page, length, offset);
+      std::memcpy(page + length - kReservedBytes, &sum, sizeof sum);
+    }
+    return SQLITE_OK;
   }
 
-  // The rest is the affair of the file below.
-  static int close(sqlite3_file* file) { return below(file)->pMethods->xClose(below(file)); }
+  static int close(sqlite3_file* file) {
+    const int code = pass_on(file);
+    delete open_of(file).gathered;
+    const int closed = below(file)->pMethods->xClose(below(file));
+    return code != SQLITE_OK ? code : closed;
+  }
   static int truncate(sqlite3_file* file, sqlite3_int64 size) {
+    if (const int code = pass_on(file); code != SQLITE_OK) {
+      return code;
+    }
     open_of(file).log_bytes = std::min(open_of(file).log_bytes, size);
     return below(file)->pMethods->xTruncate(below(file), size);
   }
-  static int sync(sqlite3_file* file, int flags) { return below(file)->pMethods->xSync(below(file), flags); }
-  static int size(sqlite3_file* file, sqlite3_int64* out) { return below(file)->pMethods->xFileSize(below(file), out); }
+  static int sync(sqlite3_file* file, int flags) {
+    const int code = pass_on(file);
+    return code != SQLITE_OK ? code : below(file)->pMethods->xSync(below(file), flags);
+  }
+  static int size(sqlite3_file* file, sqlite3_int64* out) {
+    const int code = pass_on(file);
+    return code != SQLITE_OK ? code : below(file)->pMethods->xFileSize(below(file), out);
+  }
+  static int unlock(sqlite3_file* file, int level) {
+    const int code = pass_on(file);
+    return code != SQLITE_OK ? code : below(file)->pMethods->xUnlock(below(file), level);
+  }
+
+  // The rest is the affair of the file below.
   static int lock(sqlite3_file* file, int level) { return below(file)->pMethods->xLock(below(file), level); }
-  static int unlock(sqlite3_file* file, int level) { return below(file)->pMethods->xUnlock(below(file), level); }
   static int is_reserved(sqlite3_file* file, int* out) {
     return below(file)->pMethods->xCheckReservedLock(below(file), out);
   }
@@ -164,6 +216,7 @@ struct PageChecks::Vfs {
     Vfs& self = owner_of(vfs);
     open_of(file) = {.base = {.pMethods = nullptr},
                      .owner = &self,
+                     .gathered = nullptr,
                      .is_database = (flags & SQLITE_OPEN_MAIN_DB) != 0,
                      .is_checked = false,
                      .is_log = (flags & SQLITE_OPEN_WAL) != 0,
@@ -174,6 +227,7 @@ struct PageChecks::Vfs {
       return code;
     }
     open_of(file).base.pMethods = &kMethods;
+    open_of(file).gathered = new Gathered;  // SQLite's memory for the file is never constructed.
     return below(file)->pMethods->xFileSize(below(file), &open_of(file).log_bytes);
   }
   static int remove(sqlite3_vfs* vfs, const char* name, int sync_folder) {

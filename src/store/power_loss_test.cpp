@@ -184,7 +184,7 @@ std::uint64_t end_everywhere(std::uint64_t seed, UnreliableDisk::Fault fault, in
 
 TEST(PowerLoss, NothingAcknowledgedIsLostAtAnyOperation) {
   std::uint64_t points = 0;
-  for (std::uint64_t seed = 1; seed <= seeds(2) && !HasFatalFailure(); ++seed) {
+  for (std::uint64_t seed = 1; seed <= seeds(4) && !HasFatalFailure(); ++seed) {
     points += end_everywhere(seed, UnreliableDisk::Fault::PowerLoss);
   }
   EXPECT_GT(points, 500U);
