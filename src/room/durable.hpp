@@ -94,17 +94,26 @@ class Durable final : public store::CommitTarget, public io::TimerTarget {
   /// In a row: a room that has done well for long enough starts again.
   [[nodiscard]] std::uint32_t times_aside_lately(SteadyTime now, const AsidePolicy& policy);
 
+  // What each event needs comes first, together: with a thousand rooms it has left the caches since the last one.
   Room& room;
   store::Journal& journal;
   State state = State::Loading;
-  store::RoomKey key{};
   bool is_stored = false;   ///< Its row is there, or on its way.
   bool reloading = false;   ///< Loading after an event was undone, or after sleep: what is known of it stays.
   bool undone = false;      ///< That was the reason.
   bool letting_go = false;  ///< It ends as soon as the store and the shard have done with it.
-  std::string version{};    ///< Of the code that its instance runs.
-  std::optional<std::int64_t> born_ms{};
+  store::RoomKey key{};
+  store::Ticket last_ticket = 0;
+  store::Ticket committed_ticket = 0;
+  Gate gate;
+  std::uint64_t events_since = 0;  ///< These three: since the last checkpoint.
+  std::size_t bytes_since = 0;
+  std::chrono::nanoseconds cpu_since{};
+  SteadyTime last_active{};
   RoomSide side;
+
+  std::string version{};  ///< Of the code that its instance runs.
+  std::optional<std::int64_t> born_ms{};
   std::unique_ptr<Rebuild> rebuild;
   std::unique_ptr<Rebuild> wants_whole;  ///< Waits for the room from its start on, to be upgraded.
 
@@ -113,15 +122,6 @@ class Durable final : public store::CommitTarget, public io::TimerTarget {
   std::uint32_t last_arrival = 0;
   std::move_only_function<void(Created)> on_created;  ///< Told once it is known, and on disk.
 
-  Gate gate;
-  store::Ticket last_ticket = 0;
-  store::Ticket committed_ticket = 0;
-
-  std::uint64_t events_since = 0;  ///< These three: since the last checkpoint.
-  std::size_t bytes_since = 0;
-  std::chrono::nanoseconds cpu_since{};
-
-  SteadyTime last_active{};
   io::CallbackTimer sleep_timer;
 
   std::vector<SteadyTime> failures;  ///< The latest few.

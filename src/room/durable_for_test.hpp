@@ -57,7 +57,9 @@ class DurableRoom : public RoomOnShard {
     client.id = awake().join(client, std::move(info));
   }
   void leave(const FakeClient& client) { awake().leave(client.id); }
-  void say(FakeClient& client, std::string_view text) { awake().message(service::EventKind::Text, client.id, text); }
+  void say(FakeClient& client, std::string_view text) {
+    awake().message(service::EventKind::Text, client.id, shard->received(text), PayloadStays::ForTheTurn);
+  }
   bool keep_asleep(Room& sleeping) {
     if (keeps_members_only) {
       asleep = std::make_unique<RoomAsleep>("keeper", sleeping.id(), *std::pmr::new_delete_resource());

@@ -78,11 +78,14 @@ class Gate {
  public:
   /// An event was recorded; its record and what it sent are so many bytes.
   void wrote(store::Ticket ticket, std::size_t bytes) {
-    if (on_way_.empty() || on_way_.back().ticket != ticket) {
-      on_way_.push({.ticket = ticket, .events = 0, .bytes = 0});
+    if (newest_.ticket != ticket) {
+      if (newest_.events > 0) {
+        older_.push(newest_);
+      }
+      newest_ = {.ticket = ticket};
     }
-    ++on_way_.back().events;
-    on_way_.back().bytes += bytes;
+    ++newest_.events;
+    newest_.bytes += bytes;
     ++events_;
     bytes_ += bytes;
   }
@@ -91,10 +94,12 @@ class Gate {
 
   /// All up to `ticket` is on disk: counts no longer.
   void kept(store::Ticket ticket) {
-    while (!on_way_.empty() && on_way_.front().ticket <= ticket) {
-      events_ -= on_way_.front().events;
-      bytes_ -= on_way_.front().bytes;
-      on_way_.pop();
+    while (events_ != newest_.events && older_.front().ticket <= ticket) {
+      no_longer(older_.front());
+      older_.pop();
+    }
+    if (newest_.ticket <= ticket) {
+      no_longer(std::exchange(newest_, {}));
     }
   }
   /// Whether the oldest event that waits need wait no longer, once all up to `ticket` is on disk.
@@ -118,19 +123,25 @@ class Gate {
   [[nodiscard]] bool is_empty() const { return events_ == 0 && waiting_.empty(); }
   void release_memory() {
     waiting_.release_memory();
-    on_way_.release_memory();
+    older_.release_memory();
   }
 
  private:
   struct OnWay {
     store::Ticket ticket = 0;
-    std::uint32_t events = 0;
     std::size_t bytes = 0;
+    std::size_t events = 0;
   };
-  FlatQueue<Gated> waiting_;
-  FlatQueue<OnWay> on_way_;
+  void no_longer(const OnWay& kept) {
+    events_ -= kept.events;
+    bytes_ -= kept.bytes;
+  }
+
+  OnWay newest_;  ///< Here, and not in memory of its own: seldom is there another.
   std::size_t events_ = 0;
   std::size_t bytes_ = 0;
+  FlatQueue<Gated> waiting_;
+  FlatQueue<OnWay> older_;
 };
 
 }  // namespace jamsocket::room

@@ -123,6 +123,9 @@ Result<RecordedEvent> decode_event(std::uint64_t number, std::string_view bytes)
 void RoomSide::note(const service::Event& event, EventOutcome outcome) {
   last_event = event.number;
   last_time_ms = event.time_ms;
+  if (event.kind == EventKind::Text || event.kind == EventKind::Binary) [[likely]] {
+    return;
+  }
   const auto client = static_cast<std::uint32_t>(event.client);
   const auto place = std::ranges::lower_bound(present, client);
   const bool is_present = place != present.end() && *place == client;

@@ -45,7 +45,7 @@ class Returns : public testing::RoomOnShard, public ::testing::WithParamInterfac
     shard->settle();
   }
   void says(FakeClient& client, std::string_view text) {
-    room->message(EventKind::Text, client.id, text);
+    room->message(EventKind::Text, client.id, shard->received(text), PayloadStays::ForTheTurn);
     shard->settle();
   }
   void advance(Milliseconds by) {

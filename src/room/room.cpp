@@ -124,7 +124,7 @@ void Room::leave_in_order(ClientId client) {
 
 void Room::message(EventKind kind, ClientId client, std::string_view payload, PayloadStays stays) {
   // Nearly every one: it runs soon, and its bytes stay where they are until then.
-  const bool stays_there = stays == PayloadStays::ForTheTurn && !in_call_ && !durable_;
+  const bool stays_there = stays == PayloadStays::ForTheTurn && runs_soon();
   if (stays_there && waiting_ != nullptr && waiting_->has_borrowed()) [[likely]] {
     waiting_->add_borrowed(kind, client, payload);
     became_runnable();
@@ -140,8 +140,7 @@ void Room::first_message(EventKind kind, ClientId client, std::string_view paylo
     return;
   }
   // Where it may be long until the event runs, its bytes are copied at once.
-  const bool runs_soon = !in_call_ && !durable_ && waiting_ == nullptr;
-  if (stays == PayloadStays::ForTheTurn && runs_soon) [[likely]] {
+  if (stays == PayloadStays::ForTheTurn && runs_soon() && waiting_ == nullptr) [[likely]] {
     waiting().add_borrowed(kind, client, payload);
   } else {
     waiting().add(kind, client, payload);
@@ -199,8 +198,8 @@ bool Room::begin_call(ServiceCall& call) {
   call.event.time_ms = last_time_ms_;
   call.event.number = ++last_event_;
   call.event.monitor = &call;
-  // What a durable room sends has to wait, longer than the turn.
-  call.effects.write_to(durable_ ? nullptr : &output_);
+  // What has to wait for the disk waits longer than the turn.
+  call.effects.write_to(settings_.durability == Durability::Local ? nullptr : &output_);
   call.is_timed = durable_ && last_event_ % kTimedEvery == 0;
   if (instance_ == nullptr) [[unlikely]] {
     begin_instance(call);

@@ -217,6 +217,7 @@ class Room {
     }
     return *waiting_;
   }
+  [[nodiscard]] bool runs_soon() const { return !in_call_ && (!durable_ || durable_->state == Durable::State::Ready); }
   void first_message(service::EventKind kind, ClientId client, std::string_view payload, PayloadStays stays);
   void add_event(service::EventKind kind, ClientId client, std::string_view payload);
   void service_timer_is_due();

@@ -87,14 +87,15 @@ bool Room::may_run() {
     end_once_let_go();
     return false;
   }
-  if (durable.state != Durable::State::Ready) {
-    return false;
+  const auto limit = durable.gate.limit_reached(settings_.gate);
+  if (durable.state == Durable::State::Ready && !limit) [[likely]] {
+    return true;
   }
-  if (const auto limit = durable.gate.limit_reached(settings_.gate)) [[unlikely]] {
+  keep_events();  // It may be long until they run.
+  if (durable.state == Durable::State::Ready) {
     host_.limit_hit(*limit, *this);
-    return false;
   }
-  return true;
+  return false;
 }
 
 bool Room::finish_durable(ServiceCall& call) {

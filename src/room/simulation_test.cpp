@@ -287,7 +287,7 @@ class Simulation {
     SimClient* const client = any_client(room);
     if (client != nullptr && client->link.in) {
       room.highest_possible += text == "count" ? 1 : text == "timer" ? 100 : 0;
-      room.room->message(EventKind::Text, client->link.id, text);
+      room.room->message(EventKind::Text, client->link.id, shard_->received(text), PayloadStays::ForTheTurn);
     }
   }
 

@@ -5,6 +5,8 @@
 
 #pragma once
 
+#include <algorithm>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <stdexcept>
@@ -107,6 +109,8 @@ class BasicHost : public RoomHost, public SlowCallHost {
   void limit_hit(Counter limit, const Room&) override { counter_set.add(limit); }
   store::Journal* journal() override { return nullptr; }
 
+  /// `text` in a buffer that is written over once the rooms have run: for PayloadStays::ForTheTurn.
+  std::string_view received(std::string_view text) { return received_.emplace_back(text); }
   /// Until no room has events.
   void run_rooms() {
     while (!queue.empty()) {
@@ -118,6 +122,10 @@ class BasicHost : public RoomHost, public SlowCallHost {
         more = room->finish_call(call);
       }
       room->queued = Room::Queued::No;
+    }
+    written_over_ = std::exchange(received_, {});
+    for (std::string& text : written_over_) {
+      std::ranges::fill(text, '#');
     }
   }
 
@@ -134,6 +142,10 @@ class BasicHost : public RoomHost, public SlowCallHost {
   int failed = 0;
   int fell_asleep = 0;
   std::move_only_function<bool(Room&)> keeps_asleep;  ///< None: rooms that sleep stay as they are.
+
+ private:
+  std::deque<std::string> received_;
+  std::deque<std::string> written_over_;
 };
 
 // A shard over somebody's store.

@@ -131,7 +131,7 @@ class UpgradedRoom : public ::testing::Test {
   }
   Heard say(std::initializer_list<std::string_view> texts) {
     for (const std::string_view text : texts) {
-      room->message(EventKind::Text, client.id, text);
+      room->message(EventKind::Text, client.id, shard->received(text), PayloadStays::ForTheTurn);
     }
     shard->settle();
     return client.take();
