@@ -115,7 +115,8 @@ Result<server::OfferedService> ModuleServices::load(std::string path_name, const
   }
   const CompileHelper helper(compile_limits(settings.compile));
   const bool apart = settings.compile_apart == "always" || (settings.compile_apart == "services" && !path_name.empty());
-  auto module = JAM_TRY(engine_.load_file(module_file, cache_folder(settings), apart ? &helper : nullptr));
+  const std::string cache = cache_folder(settings);
+  auto module = JAM_TRY(engine_.load_file(module_file, cache, apart ? &helper : nullptr));
   if (module->facts().table_elements_min > limits.table_elements_max) {
     return fail(ErrorCode::TooLarge,
                 fmt::format("{}: the module starts with a table of {} elements; room_table_elements_max is {}",
@@ -123,7 +124,7 @@ Result<server::OfferedService> ModuleServices::load(std::string path_name, const
   }
   std::string name = path_name.empty() ? std::filesystem::path(module_file).stem().string() : path_name;
   return server::OfferedService{.name = std::move(path_name),
-                                .service = wasm::make_module_service(std::move(name), std::move(module), limits),
+                                .service = wasm::make_module_service(std::move(name), std::move(module), limits, cache),
                                 .options = settings.server};
 }
 

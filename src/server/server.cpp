@@ -19,6 +19,7 @@
 #include "server/admin_note.hpp"
 #include "server/admin_routes.hpp"
 #include "server/background_tasks.hpp"
+#include "server/kept_code.hpp"
 #include "server/metrics.hpp"
 #include "server/services.hpp"
 #include "server/settings.hpp"
@@ -157,6 +158,7 @@ class RunningServer final : public Server, private AdminTarget {
     store_ = JAM_TRY(store::SqliteStore::open(settings_.data_dir, settings_.store, surroundings_.logger, end_process));
     remove_admin_note(settings_.data_dir);  // Of a server that was killed.
     shared_.store = store_.get();
+    kept_code_.emplace(*store_, end_process);
     for (const auto& [name, hosted] : services_.owned()->all()) {
       keep_code(*hosted);
     }
@@ -191,18 +193,9 @@ class RunningServer final : public Server, private AdminTarget {
       return;
     }
     service::Service& service = *hosted.service;
-    for (const std::string& code : store_->modules()) {
-      if (const Result<void> added = service.add_version(code); !added) {
-        surroundings_.logger.warn("server.version_not_loaded", {{"reason", added.error().message}});
-      }
-    }
+    service.use_versions(*kept_code_);
     if (!service.code().empty()) {
-      store_->run(
-          [version = std::string(service.version()), code = std::string(service.code())](store::Database& database) {
-            if (const Result<void> kept = database.keep_module(version, code); !kept) {
-              end_process(kept.error());
-            }
-          });
+      kept_code_->keep(std::string(service.version()), std::string(service.code()));
     }
   }
 
@@ -546,6 +539,7 @@ class RunningServer final : public Server, private AdminTarget {
   SteadyTime next_reload_line_{};
   std::shared_ptr<const io::TlsContext> tls_;  ///< Null: connections are plain.
   std::unique_ptr<store::SqliteStore> store_;
+  std::optional<KeptCode> kept_code_;  ///< Where there is a store; services look into it.
   LimitLog limit_log_;
   MemoryWatch memory_watch_;
   std::optional<KeyedLimit> connections_by_address_;  // Before the shards: their connections have places in it.

@@ -61,6 +61,16 @@ class ServiceInstance {
   }
 };
 
+/// The code that made rooms, of whatever service, as it was kept beside them. Any thread.
+class Versions {
+ public:
+  virtual ~Versions() = default;
+  [[nodiscard]] virtual bool has(std::string_view version) const = 0;
+  /// May take as long as a disk: within calls only, which loops do not wait for.
+  /// @error NotFound, Malformed, Io  it is not there, or cannot be read.
+  [[nodiscard]] virtual Result<std::string> code(std::string_view version) = 0;
+};
+
 class Service {
  public:
   virtual ~Service() = default;
@@ -93,12 +103,9 @@ class Service {
   [[nodiscard]] virtual std::string_view version() const { return {}; }
   /// The code itself, to be kept beside the rooms it made; empty: it cannot be.
   [[nodiscard]] virtual std::string_view code() const { return {}; }
-  /// Takes in older code, for the rooms it made. Before any room is made.
-  /// @error Unsupported  the service runs no code but its own; else see what `code` is of.
-  [[nodiscard]] virtual Result<void> add_version(std::string_view /*code*/) {
-    return fail(ErrorCode::Unsupported, "the service has one version only");
-  }
-  /// Whether rooms that this code made can be brought back.
+  /// Where other code is, for the rooms it made; it must outlive the service. Before any room is made.
+  virtual void use_versions(Versions& /*kept*/) {}
+  /// Whether rooms that this code made can be brought back. Any thread.
   [[nodiscard]] virtual bool has_version(std::string_view wanted) const { return wanted == version(); }
 };
 

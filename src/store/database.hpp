@@ -88,8 +88,7 @@ class Database {
 
   [[nodiscard]] Result<void> keep_module(std::string_view hash, std::string_view bytes);
   [[nodiscard]] Result<std::optional<std::string>> module(std::string_view hash);
-  /// The newest few.
-  [[nodiscard]] Result<std::vector<std::string>> modules();
+  [[nodiscard]] Result<std::vector<std::string>> module_hashes();
 
   /// Runs SQLite's own check and reads every room. @return what is wrong, a sentence each.
   [[nodiscard]] Result<std::vector<std::string>> check();

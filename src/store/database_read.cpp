@@ -223,9 +223,9 @@ Result<std::optional<std::string>> Database::module(std::string_view hash) {
   return std::string(find.blob(0));
 }
 
-Result<std::vector<std::string>> Database::modules() {
+Result<std::vector<std::string>> Database::module_hashes() {
   std::vector<std::string> found;
-  Statement rows = JAM_TRY(connection_.prepare("SELECT bytes FROM module ORDER BY rowid DESC LIMIT 16"));
+  Statement rows = JAM_TRY(connection_.prepare("SELECT hash FROM module"));
   while (JAM_TRY(rows.step())) {
     found.emplace_back(rows.blob(0));
   }

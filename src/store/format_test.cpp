@@ -37,7 +37,7 @@ TEST_P(Format, RoomsOfAnOlderFileAreAllThere) {
     EXPECT_EQ(lobby->checkpoint->number, 1000U);
     EXPECT_EQ(lobby->tail.size(), 102U);  // A connect before them, a disconnect behind them.
     EXPECT_EQ((*database)->read({.service = "counter", .id = "small"}).value()->tail.size(), 3U);
-    EXPECT_EQ((*database)->modules().value().size(), 1U);
+    EXPECT_EQ((*database)->module_hashes().value().size(), 1U);
     EXPECT_EQ((*database)->next_key(), 3U);
   }
   EXPECT_EQ(version(), kFormatVersion);

@@ -89,11 +89,11 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::filesystem::pa
     logger.warn("store.forgetful_file_system", {{"file_system", system}});
   }
   auto sleeping = JAM_TRY(unless_damaged(database->sleeping(), logger, "store.timers_damaged"));
-  auto modules = JAM_TRY(unless_damaged(database->modules(), logger, "store.modules_damaged"));
+  auto module_hashes = JAM_TRY(unless_damaged(database->module_hashes(), logger, "store.modules_damaged"));
   // make_unique cannot reach the constructor.
   std::unique_ptr<SqliteStore> store(new SqliteStore(std::move(database), options, logger, std::move(broken)));
   store->sleeping_ = std::move(sleeping);
-  store->modules_ = std::move(modules);
+  store->module_hashes_ = std::move(module_hashes);
   store->look_at_free_space();
   store->writer_ = std::thread([self = store.get()] { self->write_all(); });
   store->packer_ = std::thread([self = store.get()] { self->pack_all(); });

@@ -72,8 +72,8 @@ class SqliteStore final : public Store {
     return backlog_bytes_.load(std::memory_order_relaxed) >= options_.checkpoint_backlog_bytes_max;
   }
 
-  /// The code of every version of services that rooms were made by.
-  [[nodiscard]] const std::vector<std::string>& modules() const { return modules_; }
+  /// The versions of services whose code was kept, as of the start.
+  [[nodiscard]] const std::vector<std::string>& module_hashes() const { return module_hashes_; }
   /// Runs `work` with the database to itself, behind what was submitted before.
   void run(std::move_only_function<void(Database&)> work);
   /// The same, for who does not know whether it has been stopped. @return false: it has; `work` is dropped.
@@ -115,7 +115,7 @@ class SqliteStore final : public Store {
   Logger& logger_;
   Broken broken_;
   std::vector<SleepingRoom> sleeping_;
-  std::vector<std::string> modules_;
+  std::vector<std::string> module_hashes_;
   std::atomic<std::uint64_t> next_key_;
   std::atomic<bool> full_{false};
   std::atomic<std::size_t> backlog_bytes_{0};  ///< Of checkpoints that wait to be compressed, or written.

@@ -1,7 +1,10 @@
 #include "wasm/module_service.hpp"
 
+#include <fmt/format.h>
+
 #include <functional>
 #include <map>
+#include <mutex>
 #include <utility>
 
 #include "base/check.hpp"
@@ -13,10 +16,12 @@
 namespace jamsocket::wasm {
 namespace {
 
+using ModulePtr = std::shared_ptr<const Module>;
+
 class ModuleService final : public service::Service {
  public:
-  ModuleService(std::string name, std::shared_ptr<const Module> module, const ModuleLimits& limits)
-      : name_(std::move(name)), module_(std::move(module)), limits_(limits) {
+  ModuleService(std::string name, ModulePtr module, const ModuleLimits& limits, std::filesystem::path cache_dir)
+      : name_(std::move(name)), module_(std::move(module)), limits_(limits), cache_dir_(std::move(cache_dir)) {
     JAM_CHECK(limits_.memory_bytes_max <= module_->engine().options().memory_bytes_max);
     JAM_CHECK(limits_.table_elements_max <= module_->engine().options().table_elements_max);
   }
@@ -25,7 +30,7 @@ class ModuleService final : public service::Service {
 
   [[nodiscard]] std::expected<std::unique_ptr<service::ServiceInstance>, service::Fault> create(
       const service::RoomStart& start, service::Effects& effects) override {
-    const auto module = module_of(start.version);
+    const ModulePtr module = JAM_TRY(module_of(start.version));
     auto guest = JAM_TRY(Guest::instantiate(module, limits_, start, effects));
     return module->facts().abi == Abi::Stateroom ? start_stateroom_room(std::move(guest), start, effects)
                                                  : start_jamsocket_room(std::move(guest), start, effects);
@@ -33,7 +38,7 @@ class ModuleService final : public service::Service {
 
   [[nodiscard]] std::expected<std::unique_ptr<service::ServiceInstance>, service::Fault> restore(
       const service::RoomStart& start, std::string_view state) override {
-    const auto module = module_of(start.version);
+    const ModulePtr module = JAM_TRY(module_of(start.version));
     auto guest = JAM_TRY(Guest::restore(module, limits_, start, state));
     return module->facts().abi == Abi::Stateroom ? resume_stateroom_room(std::move(guest))
                                                  : resume_jamsocket_room(std::move(guest));
@@ -41,6 +46,7 @@ class ModuleService final : public service::Service {
 
   [[nodiscard]] std::uint64_t room_memory_bytes() const override {
     std::uint64_t bytes = module_->live_memory_bytes();
+    const std::scoped_lock lock(mutex_);
     for (const auto& [hash, module] : older_) {
       bytes += module->live_memory_bytes();
     }
@@ -55,7 +61,8 @@ class ModuleService final : public service::Service {
     return migrate_jamsocket_room(std::move(guest), start, saved);
   }
   [[nodiscard]] bool can_migrate(std::string_view from) const override {
-    return module_->facts().can_load && has_version(from) && module_of(from)->facts().can_save;
+    const auto old = module_->facts().can_load && has_version(from) ? module_of(from) : nullptr;
+    return old && *old != nullptr && (*old)->facts().can_save;
   }
 
   [[nodiscard]] std::vector<std::string> obstacles_to_capture() const override {
@@ -64,38 +71,59 @@ class ModuleService final : public service::Service {
   [[nodiscard]] std::string_view version() const override { return module_->hash(); }
   [[nodiscard]] std::string_view code() const override { return module_->bytes(); }
 
-  [[nodiscard]] Result<void> add_version(std::string_view code) override {
-    // Compiled once, and rarely: not worth a place in the cache.
-    auto module = JAM_TRY(module_->engine().load_bytes(code, {}));
-    std::string hash = module->hash();
-    older_.emplace(std::move(hash), std::move(module));
-    return {};
-  }
+  void use_versions(service::Versions& kept) override { kept_ = &kept; }
   [[nodiscard]] bool has_version(std::string_view wanted) const override {
-    return wanted == module_->hash() || older_.contains(wanted);
+    return wanted == module_->hash() || (kept_ != nullptr && kept_->has(wanted));
   }
 
  private:
-  [[nodiscard]] const std::shared_ptr<const Module>& module_of(std::string_view version) const {
+  // Older code is loaded when the first of its rooms comes back: there may be any number of it, and most of it is
+  // never needed again. Two threads that want the same load it twice, and wait for no other.
+  [[nodiscard]] std::expected<ModulePtr, service::Fault> module_of(std::string_view version) const {
     if (version.empty() || version == module_->hash()) {
       return module_;
     }
-    const auto found = older_.find(version);
-    JAM_CHECK(found != older_.end());  // Whoever asks has asked has_version.
-    return found->second;
+    {
+      const std::scoped_lock lock(mutex_);
+      if (const auto found = older_.find(version); found != older_.end()) {
+        return found->second;
+      }
+    }
+    const auto module = load_older(version);
+    if (!module) {
+      return std::unexpected(
+          service::Fault{service::Outcome::Trap,
+                         fmt::format("the code that made it cannot be loaded: {}", module.error().message),
+                         {}});
+    }
+    const std::scoped_lock lock(mutex_);
+    return older_.emplace(std::string(version), *module).first->second;
+  }
+
+  [[nodiscard]] Result<ModulePtr> load_older(std::string_view version) const {
+    JAM_CHECK(kept_ != nullptr);  // Whoever asks has asked has_version.
+    const std::string code = JAM_TRY(kept_->code(version));
+    auto module = JAM_TRY(module_->engine().load_bytes(code, cache_dir_));
+    if (module->hash() != version) {
+      return fail(ErrorCode::Malformed, "what is kept under its hash is another module");
+    }
+    return module;
   }
 
   std::string name_;
-  std::shared_ptr<const Module> module_;
+  ModulePtr module_;
   ModuleLimits limits_;
-  std::map<std::string, std::shared_ptr<const Module>, std::less<>> older_;  ///< By hash.
+  std::filesystem::path cache_dir_;
+  service::Versions* kept_ = nullptr;
+  mutable std::mutex mutex_;                                     // Never held while anything is loaded.
+  mutable std::map<std::string, ModulePtr, std::less<>> older_;  ///< By hash; those that were needed so far.
 };
 
 }  // namespace
 
 std::unique_ptr<service::Service> make_module_service(std::string name, std::shared_ptr<const Module> module,
-                                                      const ModuleLimits& limits) {
-  return std::make_unique<ModuleService>(std::move(name), std::move(module), limits);
+                                                      const ModuleLimits& limits, std::filesystem::path cache_dir) {
+  return std::make_unique<ModuleService>(std::move(name), std::move(module), limits, std::move(cache_dir));
 }
 
 }  // namespace jamsocket::wasm

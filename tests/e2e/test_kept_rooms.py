@@ -12,7 +12,7 @@ import tempfile
 
 import pytest
 
-from harness.admin import metric
+from harness.admin import admin_port, ask, metric
 from harness.server import Server, module_path, path_from_environment
 from harness.wait import PATIENCE, until
 from harness.wire import PING, PONG, Connection, frame
@@ -427,10 +427,10 @@ def test_a_fault_leaves_a_file_that_can_be_replayed(folder):
 
 
 # A module that does the same and is another one: a custom section at its end.
-def other_build(folder, name="counter"):
+def other_build(folder, name="counter", note=b"note"):
     path = f"{folder}/{name}.wasm"
     with open(path, "wb") as file:
-        file.write(module_path("counter").read_bytes() + b"\x00\x05\x04note")
+        file.write(module_path("counter").read_bytes() + b"\x00\x05\x04" + note)
     return path
 
 
@@ -447,6 +447,37 @@ def test_rooms_keep_the_code_that_made_them(folder):
         with serve(folder) as server:
             assert count(server, "lobby") == 7
             assert count(server, "new") == 2
+
+
+def test_rooms_keep_the_code_that_made_them_however_old_it_is(folder):
+    """The newest 16 builds were loaded, and the rooms of the one before could not be read."""
+    builds = 18
+    with tempfile.TemporaryDirectory() as made:
+        module = lambda number: other_build(made, note=b"%04d" % number)
+        for number in range(builds):
+            with serve(folder, module=module(number)) as server:
+                assert count(server, f"of-{number}") == 1
+        with serve(folder, module=module(builds - 1)) as server:
+            assert [count(server, f"of-{number}") for number in range(builds)] == [2] * builds
+
+
+def test_rooms_keep_the_code_that_was_replaced_while_the_server_runs(folder):
+    """Rooms that nobody was in could not be read until the next start, as the code of before was not with the new."""
+    settings = {"admin.port": 0, "service.shutdown_policy": "immediate"}
+    with tempfile.TemporaryDirectory() as made, serve(folder, module=other_build(made, "base"), **settings) as server:
+        def put(method, note):
+            wanted = json.dumps({"module": other_build(made, note=note)}).encode()
+            assert ask(admin_port(server), "/admin/services/steps", method, wanted)[0] == 200
+        put("POST", b"old.")
+        assert count(server, "steps/lobby", 3) == 3
+        until(lambda: metric(server, "rooms") == 0, 10)
+        put("PUT", b"new.")
+        assert count(server, "steps/lobby") == 4
+        assert count(server, "steps/other") == 1
+        put("PUT", b"old.")
+        until(lambda: metric(server, "rooms") == 0, 10)
+        assert [count(server, f"steps/{room}") for room in ("lobby", "other")] == [5, 2]
+        assert metric(server, "rooms_unreadable_total") == 0
 
 
 def test_rooms_restart_with_new_code_where_that_is_asked_for(folder):
