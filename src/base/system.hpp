@@ -11,6 +11,10 @@ namespace jamsocket {
 /// "No such file or directory": what an `errno` means. Any thread.
 [[nodiscard]] std::string words_of(int error);
 
+/// A write beyond the greatest size that files may have (RLIMIT_FSIZE) fails, as one on a full disk does, instead of
+/// ending the process. Call before any other thread starts.
+void outlive_file_size_limit();
+
 /// An open file of this process, closed at the end of its scope.
 class Descriptor {
  public:

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/log.hpp"
+#include "base/system.hpp"
 #include "cli/commands.hpp"
 #include "cli/output.hpp"
 #include "config/suggest.hpp"
@@ -103,6 +104,7 @@ int parse_failed(const CLI::App& whole, const CLI::ParseError& error) {
 }  // namespace
 
 int run(int argument_count, const char* const* arguments) {
+  outlive_file_size_limit();
   CLI::App whole("Rooms of WebSocket clients, around services in C++ or in WebAssembly modules.", "jamsocket");
   whole.set_version_flag("--version", "jamsocket " JAMSOCKET_VERSION);
   whole.require_subcommand(1);

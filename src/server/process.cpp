@@ -18,6 +18,7 @@
 
 #include "base/check.hpp"
 #include "base/number.hpp"
+#include "base/system.hpp"
 #include "io/socket.hpp"
 
 namespace jamsocket::server {
@@ -93,6 +94,7 @@ void prepare_process() {
   const sigset_t signals = our_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ignore_broken_pipes();
+  outlive_file_size_limit();
   raise_open_files_limit();
 }
 

@@ -17,8 +17,8 @@
 namespace jamsocket::server {
 
 /// Call once, before any other thread starts: SIGINT and SIGTERM are blocked in this thread and in
-/// those it starts, so that `run_until_signalled` alone takes them; SIGPIPE is ignored; the limit of
-/// open files is raised as far as the system lets us.
+/// those it starts, so that `run_until_signalled` alone takes them; SIGPIPE and SIGXFSZ are ignored; the
+/// limit of open files is raised as far as the system lets us.
 void prepare_process();
 
 /// The listening sockets that whoever started this process has opened for it (systemd's socket activation); usually

@@ -1,5 +1,6 @@
 """Rooms that outlive their server, and what a server does for that. What clients saw of killed ones: test_kill.py."""
 
+import resource
 import signal
 import tempfile
 import threading
@@ -8,7 +9,7 @@ import pytest
 
 from harness.server import KINDS, Server
 from harness.wait import until
-from harness.wire import TEXT, Connection, http
+from harness.wire import TEXT, Connection, Ended, http
 
 
 @pytest.fixture(params=KINDS)
@@ -54,6 +55,24 @@ def test_async_is_there_a_moment_later(kind, folder):
     with Server(kind, "counter", settings(folder, **{"service.durability": "async"})) as server:
         with Connection(server.port).upgrade("/ws/lobby") as connection:
             assert connection.ask("increment") == "new value: 2"
+
+
+def test_a_file_that_may_not_grow_ends_the_server_with_a_sentence(kind, folder):
+    """RLIMIT_FSIZE, as a shell's ulimit or systemd's LimitFSIZE sets it: its signal ended the process without a word."""
+    server = Server(kind, "counter", settings(folder))
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (3 << 20, 3 << 20))
+    client = Connection(server.port).upgrade("/ws/lobby")
+    seen = 0
+    with pytest.raises((Ended, ConnectionError)):
+        for _ in range(1000):
+            client.ask("anything" * 1000)
+            client.ask("increment")
+            seen += 1
+    server.wait(20, expected=3)
+    assert "rooms can no longer be kept" in server.log_text()
+    with Server(kind, "counter", settings(folder)) as server:
+        with Connection(server.port).upgrade("/ws/lobby") as connection:
+            assert int(connection.ask("increment").split()[-1]) in (seen + 1, seen + 2)
 
 
 def test_an_empty_room_is_dropped_and_comes_back(kind, folder):
