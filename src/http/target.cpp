@@ -191,6 +191,12 @@ Result<std::string> decode_room_id(std::string_view encoded_segment, std::size_t
   return std::move(*id);
 }
 
+std::optional<std::string> decode_text(std::string_view encoded, std::size_t bytes_max) {
+  std::optional<std::string> text = percent_decode(encoded);
+  const bool is_one = text && text->size() <= bytes_max && is_utf8(*text) && !has_control_character(*text);
+  return is_one ? std::move(text) : std::nullopt;
+}
+
 Result<std::string> decode_file_path(std::string_view encoded_path) {
   if (!encoded_path.starts_with('/')) {
     return fail(ErrorCode::InvalidArgument, "A path begins with a slash.");

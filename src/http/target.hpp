@@ -58,6 +58,10 @@ struct Route {
 /// @error InvalidArgument  one sentence: what is wrong and what a room id may be. Answer with 400.
 [[nodiscard]] Result<std::string> decode_room_id(std::string_view encoded_segment, std::size_t bytes_max = 256);
 
+/// A percent-encoded text of at most `bytes_max` bytes, decoded once; nothing: it is none of UTF-8 without control
+/// characters.
+[[nodiscard]] std::optional<std::string> decode_text(std::string_view encoded, std::size_t bytes_max);
+
 /// A path of a file, decoded once, segment by segment: begins with "/", has no empty, "." or ".." segment
 /// but perhaps an empty last one; a slash, backslash or control character may not be encoded in it.
 /// @error InvalidArgument  one sentence. Answer with 400.

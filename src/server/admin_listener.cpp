@@ -20,6 +20,7 @@ constexpr std::size_t kReceiveBytes = std::size_t{16} << 10U;
 constexpr std::size_t kConnectionsMax = 64;
 constexpr std::size_t kTokenBytesMin = 16;
 constexpr std::size_t kBodyBytesMax = std::size_t{64} << 10U;
+constexpr std::string_view kAnyQuery = "*";
 
 // "127.0.0.1:9090", "[::1]" and "localhost": what a page that has its name resolve to our address cannot send.
 bool is_address_or_localhost(std::string_view authority) {
@@ -263,6 +264,10 @@ void AdminListener::route(HttpConnection& connection, const http::Request& reque
 
 void AdminListener::begin_call(HttpConnection& connection, const http::Request& request, const AdminRoute& route,
                                std::vector<std::string> names) {
+  auto query = AdminQuery::parse(route.query == kAnyQuery ? "" : std::string_view(request.query), route.query);
+  if (!query) {
+    return connection.respond(whole_response(error_response(400, query.error().message)));
+  }
   const std::uint64_t call = ++last_call_;
   Waiting& waiting = waiting_[call];
   waiting.connection = connection.id();
@@ -272,6 +277,7 @@ void AdminListener::begin_call(HttpConnection& connection, const http::Request& 
   timers_.schedule(waiting.deadline->node(), now_ + route.answer_timeout);
   route.handle({.request = request,
                 .names = std::move(names),
+                .query = *std::move(query),
                 .reply = AdminReply(*this, call),
                 .peer = connection.peer().text()});
 }

@@ -22,6 +22,7 @@
 #include "base/log.hpp"
 #include "io/listener.hpp"
 #include "server/acceptor.hpp"
+#include "server/admin_query.hpp"
 #include "server/http_connection.hpp"
 #include "server/settings.hpp"
 #include "server/task_stack.hpp"
@@ -45,6 +46,7 @@ class AdminReply {
 struct AdminCall {
   const http::Request& request;    ///< With its body; valid until the handler returns.
   std::vector<std::string> names;  ///< What stands for the {names} of the path, decoded once.
+  AdminQuery query;
   AdminReply reply;
   std::string peer;  ///< The address that asks.
 };
@@ -52,7 +54,8 @@ struct AdminCall {
 /// One line of the table of what can be asked.
 struct AdminRoute {
   http::Method method = http::Method::Get;
-  std::string_view path;  ///< Segments in braces match any one segment: "/admin/rooms/{room}".
+  std::string_view path;   ///< Segments in braces match any one segment: "/admin/rooms/{room}".
+  std::string_view query;  ///< The names that its query may have, "prefix limit"; "*": any, and nobody looks.
   enum class Access : std::uint8_t { Token, Everybody } access = Access::Token;
   std::function<void(AdminCall)> handle;  ///< On the listener's thread; must not wait.
   Milliseconds answer_timeout{5'000};     ///< Then it is answered with 503.

@@ -54,21 +54,19 @@ void ask_all(std::span<const std::unique_ptr<Shard>> shards, AdminListener& list
 // -------------------------------------------------------------------------------------------------------
 
 // nullopt: it is no number from 1 to kListedMax.
-std::optional<std::size_t> listed_max(const http::Request& request) {
-  const std::string text = query_value(request.query, "limit");
-  if (text.empty()) {
+std::optional<std::size_t> listed_max(const AdminQuery& query) {
+  if (!query.has("limit")) {
     return kListedByDefault;
   }
-  const auto number = parse_number<std::uint32_t>(text);
+  const auto number = parse_number<std::uint32_t>(query.text("limit"));
   return number && *number >= 1 && *number <= kListedMax ? std::optional<std::size_t>(*number) : std::nullopt;
 }
 
 // What ?code= and ?reason= say; nullopt: neither a code that a server may send nor a reason that fits.
-std::optional<Closing> closing_of(const http::Request& request) {
-  Closing closing{.code = ws::close_code::kGoingAway, .reason = query_value(request.query, "reason")};
-  const std::string code = query_value(request.query, "code");
-  if (!code.empty()) {
-    const auto number = parse_number<std::uint32_t>(code);
+std::optional<Closing> closing_of(const AdminQuery& query) {
+  Closing closing{.code = ws::close_code::kGoingAway, .reason = query.text("reason")};
+  if (query.has("code")) {
+    const auto number = parse_number<std::uint32_t>(query.text("code"));
     const bool allowed = number && (*number == 1000 || *number == 1001 || *number == 1008 ||
                                     (*number >= 1011 && *number <= 1013) || (*number >= 3000 && *number <= 4999));
     if (!allowed) {
@@ -128,12 +126,12 @@ struct NamedRoom {
   std::string service;
   std::string id;
 
-  explicit NamedRoom(const AdminCall& call) : service(query_value(call.request.query, "service")), id(call.names[0]) {}
+  explicit NamedRoom(const AdminCall& call) : service(call.query.text("service")), id(call.names[0]) {}
   [[nodiscard]] RoomName name() const { return {.service = service, .id = id}; }
 };
 
 void list_rooms(AdminTarget& target, AdminListener& listener, const AdminCall& call) {
-  const auto limit = listed_max(call.request);
+  const auto limit = listed_max(call.query);
   if (!limit) {
     return call.reply.send(bad_limit());
   }
@@ -143,7 +141,7 @@ void list_rooms(AdminTarget& target, AdminListener& listener, const AdminCall& c
   };
   ask_all(
       target.shards(), listener,
-      [limit = *limit, prefix = query_value(call.request.query, "prefix")](Shard& shard) {
+      [limit = *limit, prefix = call.query.text("prefix")](Shard& shard) {
         return Part{.total = shard.room_count(), .rooms = shard.list_rooms(prefix, limit)};
       },
       [reply = call.reply, limit = *limit](const std::vector<Part>& parts) {
@@ -160,7 +158,7 @@ void list_rooms(AdminTarget& target, AdminListener& listener, const AdminCall& c
 }
 
 void describe_room(AdminTarget& target, const AdminCall& call) {
-  const auto limit = listed_max(call.request);
+  const auto limit = listed_max(call.query);
   if (!limit) {
     return call.reply.send(bad_limit());
   }
@@ -185,7 +183,7 @@ void describe_room(AdminTarget& target, const AdminCall& call) {
 }
 
 void close_room(AdminTarget& target, const AdminCall& call) {
-  const auto closing = closing_of(call.request);
+  const auto closing = closing_of(call.query);
   if (!closing) {
     return call.reply.send(bad_closing());
   }
@@ -196,7 +194,7 @@ void close_room(AdminTarget& target, const AdminCall& call) {
 }
 
 void close_client(AdminTarget& target, const AdminCall& call) {
-  const auto closing = closing_of(call.request);
+  const auto closing = closing_of(call.query);
   const auto client = parse_number<std::uint32_t>(call.names[1]);
   if (!closing || !client) {
     return call.reply.send(closing ? error_response(400, "A client's id is a whole number.") : bad_closing());
@@ -212,7 +210,7 @@ void close_client(AdminTarget& target, const AdminCall& call) {
 void revoke_tickets(AdminTarget& target, AdminListener& listener, const AdminCall& call) {
   ask_all(
       target.shards(), listener,
-      [service = query_value(call.request.query, "service"), subject = call.names[0]](Shard& shard) {
+      [service = call.query.text("service"), subject = call.names[0]](Shard& shard) {
         return shard.revoke_tickets(service, subject);
       },
       [reply = call.reply](const std::vector<std::size_t>& counts) {
@@ -271,17 +269,6 @@ void drain(AdminTarget& target, const AdminCall& call) {
 
 }  // namespace
 
-std::string query_value(std::string_view query, std::string_view name) {
-  while (!query.empty()) {
-    const std::string_view pair = query.substr(0, query.find('&'));
-    query.remove_prefix(std::min(pair.size() + 1, query.size()));
-    if (pair.size() > name.size() && pair.starts_with(name) && pair[name.size()] == '=') {
-      return http::decode_room_id(pair.substr(name.size() + 1), 1024).value_or("");
-    }
-  }
-  return {};
-}
-
 int status_of(ErrorCode code) {
   switch (code) {
     case ErrorCode::NotFound:
@@ -299,25 +286,28 @@ std::vector<AdminRoute> admin_routes(AdminTarget& target, AdminListener& listene
   constexpr auto kEverybody = AdminRoute::Access::Everybody;
   constexpr auto kToken = AdminRoute::Access::Token;
   std::vector<AdminRoute> routes{
-      {Method::Get, "/health", kEverybody, [&](const AdminCall& call) { health(target, listener, call); }},
-      {Method::Get, "/metrics", kToken, [&](const AdminCall& call) { metrics(target, listener, call); }},
-      {Method::Get, "/admin/rooms", kToken, [&](const AdminCall& call) { list_rooms(target, listener, call); }},
-      {Method::Get, "/admin/rooms/{room}", kToken, [&](const AdminCall& call) { describe_room(target, call); }},
-      {Method::Delete, "/admin/rooms/{room}", kToken, [&](const AdminCall& call) { close_room(target, call); }},
-      {Method::Delete, "/admin/rooms/{room}/clients/{client}", kToken,
+      {Method::Get, "/health", "*", kEverybody, [&](const AdminCall& call) { health(target, listener, call); }},
+      {Method::Get, "/metrics", "*", kToken, [&](const AdminCall& call) { metrics(target, listener, call); }},
+      {Method::Get, "/admin/rooms", "prefix limit", kToken,
+       [&](const AdminCall& call) { list_rooms(target, listener, call); }},
+      {Method::Get, "/admin/rooms/{room}", "service limit", kToken,
+       [&](const AdminCall& call) { describe_room(target, call); }},
+      {Method::Delete, "/admin/rooms/{room}", "service code reason", kToken,
+       [&](const AdminCall& call) { close_room(target, call); }},
+      {Method::Delete, "/admin/rooms/{room}/clients/{client}", "service code reason", kToken,
        [&](const AdminCall& call) { close_client(target, call); }},
-      {Method::Delete, "/admin/tickets/{subject}", kToken,
+      {Method::Delete, "/admin/tickets/{subject}", "service", kToken,
        [&](const AdminCall& call) { revoke_tickets(target, listener, call); }},
-      {Method::Get, "/admin/services", kToken, [&](const AdminCall& call) { list_services(target, call); }},
-      {Method::Post, "/admin/services/{service}", kToken,
+      {Method::Get, "/admin/services", "", kToken, [&](const AdminCall& call) { list_services(target, call); }},
+      {Method::Post, "/admin/services/{service}", "", kToken,
        [&](const AdminCall& call) { change_service(target, listener, ServiceChange::Add, call); }, kLoadingTimeout},
-      {Method::Put, "/admin/services/{service}", kToken,
+      {Method::Put, "/admin/services/{service}", "", kToken,
        [&](const AdminCall& call) { change_service(target, listener, ServiceChange::Replace, call); }, kLoadingTimeout},
-      {Method::Delete, "/admin/services/{service}", kToken,
+      {Method::Delete, "/admin/services/{service}", "", kToken,
        [&](const AdminCall& call) { change_service(target, listener, ServiceChange::Remove, call); }, kLoadingTimeout},
-      {Method::Get, "/admin/log-level", kToken, [&](const AdminCall& call) { show_log_level(target, call); }},
-      {Method::Put, "/admin/log-level", kToken, [&](const AdminCall& call) { set_log_level(target, call); }},
-      {Method::Post, "/admin/drain", kToken, [&](const AdminCall& call) { drain(target, call); }},
+      {Method::Get, "/admin/log-level", "", kToken, [&](const AdminCall& call) { show_log_level(target, call); }},
+      {Method::Put, "/admin/log-level", "", kToken, [&](const AdminCall& call) { set_log_level(target, call); }},
+      {Method::Post, "/admin/drain", "", kToken, [&](const AdminCall& call) { drain(target, call); }},
   };
   add_kept_routes(target, listener, room_files, routes);
   return routes;

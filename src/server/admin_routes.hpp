@@ -50,8 +50,6 @@ class AdminTarget {
   virtual void keeping_failed(const Error& error) = 0;
 };
 
-/// The value of `name` in a query like "limit=5&prefix=a%20b", decoded; empty: it is not there, or cannot be decoded.
-[[nodiscard]] std::string query_value(std::string_view query, std::string_view name);
 /// With which status an error is answered.
 [[nodiscard]] int status_of(ErrorCode code);
 

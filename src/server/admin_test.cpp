@@ -91,6 +91,27 @@ TEST_P(AdminTest, CountsWhatHappens) {
   EXPECT_NE(metrics.body.find("\njamsocket_clients_joined_total 1\n"), std::string::npos);
 }
 
+// What could not be decoded, or was mistyped, counted as not there: the room of another service was ended.
+TEST_P(AdminTest, PassesNothingOverInAQuery) {
+  start();
+  const auto client = client_in("a");
+  for (const char* query :
+       {"service=%zz", "service=%ff", "service=%00", "service=%0a", "sevice=x", "Service=x",
+        "service=x&service=", "code=", "code=%3", "code=1000&reason=%c3", "to=5", "reason=a%7f", "x"}) {
+    const Answer refused = ask(std::string("DELETE /admin/rooms/a?") + query);
+    EXPECT_EQ(refused.status, 400) << query << ": " << refused.body;
+    EXPECT_TRUE(json::parse(refused.body).contains("error")) << query;
+  }
+  EXPECT_EQ(ask("GET /admin/rooms/a?service=").status, 200);  // That of the service without a name.
+  EXPECT_EQ(ask("DELETE /admin/rooms/b?service=" + std::string(1025, 'x')).status, 400);
+  EXPECT_EQ(ask("DELETE /admin/rooms/b?service=" + std::string(1024, 'x')).status, 404);
+  EXPECT_EQ(ask("DELETE /admin/rooms/b?reason=a/b%20%c3%a4&&code=4000&").status, 404);
+  EXPECT_EQ(ask("GET /admin/rooms?limit=").status, 400);
+  EXPECT_EQ(ask("POST /admin/drain?now=yes").status, 400);
+  EXPECT_EQ(ask("GET /metrics?collect[]=cpu").status, 200);
+  EXPECT_EQ(ask("GET /health?verbose").status, 200);
+}
+
 TEST_P(AdminTest, ListsRoomsAndClients) {
   start();
   const auto one = client_in("a");

@@ -27,7 +27,7 @@ constexpr std::chrono::minutes kChangeTimeout{1};
 constexpr std::size_t kListedByDefault = 1'000;
 constexpr std::size_t kListedMax = 10'000;
 constexpr std::string_view kNothingIsKept = "This server keeps no rooms; --data does.";
-constexpr std::string_view kNumberIsWrong = "to and limit are whole numbers; allowed: limit 1 to 10000.";
+constexpr std::string_view kNumberIsWrong = "to and limit are whole numbers; allowed: limit 1 to 10000, history all.";
 
 http::Response refusal(const Error& error) {
   // What is stored is damaged: no request is to blame.
@@ -49,30 +49,33 @@ struct Asked {
   store::Extent extent = store::Extent::Needed;
 };
 
-// nullopt: a number is none.
+// nullopt: a number is none, or the history something else than all of it.
 std::optional<Asked> asked_by(const AdminCall& call) {
-  const std::string& query = call.request.query;
-  Asked asked{.service = query_value(query, "service"),
+  const AdminQuery& query = call.query;
+  Asked asked{.service = query.text("service"),
               .id = call.names.empty() ? std::string() : call.names.front(),
               .to = {},
               .after = {}};
-  if (const std::string to = query_value(query, "to"); !to.empty()) {
-    asked.to = parse_number<std::uint64_t>(to);
+  if (query.has("to")) {
+    asked.to = parse_number<std::uint64_t>(query.text("to"));
     if (!asked.to) {
       return std::nullopt;
     }
   }
-  if (const std::string limit = query_value(query, "limit"); !limit.empty()) {
-    const auto number = parse_number<std::uint64_t>(limit);
+  if (query.has("limit")) {
+    const auto number = parse_number<std::uint64_t>(query.text("limit"));
     if (!number || *number < 1 || *number > kListedMax) {
       return std::nullopt;
     }
     asked.limit = static_cast<std::size_t>(*number);
   }
-  if (const std::string after = query_value(query, "after_room"); !after.empty()) {
-    asked.after = store::RoomName{.service = query_value(query, "after_service"), .id = after};
+  if (const std::string after = query.text("after_room"); !after.empty()) {
+    asked.after = store::RoomName{.service = query.text("after_service"), .id = after};
   }
-  if (query_value(query, "history") == "all") {
+  if (query.has("history")) {
+    if (query.text("history") != "all") {
+      return std::nullopt;
+    }
     asked.extent = store::Extent::Whole;
   }
   return asked;
@@ -235,7 +238,7 @@ void bring_in(const KeptRoutes& routes, const AdminCall& call, std::size_t impor
 
 void fork(const KeptRoutes& routes, const AdminCall& call) {
   auto asked = asked_by(call);
-  const std::string new_id = query_value(call.request.query, "as");
+  const std::string new_id = call.query.text("as");
   if (!asked) {
     return call.reply.send(error_response(400, kNumberIsWrong));
   }
@@ -316,37 +319,40 @@ void add_kept_routes(AdminTarget& target, AdminListener& listener, const RoomFil
                      std::vector<AdminRoute>& routes) {
   constexpr auto kToken = AdminRoute::Access::Token;
   const auto kept = std::make_shared<const KeptRoutes>(target, listener);
-  const auto add = [&](Method method, std::string_view path, std::function<void(AdminCall)> handle,
-                       std::size_t body_bytes_max = 0) {
-    routes.push_back({method, path, kToken, std::move(handle), kChangeTimeout, body_bytes_max});
+  const auto add = [&](Method method, std::string_view path, std::string_view query,
+                       std::function<void(AdminCall)> handle, std::size_t body_bytes_max = 0) {
+    routes.push_back({method, path, query, kToken, std::move(handle), kChangeTimeout, body_bytes_max});
   };
-  add(Method::Get, "/admin/kept-rooms", [kept](const AdminCall& call) {
+  add(Method::Get, "/admin/kept-rooms", "service limit after_service after_room", [kept](const AdminCall& call) {
     kept->read(call, [](store::Database& data, const Asked& asked) {
       return kept_answer(list_kept(data, asked.service, asked.after, asked.limit));
     });
   });
-  add(Method::Get, "/admin/kept-rooms/{room}", [kept](const AdminCall& call) {
+  add(Method::Get, "/admin/kept-rooms/{room}", "service", [kept](const AdminCall& call) {
     kept->read(call, [](store::Database& data, const Asked& asked) {
       const auto name = find_kept(data, asked.service, asked.id);
       return kept_answer(name ? describe_kept(data, *name) : std::unexpected(name.error()));
     });
   });
-  add(Method::Get, "/admin/kept-rooms/{room}/file",
+  add(Method::Get, "/admin/kept-rooms/{room}/file", "service to history",
       [kept, export_bytes_max = limits.export_bytes_max](const AdminCall& call) {
         kept->read(call, [export_bytes_max](store::Database& data, const Asked& asked) {
           return file_of(data, asked, export_bytes_max);
         });
       });
   add(
-      Method::Put, "/admin/kept-rooms/{room}/file",
+      Method::Put, "/admin/kept-rooms/{room}/file", "service",
       [kept, import_bytes_max = limits.import_bytes_max](const AdminCall& call) {
         bring_in(*kept, call, import_bytes_max);
       },
       limits.import_bytes_max);
-  add(Method::Post, "/admin/kept-rooms/{room}/fork", [kept](const AdminCall& call) { fork(*kept, call); });
-  add(Method::Post, "/admin/kept-rooms/{room}/rewind", [kept](const AdminCall& call) { rewind(*kept, call); });
-  add(Method::Post, "/admin/kept-rooms/{room}/accept", [kept](const AdminCall& call) { accept(*kept, call); });
-  add(Method::Delete, "/admin/kept-rooms/{room}", [kept](const AdminCall& call) { forget(*kept, call); });
+  add(Method::Post, "/admin/kept-rooms/{room}/fork", "service to as",
+      [kept](const AdminCall& call) { fork(*kept, call); });
+  add(Method::Post, "/admin/kept-rooms/{room}/rewind", "service to",
+      [kept](const AdminCall& call) { rewind(*kept, call); });
+  add(Method::Post, "/admin/kept-rooms/{room}/accept", "service",
+      [kept](const AdminCall& call) { accept(*kept, call); });
+  add(Method::Delete, "/admin/kept-rooms/{room}", "service", [kept](const AdminCall& call) { forget(*kept, call); });
 }
 
 }  // namespace jamsocket::server
