@@ -151,7 +151,7 @@ Result<store::StoredRoom> open_room_file(std::string_view bytes, const std::stri
   if (!service.empty()) {
     room.name.service = service;
   }
-  JAM_TRY_VOID(http::check_room_id(room.name.id));
+  JAM_TRY_VOID(http::check_room_id(room.name.id, kRoomIdBytesMost));
   JAM_TRY_VOID(room::Rebuild::from(room));
   return room;
 }
@@ -193,7 +193,7 @@ Result<KeptChange> plan_rewind(store::Database& data, const store::RoomName& nam
 
 Result<KeptChange> plan_fork(store::Database& data, const store::RoomName& name, std::optional<std::uint64_t> to,
                              const std::string& new_id, store::RoomKey key) {
-  JAM_TRY_VOID(http::check_room_id(new_id));
+  JAM_TRY_VOID(http::check_room_id(new_id, kRoomIdBytesMost));
   store::StoredRoom room = JAM_TRY(read_kept(data, name, to));
   room.name.id = new_id;
   JAM_TRY_VOID(check_free(data, room.name));

@@ -28,6 +28,10 @@ using KeptJson = nlohmann::ordered_json;
 [[nodiscard]] Result<KeptJson> list_kept(store::Database& data, const std::string& service,
                                          const std::optional<store::RoomName>& after, std::size_t count_max);
 
+/// The greatest limits.room_id_bytes_max that there is: whether an id is within the server's own shows when somebody
+/// comes, and may change.
+inline constexpr std::size_t kRoomIdBytesMost = 1024;
+
 /// The room of that id; of the one service that has it, where `service` is empty.
 /// @error NotFound, InvalidArgument  there is none; several services have one.
 [[nodiscard]] Result<store::RoomName> find_kept(store::Database& data, const std::string& service,

@@ -225,7 +225,7 @@ void bring_in(const KeptRoutes& routes, const AdminCall& call, std::size_t impor
   if (!asked) {
     return call.reply.send(error_response(400, kNumberIsWrong));
   }
-  if (const auto id = http::check_room_id(asked->id); !asked->id.empty() && !id) {
+  if (const auto id = http::check_room_id(asked->id, kRoomIdBytesMost); !asked->id.empty() && !id) {
     return call.reply.send(error_response(400, id.error().message));
   }
   auto room = open_room_file(call.request.body, asked->service, asked->id, import_bytes_max);
@@ -242,7 +242,7 @@ void fork(const KeptRoutes& routes, const AdminCall& call) {
   if (!asked) {
     return call.reply.send(error_response(400, kNumberIsWrong));
   }
-  if (const auto id = http::check_room_id(new_id); !id) {
+  if (const auto id = http::check_room_id(new_id, kRoomIdBytesMost); !id) {
     return call.reply.send(error_response(400, id.error().message + " The copy's is as=NEW."));
   }
   KeptRoutes::Change change;
