@@ -7,6 +7,7 @@
 #include <charconv>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include "base/check.hpp"
 #include "http/body_scanner.hpp"
@@ -117,13 +118,14 @@ Violation check_body_headers(Request& request, const RequestLimits& limits, Body
   return std::nullopt;
 }
 
-Violation check_expectation(const Request& request) {
+Violation check_expectation(const Request& request, RequestLimits::Body body) {
   const auto expectation = request.header("Expect");
   if (!expectation || request.version_minor == 0) {
     return std::nullopt;
   }
-  // Without a body there is nothing to wait for. With one: nobody here needs it, so none is asked for.
-  if (equal_ignoring_case(*expectation, "100-continue") && !request.has_body) {
+  // Without a body there is nothing to wait for. With one that nobody here needs: none is asked for.
+  const bool may_have_body = body == RequestLimits::Body::Keep;
+  if (equal_ignoring_case(*expectation, "100-continue") && (!request.has_body || may_have_body)) {
     return std::nullopt;
   }
   return HeadViolation{417, "No expectation can be met here; send the request without Expect."};
@@ -193,6 +195,8 @@ class RequestParser::Impl {
   Request& request() { return request_; }
   [[nodiscard]] const RequestLimits& limits() const { return limits_; }
   [[nodiscard]] bool has_begun() const { return has_begun_; }
+  [[nodiscard]] bool is_in_body() const { return scanner_.complete() && !is_over_; }
+  [[nodiscard]] bool take_expectation() { return is_in_body() && std::exchange(expects_continue_, false); }
 
  private:
   // The whole head is in head_.
@@ -218,9 +222,10 @@ class RequestParser::Impl {
     if (const Violation violation = check_body_headers(request_, limits_, body_)) {
       return violation;
     }
-    if (const Violation violation = check_expectation(request_)) {
+    if (const Violation violation = check_expectation(request_, limits_.body)) {
       return violation;
     }
+    expects_continue_ = request_.has_body && request_.version_minor == 1 && request_.header("Expect").has_value();
     return target;
   }
 
@@ -235,6 +240,7 @@ class RequestParser::Impl {
   Request request_;
   std::string head_;  // Until it is whole.
   bool has_begun_ = false;
+  bool expects_continue_ = false;
   bool is_over_ = false;
 };
 
@@ -245,7 +251,10 @@ RequestParser::~RequestParser() = default;
 
 ParseStep RequestParser::feed(std::string_view input) { return impl_->feed(input); }
 Request& RequestParser::request() { return impl_->request(); }
+const Request& RequestParser::request() const { return impl_->request(); }
 bool RequestParser::has_begun() const { return impl_->has_begun(); }
+bool RequestParser::is_in_body() const { return impl_->is_in_body(); }
+bool RequestParser::take_expectation() { return impl_->take_expectation(); }
 void RequestParser::reset() { impl_ = std::make_unique<Impl>(impl_->limits()); }
 
 }  // namespace jamsocket::http

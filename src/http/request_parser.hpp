@@ -56,9 +56,17 @@ class RequestParser {
 
   /// The whole request; after Complete. May be moved from. After Failure, its method as far as that was there.
   [[nodiscard]] Request& request();
+  [[nodiscard]] const Request& request() const;
 
   /// Whether any byte of a request has come; false right after construction and `reset`.
   [[nodiscard]] bool has_begun() const;
+
+  /// Whether the head is whole, and was allowed, and the body is not: `request` has what the head says.
+  [[nodiscard]] bool is_in_body() const;
+
+  /// Whether the client waits for 100 (Continue) before it sends the body; true once.
+  /// @source RFC 9110 section 10.1.1
+  [[nodiscard]] bool take_expectation();
 
   /// Makes ready for the next request of the same connection.
   void reset();

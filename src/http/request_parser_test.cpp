@@ -240,6 +240,29 @@ TEST(RequestParser, ReadsAndDropsABody) {
   }
 }
 
+TEST(RequestParser, SaysOnceThatTheBodyIsWaitedFor) {
+  RequestParser parser({.body = RequestLimits::Body::Keep});
+  EXPECT_EQ(parser.feed("PUT / HTTP/1.1\r\nHost: h\r\nExpect: 100-Continue\r\nContent-Length: 2\r\n").status,
+            ParseStatus::NeedMore);
+  EXPECT_FALSE(parser.is_in_body() || parser.take_expectation());
+  EXPECT_EQ(parser.feed("\r\n").status, ParseStatus::NeedMore);
+  EXPECT_TRUE(parser.is_in_body());
+  EXPECT_EQ(parser.request().method, Method::Put);
+  EXPECT_TRUE(parser.take_expectation());
+  EXPECT_FALSE(parser.take_expectation());
+  EXPECT_EQ(parser.feed("ab").status, ParseStatus::Complete);
+  EXPECT_EQ(parser.request().body, "ab");
+  EXPECT_FALSE(parser.is_in_body());
+
+  RequestParser other({.body = RequestLimits::Body::Keep});
+  EXPECT_EQ(other.feed("PUT / HTTP/1.1\r\nHost: h\r\nExpect: coffee\r\nContent-Length: 2\r\n\r\n").http_status, 417);
+  EXPECT_FALSE(other.is_in_body());
+  RequestParser old({.body = RequestLimits::Body::Keep});
+  EXPECT_EQ(old.feed("PUT / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n").status,
+            ParseStatus::NeedMore);
+  EXPECT_FALSE(old.take_expectation());  // HTTP/1.0 knows no such answer.
+}
+
 TEST(RequestParser, LimitsTheBody) {
   const std::string length = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 65536\r\n\r\n";
   EXPECT_EQ(parse(length + std::string(65536, 'x')).status, ParseStatus::Complete);

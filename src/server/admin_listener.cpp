@@ -178,10 +178,27 @@ void AdminListener::run() {
   waiting_.clear();
 }
 
+// Whoever has asked nothing, or has had the answer, makes way: else connections that say nothing, which anybody can
+// make who reaches the address, would keep /health from answering.
+bool AdminListener::make_room() {
+  HttpConnection* oldest = nullptr;
+  for (const auto& [id, connection] : connections_) {
+    if (connection->may_make_way() && (oldest == nullptr || id < oldest->id())) {
+      oldest = connection.get();
+    }
+  }
+  if (oldest != nullptr) {
+    oldest->drop();
+  }
+  return oldest != nullptr;
+}
+
 void AdminListener::accepted(io::Socket socket, const io::PeerAddress& peer) {
   if (connections_.size() >= kConnectionsMax) {
     counters_.add(Counter::ConnectionsRefused);
-    return;
+    if (!make_room()) {
+      return;
+    }
   }
   const std::uint64_t id = ++last_connection_;
   HttpConnection& made =
@@ -222,6 +239,14 @@ std::size_t AdminListener::body_bytes_max_for(const http::Request& request) cons
     }
   }
   return kBodyBytesMax;
+}
+
+http::Response AdminListener::refusal(int status, std::string_view reason) const {
+  return error_response(status, reason);
+}
+
+bool AdminListener::may_take_long(const http::Request& request) const {
+  return body_bytes_max_for(request) > kBodyBytesMax;
 }
 
 void AdminListener::route(HttpConnection& connection, const http::Request& request) {

@@ -119,6 +119,8 @@ class AdminListener final : public HttpHost, public AcceptHost {
   [[nodiscard]] std::int64_t unix_ms() const override { return clock_.unix_ms(); }
   [[nodiscard]] const HttpSettings& http_settings() const override { return http_; }
   void route(HttpConnection& connection, const http::Request& request) override;
+  [[nodiscard]] http::Response refusal(int status, std::string_view reason) const override;
+  [[nodiscard]] bool may_take_long(const http::Request& request) const override;
   void limit_hit(Counter limit, const HttpConnection& /*connection*/) override { counters_.add(limit); }
   void retire(HttpConnection& connection) override;
   void accepted(io::Socket socket, const io::PeerAddress& peer) override;
@@ -132,6 +134,7 @@ class AdminListener final : public HttpHost, public AcceptHost {
   AdminListener(io::Listener listener, std::unique_ptr<io::EventLoop> loop, std::string token_file, std::string token,
                 Logger& logger, const Clock& clock);
   void run();
+  [[nodiscard]] bool make_room();
   [[nodiscard]] bool has_token(const http::Request& request) const;
   [[nodiscard]] std::size_t body_bytes_max_for(const http::Request& request) const;
   void begin_call(HttpConnection& connection, const http::Request& request, const AdminRoute& route,

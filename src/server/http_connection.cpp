@@ -11,6 +11,7 @@ namespace jamsocket::server {
 namespace {
 constexpr std::size_t kFilePieceBytes = std::size_t{256} << 10U;
 constexpr int kFilePiecesPerTurn = 4;
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 }  // namespace
 
 HttpConnection::HttpConnection(std::uint64_t id, io::Stream stream, session::Watched watched,
@@ -31,6 +32,11 @@ void HttpConnection::start(SteadyTime deadline, std::string unread) {
   unread_ = std::move(unread);
   process();
   notice_end();
+}
+
+bool HttpConnection::may_make_way() const {
+  const bool is_at_work = parser_.is_in_body() && host_.may_take_long(parser_.request());
+  return state_ == State::Lingering || (state_ == State::Reading && !is_at_work);
 }
 
 void HttpConnection::respond(StaticResponse response, Then then) {
@@ -152,6 +158,7 @@ void HttpConnection::process() {
     unread_at_ += step.consumed_bytes;
     if (step.status == http::ParseStatus::NeedMore) {
       unread_at_ = unread_.size();
+      go_on_with_body();
     } else if (step.status == http::ParseStatus::Failure) {
       refuse(step);
     } else {
@@ -162,6 +169,20 @@ void HttpConnection::process() {
   if (unread_at_ == unread_.size()) {
     unread_ = std::string();  // Not `{}`, which keeps the memory: nothing more may come for long.
     unread_at_ = 0;
+  }
+}
+
+void HttpConnection::go_on_with_body() {
+  if (!parser_.is_in_body()) {
+    return;
+  }
+  // Nothing of ours waits to be sent meanwhile: where the socket does not take so little, nobody reads.
+  if (parser_.take_expectation() && stream_.write(kContinue).bytes != kContinue.size()) {
+    drop();
+    return;
+  }
+  if (host_.may_take_long(parser_.request())) {
+    set_deadline(host_.http_settings().request_timeout);
   }
 }
 
@@ -185,7 +206,7 @@ void HttpConnection::refuse(const http::ParseStep& step) {
   if (step.limit) {
     host_.limit_hit(*step.limit, *this);
   }
-  respond(whole_response(http::text_response(step.http_status, step.reason)), Then::Close);
+  respond(whole_response(host_.refusal(step.http_status, step.reason)), Then::Close);
 }
 
 void HttpConnection::write() {

@@ -49,6 +49,12 @@ class HttpHost {
   [[nodiscard]] virtual const HttpSettings& http_settings() const = 0;
   /// Leads to `respond` or `hand_over`, at once or later.
   virtual void route(HttpConnection& connection, const http::Request& request) = 0;
+  /// What a request is answered with that is none, or goes beyond a limit.
+  [[nodiscard]] virtual http::Response refusal(int status, std::string_view reason) const {
+    return http::text_response(status, reason);
+  }
+  /// Whether the body of this request may take any time, as long as it goes on.
+  [[nodiscard]] virtual bool may_take_long(const http::Request& /*request*/) const { return false; }
   /// Counts it, and says so in the log at most once a second.
   virtual void limit_hit(Counter limit, const HttpConnection& connection) = 0;
   /// To be destroyed, but not before the turn ends.
@@ -72,6 +78,8 @@ class HttpConnection final : public io::EventHandler, public io::TimerTarget {
   void start(SteadyTime deadline, std::string unread = {});
   [[nodiscard]] std::uint64_t id() const { return id_; }
   [[nodiscard]] const io::PeerAddress& peer() const { return peer_; }
+  /// Whether nobody whose time is respected would miss it: it is to send a request yet, or to read an answer's end.
+  [[nodiscard]] bool may_make_way() const;
   /// Bytes of requests not parsed and of the answer under way.
   [[nodiscard]] std::size_t held_bytes() const { return unread_.size() + out_.size(); }
   [[nodiscard]] const session::Origin& origin() const { return origin_; }
@@ -96,6 +104,7 @@ class HttpConnection final : public io::EventHandler, public io::TimerTarget {
   void read();
   void process();
   void notice_end();
+  void go_on_with_body();
   void handle_request();
   void refuse(const http::ParseStep& step);
   void write();

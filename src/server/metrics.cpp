@@ -167,7 +167,8 @@ void add_admin(const Counters& counters, std::vector<MetricFamily>& all) {
   };
   of("admin_requests_total", "requests to the admin listener", Counter::HttpRequests);
   of("admin_errors_total", "requests that the admin listener answered with an error", Counter::HttpErrors);
-  of("admin_connections_refused_total", "connections beyond those that the admin listener may have",
+  of("admin_connections_refused_total",
+     "connections beyond those that the admin listener may have, for each of which one had to go",
      Counter::ConnectionsRefused);
 }
 

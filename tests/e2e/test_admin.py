@@ -4,11 +4,12 @@ import json
 import pathlib
 import re
 import subprocess
+import threading
 
-from harness.admin import admin_port, ask
+from harness.admin import admin_port, ask, metric
 from harness.server import KINDS, Server
 from harness.wait import until
-from harness.wire import Connection
+from harness.wire import Connection, Ended
 from harness.wire import request as raw_request
 import pytest
 
@@ -168,3 +169,62 @@ def test_curl_reads_it():
         done = subprocess.run(["curl", "-sS", "--max-time", "20", f"http://127.0.0.1:{admin_port(server)}/health"],
                               capture_output=True, check=True)
         assert json.loads(done.stdout) == {"status": "ok"}
+
+
+def test_curl_brings_a_large_file(tmp_path):
+    """From 1 MiB on it asks whether it may (Expect: 100-continue), and took the 417 that it got for an end."""
+    (tmp_path / "large").write_bytes(b"x" * (2 << 20))
+    with Server("module", "counter", {"admin.port": 0, "server.data": tmp_path / "data"}) as server:
+        done = subprocess.run(["curl", "-sS", "--max-time", "20", "-T", tmp_path / "large",
+                               f"http://127.0.0.1:{admin_port(server)}/admin/kept-rooms/a/file"], capture_output=True, check=True)
+        assert json.loads(done.stdout) == {"error": "it is not the file of a room"}
+
+
+def test_a_body_may_take_its_time_with_a_token_only(tmp_path):
+    """A file that took more than ten seconds was cut off without a word. Who may not ask has ten seconds for it all."""
+    (tmp_path / "token").write_text(TOKEN + "\n")
+    settings = {"admin.port": 0, "admin.token_file": tmp_path / "token", "server.data": tmp_path / "data"}
+    with Server("module", "counter", settings) as server:
+        port = admin_port(server)
+        slow, stranger = Connection(port), Connection(port)
+        for connection, headers in ((slow, [bearer(TOKEN)]), (stranger, [])):
+            connection.send(raw_request("/admin/kept-rooms/a/file", "PUT",
+                                        headers=[("Host", "localhost"), ("Content-Length", "60"), *headers]))
+        gone = False
+        for _ in range(6):
+            threading.Event().wait(2)
+            slow.send(b"x" * 10)
+            try:
+                stranger.send(b"x" * 10)
+            except ConnectionError:
+                gone = True
+        answer = slow.response()
+        assert answer.status == 400 and json.loads(answer.body) == {"error": "it is not the file of a room"}
+        with pytest.raises((Ended, ConnectionError)):
+            stranger.response()
+        slow.close()
+
+
+def test_connections_that_say_nothing_keep_nobody_out():
+    """64 of them, which anybody can make who reaches the address, kept /health from answering for ten seconds."""
+    with Server("module", "echo", {"admin.port": 0}) as server:
+        port = admin_port(server)
+        silent = [Connection(port) for _ in range(200)]
+        asked = [Connection(port) for _ in range(100)]
+        for connection in asked:
+            connection.send(raw_request("/nothing", headers=[("Host", "localhost"), ("Connection", "close")]))
+        assert ask(port, "/health")[0] == 200
+        assert metric(server, "admin_connections_refused_total") >= 200
+        for connection in silent + asked:
+            connection.socket.close()
+
+
+def test_what_is_no_request_is_refused_in_json():
+    with Server("module", "echo", {"admin.port": 0}) as server:
+        port = admin_port(server)
+        for sent, status in ((b"GET /health\r\n\r\n", 400), (b"PUT /admin/log-level HTTP/1.1\r\nHost: h\r\nContent-Length: 65537\r\n\r\n", 413),
+                             (b"GET /health HTTP/1.1\r\nHost: h\r\nX: " + b"x" * 9000 + b"\r\n\r\n", 431)):
+            with Connection(port) as client:
+                client.send(sent)
+                answer = client.response()
+                assert answer.status == status and "error" in json.loads(answer.body), (status, answer.body)
