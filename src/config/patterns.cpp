@@ -64,7 +64,11 @@ bool is_host(std::string_view text) {
   return !text.empty() && text.size() <= kHostBytesMax && !has_port && std::ranges::all_of(text, is_host_char);
 }
 
-bool is_loopback(std::string_view host) { return host == "localhost" || host == "::1" || host.starts_with("127."); }
+// A name may begin with "127.", too, and lead anywhere.
+bool is_loopback(std::string_view host) {
+  const bool is_v4_loopback = host.starts_with("127.") && IpAddress::parse(host).has_value();
+  return host == "localhost" || host == "::1" || is_v4_loopback;
+}
 
 bool is_endpoint(std::string_view text) { return Endpoint::parse(text).has_value(); }
 

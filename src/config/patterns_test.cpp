@@ -86,6 +86,7 @@ TEST(Patterns, PlacesProxiesAndModes) {
     EXPECT_FALSE(is_file_mode(bad)) << bad;
   }
   EXPECT_TRUE(is_loopback("127.0.0.2") && is_loopback("::1") && is_loopback("localhost"));
+  EXPECT_FALSE(is_loopback("127.evil.example") || is_loopback("127.0.0.1.") || is_loopback("127.1"));
   EXPECT_FALSE(is_loopback("0.0.0.0") || is_loopback("192.0.2.1") || is_loopback("::"));
 }
 
