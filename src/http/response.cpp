@@ -44,6 +44,7 @@ std::string_view reason_phrase(int status) {
   constexpr Phrase kPhrases[] = {
       {101, "Switching Protocols"},
       {200, "OK"},
+      {202, "Accepted"},
       {204, "No Content"},
       {206, "Partial Content"},
       {301, "Moved Permanently"},
@@ -69,6 +70,7 @@ std::string_view reason_phrase(int status) {
       {501, "Not Implemented"},
       {503, "Service Unavailable"},
       {505, "HTTP Version Not Supported"},
+      {507, "Insufficient Storage"},
   };
   const auto* found = std::ranges::find(kPhrases, status, &Phrase::status);
   return found == std::end(kPhrases) ? std::string_view() : found->text;

@@ -38,8 +38,8 @@ TEST(ResponseDeathTest, RefusesToSplitTheResponse) {
 }
 
 TEST(ReasonPhrase, IsThereForAllWeSend) {
-  for (const int status :
-       {101, 200, 206, 304, 308, 400, 403, 404, 405, 408, 409, 412, 413, 414, 416, 417, 426, 431, 500, 501, 503, 505}) {
+  for (const int status : {101, 200, 202, 204, 206, 304, 308, 400, 403, 404, 405, 408, 409,
+                           412, 413, 414, 416, 417, 426, 431, 500, 501, 503, 505, 507}) {
     EXPECT_FALSE(reason_phrase(status).empty()) << status;
   }
 }

@@ -54,7 +54,7 @@ std::optional<std::vector<std::string>> match(std::string_view pattern, std::str
 std::string_view method_name(http::Method method) {
   switch (method) {
     case http::Method::Get:
-      return "GET";
+      return "GET, HEAD";
     case http::Method::Post:
       return "POST";
     case http::Method::Put:
@@ -258,13 +258,15 @@ void AdminListener::route(HttpConnection& connection, const http::Request& reque
                                   "This address is for operators: not for pages in a browser, and by the "
                                   "machine's address, not by a name."));
   }
+  // The connection leaves the body out.
+  const http::Method method = request.method == http::Method::Head ? http::Method::Get : request.method;
   std::string allowed;
   for (const AdminRoute& known : routes_) {
     auto names = match(known.path, request.path);
     if (!names) {
       continue;
     }
-    if (known.method != request.method) {
+    if (known.method != method) {
       allowed += (allowed.empty() ? "" : ", ") + std::string(method_name(known.method));
       continue;
     }

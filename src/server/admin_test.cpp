@@ -81,6 +81,16 @@ TEST_P(AdminTest, SaysThatItIsWellOnItsOwnPortOnly) {
   EXPECT_EQ(client.read_to_end().substr(9, 3), "404");
 }
 
+TEST_P(AdminTest, AnswersHeadAsGetWithoutTheBody) {
+  start();
+  const Answer health = ask("HEAD /health");
+  EXPECT_EQ(health.status, 200);
+  EXPECT_NE(health.head.find("\r\nContent-Length: 16"), std::string::npos) << health.head;
+  EXPECT_EQ(health.body, "");
+  EXPECT_EQ(ask("HEAD /admin/rooms/nobody").status, 404);
+  EXPECT_EQ(ask("HEAD /admin/drain").status, 405);
+}
+
 TEST_P(AdminTest, CountsWhatHappens) {
   start();
   const auto client = client_in("a");
@@ -187,7 +197,7 @@ TEST_P(AdminTest, NamesWhatIsAllowed) {
   start();
   const Answer wrong_method = ask("POST /admin/rooms/a");
   EXPECT_EQ(wrong_method.status, 405);
-  EXPECT_NE(wrong_method.head.find("\r\nAllow: GET, DELETE\r\n"), std::string::npos) << wrong_method.head;
+  EXPECT_NE(wrong_method.head.find("\r\nAllow: GET, HEAD, DELETE\r\n"), std::string::npos) << wrong_method.head;
   EXPECT_EQ(ask("GET /admin/nothing").status, 404);
   EXPECT_EQ(ask("PUT /admin/log-level", {}, R"({"level":"loud"})").status, 400);
   EXPECT_EQ(ask("PUT /admin/log-level", {}, R"([1)").status, 400);
