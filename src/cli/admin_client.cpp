@@ -65,6 +65,10 @@ Result<std::string> read_to_end(const io::Socket& socket) {
     }
     if (got > 0 && all.size() + static_cast<std::size_t>(got) <= kAnswerBytesMax) {
       all.append(buffer.data(), static_cast<std::size_t>(got));
+    } else if (got < 0 && errno == EAGAIN) {
+      return fail(
+          ErrorCode::Io,
+          fmt::format("the server did not answer within {} s; what was asked of it may happen yet", kPatience.tv_sec));
     } else if (got > 0 || errno != EINTR) {
       return fail(ErrorCode::Io, fmt::format("the server's answer broke off: {}", words_of(got > 0 ? EFBIG : errno)));
     }
@@ -151,6 +155,10 @@ Result<std::string> AdminClient::ask(std::string_view method, std::string_view t
   const auto answer = take_apart(whole);
   if (!answer) {
     return fail(ErrorCode::Io, "the server's answer broke off");
+  }
+  if (answer->status == 401) {
+    return fail(ErrorCode::Io,
+                "the server does not take the token of admin.json: it is of another one, or was changed");
   }
   if (answer->status != 200) {
     return fail(code_of(answer->status), sentence_of(answer->body));

@@ -120,9 +120,11 @@ Result<std::unique_ptr<KeptRooms>> open_kept_rooms(const std::string& directory,
   }
   auto client = AdminClient::of_directory(directory);
   if (!client) {
-    return fail(ErrorCode::LimitReached,
-                fmt::format("{}; it can be asked if it has an admin listener (--admin-port 0), but {}",
-                            data.error().message, client.error().message));
+    return fail(
+        ErrorCode::LimitReached,
+        fmt::format("{}; it can be asked if it has an admin listener (--admin-port 0), and while it neither starts "
+                    "nor stops, but {}",
+                    data.error().message, client.error().message));
   }
   return std::make_unique<RoomsOfServer>(std::move(*client));
 }

@@ -28,7 +28,8 @@ CompileLimits compile_limits(const config::CompileSettings& settings) {
 
 // A value as JSON has it, put where the key says. @return what is wrong with it; empty: nothing.
 std::string assign_json(const config::Entry& entry, const Json& value, config::Settings& settings) {
-  if (value.is_number_integer()) {
+  const bool is_beyond = value.is_number_unsigned() && value.get<std::uint64_t>() > INT64_MAX;
+  if (value.is_number_integer() && !is_beyond) {
     return config::assign_integer(entry, value.get<std::int64_t>(), settings);
   }
   if (value.is_string()) {
@@ -37,7 +38,7 @@ std::string assign_json(const config::Entry& entry, const Json& value, config::S
   if (value.is_array() && std::ranges::all_of(value, [](const Json& element) { return element.is_string(); })) {
     return config::assign_list(entry, value.get<std::vector<std::string>>(), settings);
   }
-  return config::wrong_type(entry, value.type_name());
+  return config::wrong_type(entry, is_beyond ? "the number " + value.dump() : value.type_name());
 }
 
 std::string known_keys() {

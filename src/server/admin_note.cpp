@@ -57,7 +57,10 @@ Result<void> write_admin_note(const std::filesystem::path& directory, const Admi
 Result<AdminNote> read_admin_note(const std::filesystem::path& directory) {
   std::ifstream file(directory / kFileName, std::ios::binary);
   if (!file.is_open()) {
-    return fail(ErrorCode::NotFound, fmt::format("there is no readable {} in {}", kFileName, directory.string()));
+    const bool is_missing = errno == ENOENT;
+    return fail(ErrorCode::NotFound, is_missing ? fmt::format("there is no {} in {}", kFileName, directory.string())
+                                                : fmt::format("{} in {} cannot be read: {}", kFileName,
+                                                              directory.string(), words_of(errno)));
   }
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   const auto json = nlohmann::json::parse(text, nullptr, false);

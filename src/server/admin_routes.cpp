@@ -241,7 +241,8 @@ void change_service(AdminTarget& target, AdminListener& listener, ServiceChange 
         reply.send(json_response(200, json{{what, true}}.dump()));
       });
   if (!taken) {
-    call.reply.send(error_response(503, "Too many changes of services wait; try again later."));
+    call.reply.send(error_response(
+        503, target.is_stopping() ? "The server is stopping." : "Too many changes of services wait; try again later."));
   }
 }
 

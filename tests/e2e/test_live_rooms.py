@@ -2,7 +2,10 @@
 
 import json
 import os
+import pathlib
+import shutil
 import stat
+import subprocess
 import tempfile
 import threading
 import urllib.error
@@ -11,7 +14,7 @@ import urllib.request
 import pytest
 
 from harness.admin import admin_port
-from harness.server import Server, module_path
+from harness.server import Server, module_path, path_from_environment
 from harness.wire import CLOSE, Connection, Ended
 from test_kept_rooms import count, folder, jamsocket, serve  # noqa: F401
 
@@ -199,3 +202,29 @@ def test_the_server_is_found_by_its_note_alone(folder):  # noqa: F811
     with serve(folder):
         assert "--admin-port" in jamsocket("rooms", "list", "--data", folder, code=1)
     assert len(rooms_of(folder)) == 1
+
+
+def test_what_keeps_a_command_from_the_server_is_said(folder):  # noqa: F811
+    """A token that is refused was answered with how to send one over HTTP; a folder that may not be read had no rooms."""
+    with tempfile.NamedTemporaryFile("w", suffix=".token") as token:
+        token.write("0123456789abcdef\n")
+        token.flush()
+        with serve(folder, **{"admin.port": 0, "admin.token_file": token.name}) as server:  # noqa: F811
+            admin_port(server)
+            note = pathlib.Path(folder) / "admin.json"
+            good = json.loads(note.read_text())
+            for text, words in ((json.dumps({**good, "token": "x" * 64}), "does not take the token"), ("{", "is damaged"),
+                                (json.dumps({**good, "port": 1}), "127.0.0.1:1 cannot be reached: Connection refused")):
+                note.write_text(text)
+                assert words in jamsocket("rooms", "list", "--data", folder, code=1)
+            note.unlink()
+            said = jamsocket("rooms", "list", "--data", folder, code=1)
+            assert "neither starts nor stops" in said and "there is no admin.json" in said
+    os.chmod(folder, 0)
+    stranger = {"user": 65534, "group": 65534, "extra_groups": []} if os.getuid() == 0 else {}
+    with tempfile.TemporaryDirectory() as public:  # The build may be where strangers do not get.
+        os.chmod(public, 0o755)
+        command = shutil.copy(path_from_environment("JAMSOCKET_BIN"), public)
+        ended = subprocess.run([command, "rooms", "list", "--data", folder], capture_output=True, text=True, cwd="/", **stranger)
+    os.chmod(folder, 0o700)
+    assert ended.returncode == 1 and "Permission denied" in ended.stderr, ended

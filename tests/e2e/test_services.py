@@ -82,6 +82,7 @@ def test_what_an_operator_writes_wrong_is_named(tmp_path):
             ({"modul": "x"}, 400, "unknown key 'modul'; allowed: "),
             ({"module": "x", "room_strategy": "some"}, 400, "allowed: implicit, api"),
             ({"module": "x", "rooms_per_service_max": 0}, 400, "allowed: 1 to "),
+            ({"module": "x", "rooms_per_service_max": 2**64 - 1}, 400, "is the number 18446744073709551615; allowed: 1 to "),
             ({"module": str(module_path("echo")), "room_memory_bytes_max": "1GiB"}, 400, "at most 64MiB"),
             ({"module": str(tmp_path)}, 400, f"{tmp_path}: Is a directory"),
             ({**with_keys, "token_keys": str(tmp_path / "none.jwk")}, 400, "none.jwk cannot be read: No such file or directory"),
