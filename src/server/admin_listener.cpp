@@ -1,8 +1,10 @@
 #include "server/admin_listener.hpp"
 
+#include <fmt/format.h>
 #include <openssl/crypto.h>
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -19,6 +21,7 @@ using namespace std::chrono_literals;
 constexpr std::size_t kReceiveBytes = std::size_t{16} << 10U;
 constexpr std::size_t kConnectionsMax = 64;
 constexpr std::size_t kTokenBytesMin = 16;
+constexpr std::size_t kTokenBytesMax = 4096;  // Half of what the headers of a request may have.
 constexpr std::size_t kBodyBytesMax = std::size_t{64} << 10U;
 constexpr std::string_view kAnyQuery = "*";
 
@@ -73,17 +76,24 @@ Result<std::string> read_admin_token(const std::string& path) {
     return std::string();
   }
   std::ifstream file(path);
-  std::string token;
-  if (!file || (!std::getline(file, token) && !file.eof())) {
+  std::array<char, kTokenBytesMax + 2> line{};
+  if (!file || (!file.getline(line.data(), line.size()) && file.bad())) {
     return fail(ErrorCode::Io, io::errno_message("admin.token_file cannot be read: " + escape_for_log(path, 300)));
   }
-  while (!token.empty() && (token.back() == '\r' || token.back() == ' ')) {
-    token.pop_back();
+  const bool is_whole = !file.fail() || file.eof();
+  std::string token(line.data(), static_cast<std::size_t>(file.gcount()));
+  while (!token.empty() && std::string_view("\r \t\0", 4).contains(token.back())) {
+    token.pop_back();  // The last one is what ended the line.
   }
-  if (token.size() < kTokenBytesMin) {
+  const auto is_control = [](char c) { return (c >= 0 && c < ' ') || c == '\x7F'; };
+  const bool can_be_sent = is_whole && token.size() <= kTokenBytesMax && !token.starts_with(' ') &&
+                           !token.starts_with("\xEF\xBB\xBF") && std::ranges::none_of(token, is_control);
+  if (token.size() < kTokenBytesMin || !can_be_sent) {
+    const std::string_view wrong = can_be_sent ? "is too short for a token" : "is no token that a header could bring";
     return fail(ErrorCode::InvalidArgument,
-                "the first line of admin.token_file is too short for a token; allowed: 16 characters or more: " +
-                    escape_for_log(path, 300));
+                fmt::format("the first line of admin.token_file {}; allowed: {} to {} characters, without control "
+                            "characters, a space or a byte order mark before them: {}",
+                            wrong, kTokenBytesMin, kTokenBytesMax, escape_for_log(path, 300)));
   }
   return token;
 }

@@ -63,7 +63,7 @@ struct AdminRoute {
 };
 
 /// What `admin.token_file` has as its first line. Empty path: empty, nobody is asked for a token.
-/// @error Io, InvalidArgument  it cannot be read, or is too short.
+/// @error Io, InvalidArgument  it cannot be read, or is too short, or nothing that a header can have.
 [[nodiscard]] Result<std::string> read_admin_token(const std::string& path);
 
 /// Lines of the log that somebody outside can bring about.

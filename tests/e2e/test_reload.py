@@ -1,6 +1,7 @@
 """SIGHUP: what is read again, and what goes on whatever is found then."""
 
 import signal
+import subprocess
 import threading
 import time
 import urllib.error
@@ -9,7 +10,7 @@ import urllib.request
 import pytest
 
 from harness.admin import admin_port
-from harness.server import KINDS, Server
+from harness.server import KINDS, Server, module_path, path_from_environment
 from harness.tls import make_certificate
 from harness.wait import until
 from harness.wire import Connection
@@ -44,6 +45,25 @@ def test_the_operators_token_is_read_again(tmp_path, sandbox):
         server.process.send_signal(signal.SIGHUP)
         until(lambda: status_with(port, TWO) == 200, 10, server.log_text)
         assert status_with(port, ONE) == 401
+
+
+@pytest.mark.parametrize("content", (b" " + ONE.encode(), b"\xef\xbb\xbf" + ONE.encode(), b"\t" + ONE.encode(), ONE.encode() + b"\0x",
+                                     b"x" * 4097, b"x" * 15 + b" ", b"\n" + ONE.encode(), b""))
+def test_a_token_that_nobody_can_send_is_refused(tmp_path, content):
+    """Nobody got in, and nothing said why."""
+    (tmp_path / "token").write_bytes(content)
+    (tmp_path / "jamsocket.toml").write_text('[server]\nport = 0\n[admin]\nport = 0\ntoken_file = "token"\n')
+    for words in (["serve", module_path("echo"), "--config"], ["config", "check"]):
+        ended = subprocess.run([path_from_environment("JAMSOCKET_BIN"), *words, tmp_path / "jamsocket.toml"], capture_output=True,
+                               text=True, timeout=60)
+        assert ended.returncode != 0 and str(tmp_path / "token") in ended.stderr, ended
+
+
+@pytest.mark.parametrize("content", (ONE + " \t\r\n", ONE, ONE + "\r\nsecond line", ONE + "x" * (4096 - len(ONE)) + "\n"))
+def test_a_token_is_the_first_line_without_its_end(tmp_path, content):
+    (tmp_path / "token").write_bytes(content.encode())
+    with Server("module", "echo", {"admin.port": 0, "admin.token_file": tmp_path / "token"}) as server:
+        assert status_with(admin_port(server), content.splitlines()[0].strip()) == 200
 
 
 def test_each_file_that_is_no_good_is_named(tmp_path):
