@@ -38,6 +38,8 @@ class AdminTarget {
   /// Leads to `done`, on another thread. @return false: too many changes wait; `done` is not called.
   virtual bool change_service(ServiceChange change, std::string name, std::string wanted,
                               std::move_only_function<void(const Result<void>&)> done) = 0;
+  /// Runs `task` on a thread that nobody waits for. Any thread. @return false: too many wait, or the server stops.
+  virtual bool run_beside(std::move_only_function<void()> task) = 0;
   /// Begins to stop, as a signal would make it, and returns at once.
   virtual void ask_to_stop() = 0;
   /// Null: nothing is kept.

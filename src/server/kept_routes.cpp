@@ -81,6 +81,24 @@ std::optional<Asked> asked_by(const AdminCall& call) {
   return asked;
 }
 
+http::Response too_large_to_export(std::size_t bytes_max) {
+  return error_response(507,
+                        fmt::format("The room's file would have more than {} bytes (admin.export_bytes_max). Ask for "
+                                    "less with to=EVENT or without its history, raise the limit, or stop the server "
+                                    "and use its folder.",
+                                    bytes_max));
+}
+
+http::Response file_of(const store::StoredRoom& room, std::size_t bytes_max) {
+  http::Response response{.status = 200, .headers = {}, .body = store::to_room_file(room)};
+  if (response.body.size() > bytes_max) {
+    return too_large_to_export(bytes_max);
+  }
+  response.add("Content-Type", "application/octet-stream");
+  response.add("Cache-Control", "no-store");
+  return response;
+}
+
 class KeptRoutes {
  public:
   KeptRoutes(AdminTarget& target, AdminListener& listener) : target_(target), listener_(listener) {}
@@ -94,6 +112,29 @@ class KeptRoutes {
     }
     on_store(call.reply, [asked = *asked, reply = call.reply, answer = std::move(answer)](store::Database& data) {
       reply.send(answer(data, asked));
+    });
+  }
+
+  /// Answers with the room as a file. Compressing it takes longest by far, and all kept rooms wait for the store's
+  /// thread: that is done on another.
+  void give_out(const AdminCall& call, std::size_t bytes_max) const {
+    const auto asked = asked_by(call);
+    if (!asked) {
+      return call.reply.send(error_response(400, kNumberIsWrong));
+    }
+    on_store(call.reply, [this, asked = *asked, reply = call.reply, bytes_max](store::Database& data) {
+      const auto name = find_kept(data, asked.service, asked.id);
+      auto room = name ? read_kept(data, *name, asked.to, asked.extent, bytes_max) : std::unexpected(name.error());
+      if (!room) {
+        const bool is_large = room.error().code == ErrorCode::TooLarge;
+        return reply.send(is_large ? too_large_to_export(bytes_max) : refusal(room.error()));
+      }
+      const bool taken =
+          target_.run_beside([room = *std::move(room), reply, bytes_max] { reply.send(file_of(room, bytes_max)); });
+      if (!taken) {
+        reply.send(
+            error_response(503, "Too many files of rooms are being made, or the server is stopping; try again later."));
+      }
     });
   }
 
@@ -290,29 +331,6 @@ void forget(const KeptRoutes& routes, const AdminCall& call) {
                  .needs_space = false});
 }
 
-http::Response too_large_to_export(std::size_t bytes_max) {
-  return error_response(507,
-                        fmt::format("The room's file would have more than {} bytes (admin.export_bytes_max). Ask for "
-                                    "less with to=EVENT or without its history, raise the limit, or stop the server "
-                                    "and use its folder.",
-                                    bytes_max));
-}
-
-http::Response file_of(store::Database& data, const Asked& asked, std::size_t bytes_max) {
-  const auto name = find_kept(data, asked.service, asked.id);
-  const auto room = name ? read_kept(data, *name, asked.to, asked.extent, bytes_max) : std::unexpected(name.error());
-  if (!room) {
-    return room.error().code == ErrorCode::TooLarge ? too_large_to_export(bytes_max) : refusal(room.error());
-  }
-  http::Response response{.status = 200, .headers = {}, .body = store::to_room_file(*room)};
-  if (response.body.size() > bytes_max) {
-    return too_large_to_export(bytes_max);
-  }
-  response.add("Content-Type", "application/octet-stream");
-  response.add("Cache-Control", "no-store");
-  return response;
-}
-
 }  // namespace
 
 void add_kept_routes(AdminTarget& target, AdminListener& listener, const RoomFileLimits& limits,
@@ -336,9 +354,7 @@ void add_kept_routes(AdminTarget& target, AdminListener& listener, const RoomFil
   });
   add(Method::Get, "/admin/kept-rooms/{room}/file", "service to history",
       [kept, export_bytes_max = limits.export_bytes_max](const AdminCall& call) {
-        kept->read(call, [export_bytes_max](store::Database& data, const Asked& asked) {
-          return file_of(data, asked, export_bytes_max);
-        });
+        kept->give_out(call, export_bytes_max);
       });
   add(
       Method::Put, "/admin/kept-rooms/{room}/file", "service",

@@ -43,6 +43,8 @@ Result<std::unique_ptr<const StaticFiles>> open_files(const std::string& directo
 constexpr int kExitStoreBroken = 3;
 // Operators who add or change services faster than they are loaded are told to come later.
 constexpr std::size_t kServiceChangesMax = 16;
+// Each has a room in memory, which may be as large as admin.export_bytes_max.
+constexpr std::size_t kRoomFilesMax = 2;
 
 std::uint64_t random_secret() {
   const service::Seed bytes = service::random_seed();
@@ -109,6 +111,7 @@ class RunningServer final : public Server, private AdminTarget {
 
   ~RunningServer() override {
     changes_.stop();
+    beside_.stop();
     end_shards();
     join_threads();
     if (admin_ != nullptr) {
@@ -348,6 +351,7 @@ class RunningServer final : public Server, private AdminTarget {
     }
     begin_to_stop();
     changes_.stop();
+    beside_.stop();
     join_threads();
     if (admin_ != nullptr) {
       admin_->stop();
@@ -430,6 +434,7 @@ class RunningServer final : public Server, private AdminTarget {
     return changes_.enqueue([this, change, name = std::move(name), wanted = std::move(wanted),
                              done = std::move(done)]() mutable { done(this->change(change, name, wanted)); });
   }
+  bool run_beside(std::move_only_function<void()> task) override { return beside_.enqueue(std::move(task)); }
   store::SqliteStore* kept_rooms() override { return store_.get(); }
   [[nodiscard]] std::optional<std::string> path_of(std::string_view own_name) const override {
     const HostedServicePtr hosted = find_by_own_name(own_name);
@@ -554,6 +559,7 @@ class RunningServer final : public Server, private AdminTarget {
   Shared shared_;
   std::unique_ptr<AdminListener> admin_;
   BackgroundTasks changes_{kServiceChangesMax};
+  BackgroundTasks beside_{kRoomFilesMax};
   Verifications verifications_{
       {.find = [this](std::string_view name) { return find_by_own_name(name); },
        .count = [this](Counter counter) { shards_.front()->post([counter](Shard& s) { s.counters().add(counter); }); },

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import tempfile
 import threading
+import time
 import urllib.error
 import urllib.request
 
@@ -228,3 +229,35 @@ def test_what_keeps_a_command_from_the_server_is_said(folder):  # noqa: F811
         ended = subprocess.run([command, "rooms", "list", "--data", folder], capture_output=True, text=True, cwd="/", **stranger)
     os.chmod(folder, 0o700)
     assert ended.returncode == 1 and "Permission denied" in ended.stderr, ended
+
+
+def test_no_room_waits_for_a_file_to_be_made(folder):  # noqa: F811
+    """Compressing a long history held the store's thread, and with it all kept rooms, for nearly as long as the request took."""
+    with serve(folder, "echo", **{"admin.port": 0, "server.history": "all"}) as server:  # noqa: F811
+        with Connection(server.port).upgrade("/ws/long") as client:
+            for _ in range(500):
+                client.ask(os.urandom(48 << 10).hex())
+            client.leave()
+        longest, there, done = 0.0, threading.Event(), threading.Event()
+
+        def ask_on():
+            nonlocal longest
+            with Connection(server.port).upgrade("/ws/other") as client:
+                client.ask("hello")
+                there.set()
+                while not done.is_set():
+                    asked = time.monotonic()
+                    client.ask("there?")
+                    longest = max(longest, time.monotonic() - asked)
+                client.leave()
+        asking = threading.Thread(target=ask_on)
+        asking.start()
+        there.wait(20)
+        begun = time.monotonic()
+        url = f"http://127.0.0.1:{admin_port(server)}/admin/kept-rooms/long/file?history=all"
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            assert len(answer.read()) > 20 << 20
+        took = time.monotonic() - begun
+        done.set()
+        asking.join()
+        assert longest < took / 2, (longest, took)
