@@ -47,7 +47,7 @@ room::Room& RoomTable::add(const HostedServicePtr& service, const std::string& i
   auto room = std::make_unique<room::Room>(id, *service->service, service->settings.room, host);
   room::Room& made = *room;
   made.service_path = service->path_name;
-  made.service_cpu_ns = &service->cpu_ns;
+  made.service_cpu_ns = service->cpu_ns.get();
   const RoomName name{.service = service->path_name, .id = made.id()};
   const bool inserted = rooms_.emplace(name, Entry{service, std::move(room)}).second;
   JAM_CHECK(inserted);

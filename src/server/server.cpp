@@ -379,7 +379,7 @@ class RunningServer final : public Server, private AdminTarget {
     }
     JAM_TRY_VOID(check_keeping(*hosted));
     keep_code(*hosted);
-    hosted->room_count = before->room_count;
+    hosted->take_the_place_of(before);
     put_service(hosted->path_name, hosted);
     return {};
   }
@@ -402,8 +402,8 @@ class RunningServer final : public Server, private AdminTarget {
       facts.push_back({.name = name,
                        .service = std::string(hosted->service->name()),
                        .rooms = *hosted->room_count,
-                       .cpu_ns = hosted->cpu_ns.load(std::memory_order_relaxed),
-                       .memory_bytes = hosted->service->room_memory_bytes()});
+                       .cpu_ns = hosted->cpu_ns->load(std::memory_order_relaxed),
+                       .memory_bytes = hosted->memory_bytes()});
     }
     return facts;
   }

@@ -17,6 +17,23 @@ Result<void> check_service_name(std::string_view name) {
   return {};
 }
 
+void HostedService::take_the_place_of(const std::shared_ptr<const HostedService>& replaced) {
+  cpu_ns = replaced->cpu_ns;
+  room_count = replaced->room_count;
+  before = replaced->before;
+  before.emplace_back(replaced);
+  std::erase_if(before, [](const auto& each) { return each.expired(); });
+}
+
+std::uint64_t HostedService::memory_bytes() const {
+  std::uint64_t bytes = service->room_memory_bytes();
+  for (const auto& each : before) {
+    const auto alive = each.lock();
+    bytes += alive == nullptr ? 0 : alive->service->room_memory_bytes();
+  }
+  return bytes;
+}
+
 HostedServicePtr ServiceTable::find(std::string_view path_name) const {
   const auto found = services_.find(path_name);
   return found == services_.end() ? nullptr : found->second;

@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 #include "server/settings.hpp"
@@ -28,10 +29,18 @@ struct HostedService {
   ServiceSettings settings;
   std::shared_ptr<const auth::Verifier> verifier;  ///< Null: it asks for no tokens.
   std::unique_ptr<const StaticFiles> files;        ///< At /{service}/; null: none. Not for the unnamed one.
-  /// CPU time of its rooms, in nanoseconds, for as long as it is served; measured like a room's share.
-  std::atomic<std::uint64_t> cpu_ns{0};
-  /// Rooms there are; shared with those that replace it, and so what they have in common.
+  /// CPU time of its rooms, in nanoseconds, measured like a room's share. This and the next are shared with those that
+  /// replace it, and so what they have in common.
+  std::shared_ptr<std::atomic<std::uint64_t>> cpu_ns = std::make_shared<std::atomic<std::uint64_t>>(0);
+  /// Rooms there are.
   std::shared_ptr<std::atomic<std::uint32_t>> room_count = std::make_shared<std::atomic<std::uint32_t>>(0);
+  /// Those that it replaced, while they have rooms.
+  std::vector<std::weak_ptr<const HostedService>> before;
+
+  /// Before it is served.
+  void take_the_place_of(const std::shared_ptr<const HostedService>& replaced);
+  /// Of all its rooms, those included that live on with what it replaced. Any thread.
+  [[nodiscard]] std::uint64_t memory_bytes() const;
 };
 using HostedServicePtr = std::shared_ptr<HostedService>;
 

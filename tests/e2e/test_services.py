@@ -5,7 +5,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from harness.admin import admin_port
+from harness.admin import admin_port, metric
 from harness.server import SANDBOX, Server, module_path
 from harness.wait import until
 from harness.wire import TEXT, Connection, request
@@ -55,6 +55,7 @@ def test_an_operator_adds_replaces_and_removes(tmp_path):
         assert client.ask("increment") == "new value: 1"
         assert ask(admin, "/admin/services/new", "PUT", {"module": str(module_path("echo"))})[0] == 200
         assert client.ask("increment") == "new value: 2", "a live room keeps its module"
+        assert metric(server, 'service_memory_bytes{service="new"}') > 0, "and is counted"
         assert Connection(server.port).upgrade("/ws/new/b").ask("increment") == "increment"
         assert ask(admin, "/admin/services/new", "DELETE") == (200, {"removed": True})
         client.expect_close(1012)
