@@ -115,10 +115,10 @@ int run(int argument_count, const char* const* arguments) {
   try {
     whole.parse(argument_count, arguments);
   } catch (const CLI::ParseError& error) {
-    return parse_failed(whole, error);
+    return with_all_said(parse_failed(whole, error));
   }
   const auto chosen = std::ranges::find_if(commands, [](const Command& command) { return command.app->parsed(); });
-  return chosen->run();
+  return with_all_said(chosen->run());
 }
 
 }  // namespace jamsocket::cli

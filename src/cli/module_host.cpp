@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdio>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -69,6 +70,7 @@ int serve(const std::string& module_file, const config::Loaded& loaded,
     server::announce(**server);
     ready(port);
   });
+  std::clearerr(stdout);  // Who read where it listens may be gone long since: no failure of the server's.
   return ran ? kExitDone : complain(ran.error().message);
 }
 

@@ -5,14 +5,15 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 
 namespace jamsocket::cli {
 namespace {
 
+// Not by fmt::print, which throws where nothing can be written: a full disk is no reason to abort.
 void write_line(std::FILE* file, std::string_view line) {
-  // Not fmt::print: it throws where the disk is full.
-  const std::string whole = fmt::format("{}\n", line);
-  std::fwrite(whole.data(), 1, whole.size(), file);
+  const std::string with_end = fmt::format("{}\n", line);
+  std::fwrite(with_end.data(), 1, with_end.size(), file);
   std::fflush(file);
 }
 
@@ -32,15 +33,15 @@ void write_out(std::string_view text) {
 
 void note(std::string_view line) { write_line(stderr, line); }
 
+int with_all_said(int exit_code) {
+  const bool lost = std::fflush(stdout) != 0 || std::ferror(stdout) != 0;
+  return lost && exit_code == kExitDone ? complain("standard output cannot be written: what was said is lost")
+                                        : exit_code;
+}
+
 int complain(std::string_view what, int exit_code) {
   note(stderr_has_colours() ? fmt::format("\x1b[31mjamsocket:\x1b[0m {}", what) : fmt::format("jamsocket: {}", what));
   return exit_code;
-}
-
-int unless_output_was_lost(int exit_code) {
-  return exit_code == kExitDone && std::ferror(stdout) != 0
-             ? complain("not all of the output could be written: is its disk full?")
-             : exit_code;
 }
 
 int complain_of_settings(std::span<const std::string> problems) {

@@ -20,12 +20,12 @@ void say(std::string_view line);
 void write_out(std::string_view text);
 /// Writes the line to standard error.
 void note(std::string_view line);
+/// At the end of a command: what it said is its result, and may not be lost in silence.
+/// @return `exit_code`; kExitFailed in place of kExitDone where standard output could not be written.
+[[nodiscard]] int with_all_said(int exit_code);
 /// "jamsocket: what" to standard error, in red on a terminal.
 /// @return `exit_code`.
 int complain(std::string_view what, int exit_code = kExitFailed);
-/// For commands whose output is what they are for.
-/// @return `exit_code`; kExitFailed where standard output did not take all that was said.
-int unless_output_was_lost(int exit_code);
 /// A line each, to standard error.
 /// @return kExitUsage.
 int complain_of_settings(std::span<const std::string> problems);

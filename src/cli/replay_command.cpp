@@ -275,7 +275,7 @@ Command add_replay(CLI::App& whole) {
   state->flags.add_sources_to(*app);
   return {.app = app, .run = [state, to] {
             state->has_to = to->count() > 0;
-            return unless_output_was_lost(run(*state));
+            return run(*state);
           }};
 }
 

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 import unittest
 import urllib.error
 import urllib.request
@@ -50,6 +51,18 @@ class Running:
 def get(port, path):
     with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=DEADLINE) as answer:
         return answer.status, answer.read()
+
+
+def get_when_there(port, path):
+    """As get, once the server has begun to listen."""
+    until = time.monotonic() + DEADLINE
+    while True:
+        try:
+            return get(port, path)
+        except urllib.error.URLError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.02)
 
 
 def post(port, path):
@@ -117,6 +130,21 @@ class Serve(CommandTest):
             server.end(signal.SIGTERM)
             server._reader.join()
             self.assertTrue(server.errors and all(re.match(r"\d\d:\d\d:\d\d\.\d\d\d \w+ ", line) for line in server.errors))
+
+    def test_nobody_needs_to_read_where_it_listens(self):
+        with Running("serve", COUNTER, "-p", "0", environment=self.environment()) as server:
+            port = server.port
+            self.assertEqual(server.end(signal.SIGTERM), 0)
+        with open("/dev/full", "w") as full:
+            process = subprocess.Popen([COMMAND, "serve", COUNTER, "-p", str(port)], stdout=full,
+                                       stderr=subprocess.DEVNULL, env=self.environment())
+            try:
+                self.assertEqual(get_when_there(port, "/status"), (200, b"ok"))
+                process.terminate()
+                self.assertEqual(process.wait(timeout=DEADLINE), 0)
+            finally:
+                process.kill()
+                process.wait()
 
     def test_open_files_are_raised_to_the_hard_limit(self):
         import resource

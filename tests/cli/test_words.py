@@ -1,9 +1,10 @@
 """Commands, options and mistyped ones."""
 
 import os
+import subprocess
 import unittest
 
-from command import CommandTest, jamsocket
+from command import COMMAND, DEADLINE, CommandTest, jamsocket
 
 COMMANDS = [["dev"], ["build"], ["serve"], ["check"], ["config"], ["config", "check"], ["config", "show"],
             ["config", "example"], ["rooms"], ["rooms", "list"], ["rooms", "show"], ["rooms", "export"], ["rooms", "import"],
@@ -61,6 +62,19 @@ class Words(CommandTest):
         ]:
             with self.subTest(words):
                 self.refused(words, 2, f"jamsocket: {error}\n")
+
+    def test_what_cannot_be_said_changes_no_exit_code_and_is_not_passed_over(self):
+        def end(words, **streams):
+            return subprocess.run([COMMAND, *words], stdin=subprocess.DEVNULL, timeout=DEADLINE, text=True,
+                                  **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams})
+
+        with open("/dev/full", "w") as full:
+            self.assertEqual(end(["dev", self.folder], stderr=full).returncode, 1)
+            self.assertEqual(end(["sevre"], stderr=full).returncode, 2)
+            for words in (["--version"], ["serve", "--help"], ["config", "example"], ["config", "show"]):
+                ended = end(words, stdout=full)
+                self.assertEqual((ended.returncode, ended.stderr),
+                                 (1, "jamsocket: standard output cannot be written: what was said is lost\n"), words)
 
 
 if __name__ == "__main__":
