@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/clock.hpp"
 #include "cli/commands.hpp"
@@ -60,6 +62,32 @@ Result<void> use_own_certificate(const std::filesystem::path& folder, ServerOpti
   return {};
 }
 
+bool sets(const config::NamedService& service, std::string_view key) {
+  return std::ranges::any_of(service.keys, [key](const config::FileKey& set) { return set.entry->key == key; });
+}
+
+bool keeps_rooms(const config::Loaded& loaded) {
+  const auto keeps = [](const config::Settings& settings) { return settings.server.durability != "none"; };
+  return keeps(loaded.settings) || std::ranges::any_of(loaded.services, keeps, &config::NamedService::settings);
+}
+
+// While a service is being written its rooms survive a restart, and begin afresh when it has changed. Where the
+// settings say what becomes of them, or where they are kept, that holds: somebody tries it out, or minds what is there.
+void keep_rooms_beside(const std::filesystem::path& folder, config::Loaded& loaded) {
+  ServerOptions& server = loaded.settings.server;
+  if (!server.data_dir.empty() || !keeps_rooms(loaded)) {
+    return;
+  }
+  server.data_dir = (folder / ".jamsocket" / "data").lexically_normal().string();
+  const bool upgrade_is_set = loaded.is_set("service.upgrade");
+  server.upgrade = upgrade_is_set ? server.upgrade : "restart";
+  for (config::NamedService& service : loaded.services) {
+    ServerOptions& options = service.settings.server;
+    options.data_dir = server.data_dir;
+    options.upgrade = upgrade_is_set || sets(service, "service.upgrade") ? options.upgrade : "restart";
+  }
+}
+
 void greet(const config::Settings& settings, std::uint16_t port) {
   const std::string_view secure = settings.server.tls_cert.empty() ? "" : "s";
   const std::string address = fmt::format("{}:{}", browser_host(settings.server.host), port);
@@ -81,16 +109,8 @@ int run(const State& state) {
     return module.error();
   }
   config::Loaded loaded = project->loaded;
+  keep_rooms_beside(project->folder, loaded);
   ServerOptions& server = loaded.settings.server;
-  if (server.data_dir.empty() && server.durability != "none") {
-    // While a service is being written its rooms survive a restart, and begin afresh when it has changed.
-    server.data_dir = (project->folder / ".jamsocket" / "data").lexically_normal().string();
-    server.upgrade = "restart";
-    for (config::NamedService& service : loaded.services) {
-      service.settings.server.data_dir = server.data_dir;
-      service.settings.server.upgrade = server.upgrade;
-    }
-  }
   if (state.wants_tls && server.tls_cert.empty() && server.tls_key.empty()) {
     if (const Result<void> done = use_own_certificate(project->folder, server); !done) {
       return complain(done.error().message);

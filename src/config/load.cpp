@@ -18,12 +18,16 @@ std::string at_place(const std::string& path, Place place) {
   return place.line == 0 ? path : fmt::format("{}:{}:{}", path, place.line, place.column);
 }
 
+constexpr std::string_view kDefault = "default";
+
 std::size_t index_of(const Entry& entry) { return static_cast<std::size_t>(&entry - entries().data()); }
 
 class Loader {
  public:
   Loader()
-      : loaded_{.settings = {}, .services = {}, .origins = std::vector<std::string>(entries().size(), "default")} {}
+      : loaded_{.settings = {},
+                .services = {},
+                .origins = std::vector<std::string>(entries().size(), std::string(kDefault))} {}
 
   void file(const std::string& path) {
     const FileContents contents = apply_file(path, loaded_.settings);
@@ -211,7 +215,7 @@ class Loader {
 
   // Where the first was set, else the second.
   [[nodiscard]] const std::string& origin_of_either(std::string_view first, std::string_view second) const {
-    return origin(first) == "default" ? origin(second) : origin(first);
+    return origin(first) == kDefault ? origin(second) : origin(first);
   }
 
   [[nodiscard]] const std::string& origin(std::string_view key) const {
@@ -236,6 +240,8 @@ class Loader {
 };
 
 }  // namespace
+
+bool Loaded::is_set(std::string_view key) const { return origins[index_of(*find_entry(key))] != kDefault; }
 
 std::expected<Loaded, std::vector<std::string>> load(const Sources& sources) {
   Loader loader;

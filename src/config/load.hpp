@@ -8,6 +8,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/file.hpp"
@@ -41,6 +42,9 @@ struct Loaded {
   std::vector<NamedService> services;  ///< By name.
   /// One an entry of the table: "default", "jamsocket.toml:3:8", "PORT", "--port".
   std::vector<std::string> origins;
+
+  /// Whether a flag, the environment or the file gives `key` its value, and not the default.
+  [[nodiscard]] bool is_set(std::string_view key) const;
 };
 
 /// @return or everything that is wrong, a line each: `jamsocket.toml:3:8: what was wrong; what is allowed`.

@@ -72,6 +72,9 @@ TEST_F(LoadTest, FlagBeforeEnvironmentBeforeFileBeforeDefault) {
   EXPECT_EQ(origin(*loaded, "server.shards"), *sources.file + ":4:10");
   EXPECT_EQ(loaded->settings.server.log_level, "off");
   EXPECT_EQ(origin(*loaded, "server.drain_timeout_seconds"), "default");
+  EXPECT_TRUE(loaded->is_set("server.port"));
+  EXPECT_TRUE(loaded->is_set("server.shards"));
+  EXPECT_FALSE(loaded->is_set("server.drain_timeout_seconds"));
 }
 
 TEST_F(LoadTest, AServiceHasWhatItsSectionSetsAndElseTheWholes) {
