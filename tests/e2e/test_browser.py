@@ -1,5 +1,6 @@
 """The pages of the examples in a browser: two windows share the counter, a chat, and a page that comes back by itself."""
 
+import itertools
 import os
 import tempfile
 
@@ -58,6 +59,34 @@ def test_two_windows_share_the_counter(browser, kind):
         third = browser.open(address + "?room=other%20room")
         third.wait_for_text("#value", "0")
         third.wait_for_text("#room", "other room")
+
+
+def to_paste(page_of_repository):
+    """What a page of this repository says to type into a browser's console."""
+    lines = (path_from_environment("JAMSOCKET_EXAMPLES").parent / page_of_repository).read_text().splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("    const ws = new WebSocket("))
+    return "\n".join(itertools.takewhile(lambda line: line.startswith("    "), lines[start:]))
+
+
+@pytest.mark.parametrize("page_of_repository, service, said", [
+    ("README.md", "counter", ["new value: 1"]),
+    ("examples/counter/README.md", "counter", ["new value: 1"]),
+    ("examples/echo/README.md", "echo", ["hello", "[object Blob]"]),
+    ("examples/cpu_hog/README.md", "cpu_hog", ["1011"]),
+    ("examples/randomness/README.md", "randomness", ["rolled"]),
+    ("examples/native_server/README.md", "native", ["teapot: 0", "teapot: 10"]),
+])
+def test_what_the_pages_say_to_type_may_be_pasted_at_once(browser, page_of_repository, service, said):
+    options = {}
+    if service == "native":
+        options = {"command": [path_from_environment("JAMSOCKET_NATIVE_EXAMPLE")], "environment": {"PORT": "0"}}
+    with Server("module", service, **options) as server:
+        page = browser.open(f"http://localhost:{server.port}/status")
+        until(lambda: page.text("body") == "ok", 20, "the page is not there")
+        page.evaluate("window.said = []; console.log = (what) => said.push(String(what)); 0")
+        page.evaluate(to_paste(page_of_repository).replace("localhost:8080", f"localhost:{server.port}") + "\n0")
+        until(lambda: len(page.evaluate("said")) == len(said), 20, lambda: page.evaluate("said"))
+        assert [what.split()[0] if service == "randomness" else what for what in page.evaluate("said")] == said
 
 
 @pytest.mark.parametrize("mode", ["message", "context"])
