@@ -4,13 +4,16 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <expected>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.hpp"
+#include "base/endpoint.hpp"
 #include "cli/commands.hpp"
 #include "cli/module_host.hpp"
 #include "cli/output.hpp"
@@ -88,15 +91,46 @@ void keep_rooms_beside(const std::filesystem::path& folder, config::Loaded& load
   }
 }
 
-void greet(const config::Settings& settings, std::uint16_t port) {
-  const std::string_view secure = settings.server.tls_cert.empty() ? "" : "s";
-  const std::string address = fmt::format("{}:{}", browser_host(settings.server.host), port);
-  if (!settings.server.static_dir.empty()) {
-    say(fmt::format("  page:   http{}://{}/", secure, address));
+// What the settings say of rooms when the service has changed.
+std::string_view fate_of_rooms(std::string_view upgrade) {
+  return upgrade == "restart" ? "when the service has changed, rooms begin afresh"
+         : upgrade == "keep"  ? "rooms go on with the code that made them, also when the service has changed"
+                              : "when the service has changed, rooms go to the new code";
+}
+
+// Addresses for a browser on this machine, of the first place that it can reach.
+void greet_browser(const config::Loaded& loaded, const std::vector<Endpoint>& endpoints, bool has_own_service) {
+  const auto place = std::ranges::find_if_not(endpoints, &Endpoint::is_unix);
+  if (place == endpoints.end()) {
+    return;
   }
-  say(fmt::format("  rooms:  ws{}://{}/ws/ROOM", secure, address));
-  say(fmt::format("  status: http{}://{}/status", secure, address));
-  say("  after a change, end this with Ctrl-C and start it again");
+  const config::Settings& settings = loaded.settings;
+  const std::string_view secure = settings.server.tls_cert.empty() ? "" : "s";
+  const std::string address = fmt::format("{}://{}:{}", secure, browser_host(place->host), place->port);
+  if (!settings.server.static_dir.empty()) {
+    say(fmt::format("  page:   http{}/", address));
+  }
+  for (const config::NamedService& service : loaded.services) {
+    if (!service.settings.server.static_dir.empty()) {
+      say(fmt::format("  page:   http{}/{}/", address, service.name));
+    }
+  }
+  if (has_own_service) {
+    say(fmt::format("  rooms:  ws{}/ws/ROOM", address));
+  }
+  for (const config::NamedService& service : loaded.services) {
+    say(fmt::format("  rooms:  ws{}/ws/{}/ROOM", address, service.name));
+  }
+  say(fmt::format("  status: http{}/status", address));
+}
+
+void greet(const config::Loaded& loaded, const std::vector<Endpoint>& endpoints, bool has_own_service) {
+  greet_browser(loaded, endpoints, has_own_service);
+  const ServerOptions& server = loaded.settings.server;
+  if (!server.data_dir.empty() && keeps_rooms(loaded)) {
+    say(fmt::format("  kept:   {}; {}", server.data_dir, fate_of_rooms(server.upgrade)));
+  }
+  say("  after a change of a service, end this with Ctrl-C and start it again");
 }
 
 int run(const State& state) {
@@ -104,7 +138,9 @@ int run(const State& state) {
   if (!project) {
     return project.error();
   }
-  const auto module = build_project(*project, {});
+  const bool has_own_service = !has_sections_only(*project);
+  const std::expected<std::filesystem::path, int> module =
+      has_own_service ? build_project(*project, {}) : std::filesystem::path();
   if (!module) {
     return module.error();
   }
@@ -116,7 +152,8 @@ int run(const State& state) {
       return complain(done.error().message);
     }
   }
-  return serve_module(module->string(), loaded, [&loaded](std::uint16_t port) { greet(loaded.settings, port); });
+  return serve_module(module->string(), loaded,
+                      [&](const std::vector<Endpoint>& endpoints) { greet(loaded, endpoints, has_own_service); });
 }
 
 }  // namespace

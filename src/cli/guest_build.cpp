@@ -75,7 +75,7 @@ Result<GuestSource> find_in_folder(const fs::path& folder) {
   if (files.size() == 1) {
     return source_of_file(files[0]);
   }
-  return fail(ErrorCode::InvalidArgument,
+  return fail(files.empty() ? ErrorCode::NotFound : ErrorCode::InvalidArgument,
               fmt::format("{} has {} C++ or Rust sources, no Cargo.toml and no package.json; allowed: one of these; or "
                           "name the source in jamsocket.toml: [service] source = \"NAME.cpp\"",
                           shown(folder), files.size()));

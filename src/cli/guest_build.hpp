@@ -22,8 +22,8 @@ struct GuestSource {
 
 /// What a package is, by what is there: a .cpp or .rs file; or a folder with a Cargo.toml, a
 /// package.json, or exactly one .cpp or .rs file.
-/// @error NotFound         there is nothing at `package`
-/// @error InvalidArgument  nothing in it can be built, or it is not clear what
+/// @error NotFound         there is nothing at `package`, or nothing in it that can be built
+/// @error InvalidArgument  it cannot be built, or it is not clear what of it
 [[nodiscard]] Result<GuestSource> find_guest_source(const std::filesystem::path& package);
 
 /// Builds the module at `output`, whose folder is made. What the compiler prints goes to standard error.

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
@@ -43,7 +44,7 @@ void tell_of_fitting(std::uint32_t fitting, const config::Settings& settings, st
 }
 
 int serve(const std::string& module_file, const config::Loaded& loaded,
-          const std::function<void(std::uint16_t port)>& ready) {
+          const std::function<void(const std::vector<Endpoint>&)>& ready) {
   const config::Settings& settings = loaded.settings;
   const SystemClock clock;
   const auto logger = make_stderr_logger(server::stderr_log_options(settings.server.log_level, settings.log_format));
@@ -65,10 +66,10 @@ int serve(const std::string& module_file, const config::Loaded& loaded,
     const bool is_misconfigured = server.error().code == ErrorCode::InvalidArgument;
     return complain(server.error().message, is_misconfigured ? kExitUsage : kExitFailed);
   }
-  const Result<void> ran = server::run_until_signalled(**server, [&](std::uint16_t port) {
+  const Result<void> ran = server::run_until_signalled(**server, [&](std::uint16_t) {
     tell_of_fitting(options.limits.rooms_max, settings, mappings_max.value_or(0), **logger);
     server::announce(**server);
-    ready(port);
+    ready((*server)->endpoints());
   });
   std::clearerr(stdout);  // Who read where it listens may be gone long since: no failure of the server's.
   return ran ? kExitDone : complain(ran.error().message);
@@ -77,7 +78,7 @@ int serve(const std::string& module_file, const config::Loaded& loaded,
 }  // namespace
 
 int serve_module(const std::string& module_file, const config::Loaded& loaded,
-                 const std::function<void(std::uint16_t port)>& ready) {
+                 const std::function<void(const std::vector<Endpoint>&)>& ready) {
   server::prepare_process();
   if (const Result<void> confined = confine_server(loaded, module_file); !confined) {
     return complain(confined.error().message);

@@ -28,6 +28,16 @@ std::expected<Project, int> open_project(const std::string& folder, const Settin
   return Project{.folder = folder, .loaded = std::move(*loaded)};
 }
 
+bool has_sections_only(const Project& project) {
+  const config::ServiceSettings& service = project.loaded.settings.service;
+  if (project.loaded.services.empty() || !service.module.empty() || !service.source.empty() ||
+      !service.package.empty()) {
+    return false;
+  }
+  const auto source = find_guest_source(project.folder);
+  return !source && source.error().code == ErrorCode::NotFound;
+}
+
 std::expected<fs::path, int> build_project(const Project& project, const std::string& output) {
   const config::ServiceSettings& service = project.loaded.settings.service;
   if (!service.module.empty()) {

@@ -22,6 +22,9 @@ struct Project {
 /// @return or the exit code: what was wrong has been said.
 [[nodiscard]] std::expected<Project, int> open_project(const std::string& folder, const SettingFlags& flags);
 
+/// Whether all that the project serves are the services of its [services.NAME]: it names no other, and there is none.
+[[nodiscard]] bool has_sections_only(const Project& project);
+
 /// Builds the project's service; what [service] module names is not built.
 /// @param output  where to; empty: FOLDER/.jamsocket/NAME.wasm.
 /// @return the module's file, or the exit code: what was wrong has been said.

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cli/commands.hpp"
 #include "cli/module_host.hpp"
@@ -28,7 +29,7 @@ int run(const State& state) {
         "which module? 'jamsocket serve MODULE.wasm', or a --config with [services.NAME] or a module in its [service]",
         kExitUsage);
   }
-  return serve_module(module, *loaded, [](std::uint16_t) {});
+  return serve_module(module, *loaded, [](const std::vector<Endpoint>&) {});
 }
 
 }  // namespace

@@ -167,6 +167,46 @@ class Serve(CommandTest):
                 self.assertEqual(get(server.port, "/client/client.js"), (200, b"// client"))
                 self.assertEqual(server.end(signal.SIGTERM), 0)
 
+    def said_by_dev(self, *words):
+        """What it says between where it listens and its last line, without the port."""
+        with Running("dev", self.folder, *words, environment=self.environment()) as server:
+            said = [server.first_line]
+            while not said[-1].startswith("  after a change"):
+                said.append(server.process.stdout.readline())
+            self.assertEqual(server.end(signal.SIGINT), 0)
+        return [" ".join(line.replace(f":{server.port}", ":PORT").split()) for line in said[1:-1]]
+
+    def test_dev_serves_a_folder_that_has_nothing_but_services(self):
+        shutil.copy(COUNTER, self.folder / "it.wasm")
+        self.write("two/index.html", "the page")
+        self.write("jamsocket.toml", '[services.one]\nmodule = "it.wasm"\n[services.two]\nmodule = "it.wasm"\n'
+                                     'static_files = "two"\n')
+        kept = f"kept: {self.folder}/.jamsocket/data; when the service has changed, rooms begin afresh"
+        services = ["rooms: ws://localhost:PORT/ws/one/ROOM", "rooms: ws://localhost:PORT/ws/two/ROOM"]
+        rest = ["status: http://localhost:PORT/status", kept]
+        self.assertEqual(self.said_by_dev("-p", "0"), ["page: http://localhost:PORT/two/", *services, *rest])
+        # What builds modules has none to build here; and with two sources it is not clear which.
+        self.assertEqual(jamsocket("build", self.folder).returncode, 1)
+        self.write("a.cpp", "")
+        self.write("b.cpp", "")
+        ended = jamsocket("dev", self.folder, "-p", "0", environment=self.environment())
+        self.assertEqual((ended.returncode, ended.stdout), (1, ""))
+        self.assertIn("has 2 C++ or Rust sources", ended.stderr)
+
+    def test_dev_names_addresses_that_a_browser_can_open(self):
+        shutil.copy(COUNTER, self.folder / "it.wasm")
+        self.write("jamsocket.toml", '[service]\nmodule = "it.wasm"\ndurability = "none"\n')
+        for words, host in [(["--host", "127.0.0.2", "-p", "0"], "127.0.0.2"), (["--listen", "127.0.0.2:0"], "127.0.0.2"),
+                            (["--host", "0.0.0.0", "-p", "0"], "localhost")]:
+            self.assertEqual(self.said_by_dev(*words),
+                             [f"rooms: ws://{host}:PORT/ws/ROOM", f"status: http://{host}:PORT/status"])
+        with subprocess.Popen([COMMAND, "dev", self.folder, "--listen", f"unix:{self.folder}/s"], text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=self.environment()) as process:
+            said = [process.stdout.readline(), process.stdout.readline()]
+            process.terminate()
+        self.assertEqual(said[0], f"listening on unix:{self.folder}/s\n")
+        self.assertTrue(said[1].startswith("  after a change"), said)
+
     @unittest.skipUnless(shutil.which("clang++-19"), "clang++-19 is not installed")
     def test_dev_builds_serves_and_says_where_the_page_is(self):
         counter = self.folder / "counter"
