@@ -155,6 +155,76 @@ Result<void> build_assemblyscript(const GuestSource& source, const fs::path& out
   return run_child(command);
 }
 
+Result<void> compile(const GuestSource& source, const fs::path& output, const fs::path& kept) {
+  switch (source.language) {
+    case GuestLanguage::Rust:
+      return build_rust(source, output, kept);
+    case GuestLanguage::AssemblyScript:
+      return build_assemblyscript(source, output);
+    case GuestLanguage::Cpp:
+      break;
+  }
+  return build_cpp(source, output);
+}
+
+// A folder beside the output in which compilers work: what was built before stays until its successor is whole,
+// whatever happens to them. The file has its name there already, as linkers write it into the module.
+class Workshop {
+ public:
+  explicit Workshop(const fs::path& output) : output_(followed(output)) {
+    folder_ = output_.parent_path() / fmt::format(".{}.building", output.filename().string());
+    module_ = folder_ / output.filename();
+  }
+  ~Workshop() { clear(); }
+  Workshop(const Workshop&) = delete;
+  Workshop& operator=(const Workshop&) = delete;
+
+  [[nodiscard]] const fs::path& module() const { return module_; }
+
+  [[nodiscard]] Result<void> open() const {
+    clear();  // Of a build that was ended by a signal.
+    std::error_code error;
+    fs::create_directory(folder_, error);
+    return error ? Result<void>(fail(ErrorCode::Io, fmt::format("nothing can be written beside {}: {}", shown(output_),
+                                                                error.message())))
+                 : Result<void>();
+  }
+
+  // What else the compiler made, like a map of the source, goes with the module, which is last.
+  [[nodiscard]] Result<void> deliver() const {
+    std::error_code error;
+    if (!fs::is_regular_file(module_, error) || fs::file_size(module_, error) == 0) {
+      return fail(ErrorCode::Malformed, fmt::format("the compiler did not make {}", shown(output_)));
+    }
+    for (const fs::path& file : files_in(folder_, [](const fs::path&) { return true; })) {
+      if (file != module_) {
+        fs::rename(file, output_.parent_path() / file.filename(), error);
+      }
+    }
+    fs::rename(module_, output_, error);
+    return error ? Result<void>(
+                       fail(ErrorCode::Io, fmt::format("{} cannot be written: {}", shown(output_), error.message())))
+                 : Result<void>();
+  }
+
+ private:
+  // Where a link leads: the link stays one.
+  static fs::path followed(const fs::path& output) {
+    std::error_code error;
+    const fs::path target = fs::is_symlink(output, error) ? fs::canonical(output, error) : fs::absolute(output, error);
+    return error ? output : target;
+  }
+
+  void clear() const {
+    std::error_code error;
+    fs::remove_all(folder_, error);
+  }
+
+  fs::path output_;
+  fs::path folder_;
+  fs::path module_;
+};
+
 }  // namespace
 
 Result<GuestSource> find_guest_source(const fs::path& package) {
@@ -175,19 +245,22 @@ Result<GuestSource> find_guest_source(const fs::path& package) {
 
 Result<void> build_guest(const GuestSource& source, const fs::path& output) {
   std::error_code error;
-  fs::create_directories(fs::absolute(output, error).parent_path(), error);
+  if (fs::is_directory(output, error)) {
+    return fail(ErrorCode::InvalidArgument, fmt::format("{} is a folder; allowed: a file", shown(output)));
+  }
+  const fs::path folder = fs::absolute(output, error).parent_path();
+  fs::create_directories(folder, error);
   if (error) {
     return fail(ErrorCode::Io, fmt::format("the folder of {} cannot be made: {}", shown(output), error.message()));
   }
-  switch (source.language) {
-    case GuestLanguage::Rust:
-      return build_rust(source, output);
-    case GuestLanguage::AssemblyScript:
-      return build_assemblyscript(source, output);
-    case GuestLanguage::Cpp:
-      break;
+  const fs::path kept = folder / "rust";
+  if (fs::exists(output, error) && !fs::is_regular_file(output, error)) {
+    return compile(source, output, kept);  // A pipe or a device: there is nothing to put in its place.
   }
-  return build_cpp(source, output);
+  const Workshop workshop(output);
+  JAM_TRY_VOID(workshop.open());
+  JAM_TRY_VOID(compile(source, workshop.module(), kept));
+  return workshop.deliver();
 }
 
 }  // namespace jamsocket::cli

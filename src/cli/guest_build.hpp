@@ -26,9 +26,10 @@ struct GuestSource {
 /// @error InvalidArgument  it cannot be built, or it is not clear what of it
 [[nodiscard]] Result<GuestSource> find_guest_source(const std::filesystem::path& package);
 
-/// Builds the module at `output`, whose folder is made. What the compiler prints goes to standard error.
+/// Builds the module at `output`, whose folder is made. What the compiler prints goes to standard error. What was at
+/// `output` before stays as it is until the new module takes its place.
 /// @error NotFound   a tool is missing: the message names the Debian package
-/// @error Malformed  the compiler failed
+/// @error Malformed  the compiler failed, or made no module
 [[nodiscard]] Result<void> build_guest(const GuestSource& source, const std::filesystem::path& output);
 
 }  // namespace jamsocket::cli

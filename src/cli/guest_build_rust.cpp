@@ -128,14 +128,15 @@ std::string encoded_flags(const std::vector<std::string>& flags) {
   return fmt::format("{}", fmt::join(flags, kSeparator));
 }
 
-Result<void> build_with_cargo(const RustCompiler& compiler, const fs::path& folder, const fs::path& output) {
+Result<void> build_with_cargo(const RustCompiler& compiler, const fs::path& folder, const fs::path& output,
+                              const fs::path& kept) {
   if (find_program("cargo").empty()) {
     return fail(ErrorCode::NotFound,
                 "cargo is not there, which a package with dependencies needs; on Debian: apt-get "
                 "install cargo");
   }
   std::error_code error;
-  const fs::path target_folder = fs::absolute(output, error).parent_path() / "rust";
+  const fs::path target_folder = fs::absolute(kept, error);
   ChildCommand command{
       .words = {"cargo", "build", "--release", "--target", compiler.target, "--target-dir", target_folder.string()},
       .folder = folder.string(),
@@ -166,7 +167,7 @@ Result<void> build_with_cargo(const RustCompiler& compiler, const fs::path& fold
 
 }  // namespace
 
-Result<void> build_rust(const GuestSource& source, const fs::path& output) {
+Result<void> build_rust(const GuestSource& source, const fs::path& output, const fs::path& kept) {
   const std::optional<RustCompiler> compiler = find_compiler();
   if (!compiler) {
     return fail(ErrorCode::NotFound,
@@ -178,7 +179,7 @@ Result<void> build_rust(const GuestSource& source, const fs::path& output) {
   const Manifest manifest = read_manifest(source.folder / "Cargo.toml");
   const fs::path library = source.folder / "src" / "lib.rs";
   return manifest.has_dependencies || !is_there(library)
-             ? build_with_cargo(*compiler, source.folder, output)
+             ? build_with_cargo(*compiler, source.folder, output, kept)
              : build_with_rustc(*compiler, library, manifest.edition, output);
 }
 

@@ -9,6 +9,8 @@
 namespace jamsocket::cli {
 
 /// See build_guest. A package without dependencies needs no cargo.
-[[nodiscard]] Result<void> build_rust(const GuestSource& source, const std::filesystem::path& output);
+/// @param kept  the folder in which cargo keeps what it compiled, for the next time.
+[[nodiscard]] Result<void> build_rust(const GuestSource& source, const std::filesystem::path& output,
+                                      const std::filesystem::path& kept);
 
 }  // namespace jamsocket::cli

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
+
 #include "base/log.hpp"
 #include "cli/guest_build.hpp"
 #include "cli/output.hpp"
@@ -55,7 +57,8 @@ std::expected<fs::path, int> build_project(const Project& project, const std::st
     return std::unexpected(complain(built.error().message));
   }
   std::error_code error;
-  note(fmt::format("built {} ({} bytes)", module.string(), fs::file_size(module, error)));
+  const std::uintmax_t size = fs::file_size(module, error);
+  note(error ? fmt::format("built {}", module.string()) : fmt::format("built {} ({} bytes)", module.string(), size));
   return module;
 }
 

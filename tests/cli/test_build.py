@@ -95,6 +95,49 @@ class Build(CommandTest):
             self.assertEqual((ended.returncode, ended.stdout), (1, ""))
             self.assertIn(packages, ended.stderr)
 
+    def tools(self, compiler):
+        """An environment in which C++ is compiled by this script, whose variable OUTPUT is what -o names."""
+        script = 'while [ "$#" -gt 0 ]; do [ "$1" = -o ] && OUTPUT=$2; shift; done\n' + compiler
+        for name in ("clang++-19", "wasm-ld-19"):
+            self.write(f"tools/{name}", f"#!/bin/sh\n{script}\n").chmod(0o755)
+        return clean_environment(PATH=f"{self.folder}/tools:/usr/bin:/bin")
+
+    @unittest.skipUnless(HAS_CPP, "clang++-19 is not installed")
+    def test_what_was_built_stays_until_its_successor_is_whole(self):
+        service = self.write("app/service.cpp", "").parent
+        module = self.write("app/.jamsocket/service.wasm", "before")
+        self.write("app/.jamsocket/.service.wasm.building/service.wasm", "of a build that was killed")
+        output = f"'{module}'"
+        for compiler, error in [('echo half > "$OUTPUT"; exit 1', "clang++-19 failed with exit code 1"),
+                                ('echo half > "$OUTPUT"; kill -9 $$', "clang++-19 was ended by signal 9"),
+                                ("exit 0", f"the compiler did not make {output}"),
+                                (': > "$OUTPUT"', f"the compiler did not make {output}")]:
+            ended = jamsocket("build", service, environment=self.tools(compiler))
+            self.assertEqual((ended.returncode, ended.stdout), (1, ""), compiler)
+            self.assertEqual(ended.stderr, f"building {module}\njamsocket: {error}\n")
+            self.assertEqual(module.read_text(), "before", compiler)
+            self.assertEqual([file.name for file in module.parent.iterdir()], ["service.wasm"], compiler)
+        ended = jamsocket("build", service, environment=self.tools('echo after > "$OUTPUT"; echo map > "$OUTPUT.map"'))
+        self.assertEqual((ended.returncode, ended.stdout), (0, f"{module}\n"), ended.stderr)
+        self.assertEqual(module.read_text(), "after\n")
+        self.assertEqual(sorted(file.name for file in module.parent.iterdir()), ["service.wasm", "service.wasm.map"])
+
+    @unittest.skipUnless(HAS_CPP, "clang++-19 is not installed")
+    def test_the_output_may_be_a_link_or_a_device_and_no_folder(self):
+        service = self.write("app/service.cpp", "").parent
+        environment = self.tools('echo after > "$OUTPUT"')
+        target = self.write("elsewhere/x.wasm", "before")
+        (self.folder / "link.wasm").symlink_to(target)
+        self.assertEqual(jamsocket("build", service, "-o", self.folder / "link.wasm", environment=environment).returncode, 0)
+        self.assertTrue((self.folder / "link.wasm").is_symlink())
+        self.assertEqual(target.read_text(), "after\n")
+        ended = jamsocket("build", service, "-o", "/dev/null", environment=environment)
+        self.assertEqual((ended.returncode, ended.stderr), (0, "building /dev/null\nbuilt /dev/null\n"))
+        self.assertTrue(os.path.exists("/dev/null") and not os.path.isfile("/dev/null"))
+        self.refused(["build", service, "-o", self.folder / "elsewhere"], 1,
+                     f"building {self.folder}/elsewhere\njamsocket: '{self.folder}/elsewhere' is a folder; allowed: a file\n",
+                     environment=environment)
+
     def test_what_cannot_be_built(self):
         self.refused(["build", self.folder], 1, f"jamsocket: '{self.folder}' has 0 {NO_SOURCE}\n")
         self.write("a.cpp", "")
