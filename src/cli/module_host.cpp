@@ -43,6 +43,12 @@ void tell_of_fitting(std::uint32_t fitting, const config::Settings& settings, st
   }
 }
 
+// A large module takes many seconds to compile: whoever wants to end that need not wait for it.
+Result<std::vector<server::OfferedService>> load_all(const ModuleServices& services, const std::string& module_file) {
+  const server::EndsAtSignal ending;
+  return services.load_all(module_file);
+}
+
 int serve(const std::string& module_file, const config::Loaded& loaded,
           const std::function<void(const std::vector<Endpoint>&)>& ready) {
   const config::Settings& settings = loaded.settings;
@@ -53,7 +59,7 @@ int serve(const std::string& module_file, const config::Loaded& loaded,
   }
   const wasm::Engine engine(engine_options(loaded));
   ModuleServices services(engine, loaded);
-  auto offered = services.load_all(module_file);
+  auto offered = load_all(services, module_file);
   if (!offered) {
     return complain(offered.error().message);
   }

@@ -33,6 +33,12 @@ sigset_t our_signals() {
   return signals;
 }
 
+io::Socket descriptor_of(const sigset_t& signals) {
+  return io::Socket(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+}
+
+io::Socket make_eventfd() { return io::Socket(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
+
 void ignore_broken_pipes() {
   struct sigaction action{};
   action.sa_handler = SIG_IGN;
@@ -52,11 +58,7 @@ enum class Woken : std::uint8_t { Signal, Reload, Asked, Stopped };
 // Waits for a signal to stop or to reload, for somebody who asks for a stop, or for the thread that stops the server.
 class StopWaiter {
  public:
-  StopWaiter() {
-    const sigset_t signals = our_signals();
-    signals_ = io::Socket(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
-    stopped_ = io::Socket(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  }
+  StopWaiter() : signals_(descriptor_of(our_signals())), stopped_(make_eventfd()) {}
 
   [[nodiscard]] bool is_open() const { return signals_.is_open() && stopped_.is_open(); }
 
@@ -96,6 +98,34 @@ void prepare_process() {
   ignore_broken_pipes();
   outlive_file_size_limit();
   raise_open_files_limit();
+}
+
+EndsAtSignal::EndsAtSignal() : over_(make_eventfd()) {
+  sigset_t signals = our_signals();
+  sigdelset(&signals, SIGHUP);  // Waits for a server that can reload.
+  signals_ = descriptor_of(signals);
+  if (signals_.is_open() && over_.is_open()) {
+    watcher_ = std::jthread([this] { watch(); });
+  }
+}
+
+EndsAtSignal::~EndsAtSignal() {
+  if (watcher_.joinable()) {
+    eventfd_write(over_.fd(), 1);
+  }
+}
+
+void EndsAtSignal::watch() const {
+  for (;;) {
+    std::array<pollfd, 2> polled{{{signals_.fd(), POLLIN, 0}, {over_.fd(), POLLIN, 0}}};
+    const int ready = poll(polled.data(), polled.size(), -1);
+    if (ready > 0 && polled[1].revents != 0) {
+      return;  // A signal that came in the same moment stays for who takes signals next.
+    }
+    if (ready > 0 && polled[0].revents != 0) {
+      std::_Exit(0);  // Without destructors: other threads are at work.
+    }
+  }
 }
 
 Result<std::vector<io::Socket>> inherited_sockets() {

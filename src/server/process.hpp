@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "base/log.hpp"
@@ -20,6 +21,23 @@ namespace jamsocket::server {
 /// those it starts, so that `run_until_signalled` alone takes them; SIGPIPE and SIGXFSZ are ignored; the
 /// limit of open files is raised as far as the system lets us.
 void prepare_process();
+
+/// While it lives SIGINT and SIGTERM end the process at once, with exit code 0: for work that may take long, after
+/// prepare_process and before there is a server to stop.
+class EndsAtSignal {
+ public:
+  EndsAtSignal();
+  ~EndsAtSignal();
+  EndsAtSignal(const EndsAtSignal&) = delete;
+  EndsAtSignal& operator=(const EndsAtSignal&) = delete;
+
+ private:
+  void watch() const;
+
+  io::Socket signals_;
+  io::Socket over_;
+  std::jthread watcher_;
+};
 
 /// The listening sockets that whoever started this process has opened for it (systemd's socket activation); usually
 /// none. Call once, before any other thread starts.

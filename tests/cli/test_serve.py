@@ -53,6 +53,43 @@ def get(port, path):
         return answer.status, answer.read()
 
 
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def leb(number):
+    last = number < 128
+    return bytes([number]) if last else bytes([number % 128 + 128]) + leb(number // 128)
+
+
+def read_leb(data, at):
+    number = shift = 0
+    while True:
+        number |= (data[at] & 127) << shift
+        at, shift = at + 1, shift + 7
+        if data[at - 1] < 128:
+            return number, at
+
+
+def with_more_functions(module, count, stores):
+    """The module with functions that nobody calls and that take long to compile."""
+    store = b"\x41\x00" b"\x41\x04\x28\x02\x00" b"\x41\x07\x6c" b"\x36\x02\x00"  # memory[0] = memory[4] * 7
+    body = b"\x00" + store * stores + b"\x00\x0b"  # Unreachable at its end: of any type.
+    more = {3: b"\x00" * count, 10: (leb(len(body)) + body) * count}
+    made, at = module[:8], 8
+    while at < len(module):
+        kind = module[at]
+        size, at = read_leb(module, at + 1)
+        section, at = module[at:at + size], at + size
+        if kind in more:
+            there, begin = read_leb(section, 0)
+            section = leb(there + count) + section[begin:] + more[kind]
+        made += bytes([kind]) + leb(len(section)) + section
+    return made
+
+
 def get_when_there(port, path):
     """As get, once the server has begun to listen."""
     until = time.monotonic() + DEADLINE
@@ -145,6 +182,18 @@ class Serve(CommandTest):
             finally:
                 process.kill()
                 process.wait()
+
+    def test_a_signal_ends_it_while_a_module_is_compiled(self):
+        module = self.write("slow.wasm", with_more_functions(COUNTER.read_bytes(), 3000, 400))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with subprocess.Popen([COMMAND, "serve", module, "-p", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                  env=self.environment()) as process:
+                until = time.monotonic() + DEADLINE
+                while cpu_seconds(process.pid) < 0.3 and time.monotonic() < until:
+                    time.sleep(0.01)
+                process.send_signal(number)
+                said, _ = process.communicate(timeout=DEADLINE)
+            self.assertEqual((process.returncode, said), (0, b""))
 
     def test_open_files_are_raised_to_the_hard_limit(self):
         import resource
