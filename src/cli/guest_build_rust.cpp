@@ -128,9 +128,16 @@ std::string encoded_flags(const std::vector<std::string>& flags) {
   return fmt::format("{}", fmt::join(flags, kSeparator));
 }
 
+// The one beside the compiler: of another age it does not understand it.
+std::string cargo_of(const RustCompiler& compiler) {
+  const std::string beside = (fs::path(compiler.program).parent_path() / "cargo").string();
+  return is_there(beside) ? beside : find_program("cargo");
+}
+
 Result<void> build_with_cargo(const RustCompiler& compiler, const fs::path& folder, const fs::path& output,
                               const fs::path& kept) {
-  if (find_program("cargo").empty()) {
+  const std::string cargo = cargo_of(compiler);
+  if (cargo.empty()) {
     return fail(ErrorCode::NotFound,
                 "cargo is not there, which a package with dependencies needs; on Debian: apt-get "
                 "install cargo");
@@ -138,7 +145,7 @@ Result<void> build_with_cargo(const RustCompiler& compiler, const fs::path& fold
   std::error_code error;
   const fs::path target_folder = fs::absolute(kept, error);
   ChildCommand command{
-      .words = {"cargo", "build", "--release", "--target", compiler.target, "--target-dir", target_folder.string()},
+      .words = {cargo, "build", "--release", "--target", compiler.target, "--target-dir", target_folder.string()},
       .folder = folder.string(),
       .environment = {{"RUSTC", compiler.program}, {"CARGO_ENCODED_RUSTFLAGS", encoded_flags(compiler.flags)}}};
   if (!compiler.linker.empty()) {

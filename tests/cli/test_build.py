@@ -60,6 +60,16 @@ class Build(CommandTest):
         self.write("crate/Cargo.toml", '[package]\nname = "x"\nversion = "0.1.0"\nedition = "2021"\n[dependencies]\n')
         self.built_and_serveable(self.folder / "crate", "crate.wasm")
 
+    @unittest.skipUnless(has_rust() and os.path.exists("/usr/bin/cargo"), "Debian's rustc and cargo are not installed")
+    def test_a_package_in_rust_with_dependencies_becomes_a_module(self):
+        self.write("dep/Cargo.toml", '[package]\nname = "dep"\nversion = "0.1.0"\nedition = "2021"\n')
+        self.write("dep/src/lib.rs", "")
+        self.write("crate/Cargo.toml", '[package]\nname = "x"\nversion = "0.1.0"\nedition = "2021"\n[lib]\n'
+                                       'crate-type = ["cdylib"]\n[dependencies]\ndep = { path = "../dep" }\n')
+        shutil.copy(SOURCE / "sdk" / "rust" / "counter" / "counter.rs", self.write("crate/src/lib.rs", ""))
+        for _ in range(2):  # What cargo keeps for the next time is not in the way.
+            self.built_and_serveable(self.folder / "crate", "crate.wasm")
+
     @unittest.skipUnless(shutil.which("npm"), "npm is not installed")
     def test_a_package_in_assemblyscript_becomes_a_module(self):
         package = self.folder / "script"
