@@ -128,6 +128,17 @@ std::string encoded_flags(const std::vector<std::string>& flags) {
   return fmt::format("{}", fmt::join(flags, kSeparator));
 }
 
+std::vector<fs::path> modules_in(const fs::path& folder) {
+  std::vector<fs::path> modules;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (entry.path().extension() == ".wasm") {
+      modules.push_back(entry.path());
+    }
+  }
+  return modules;
+}
+
 // The one beside the compiler: of another age it does not understand it.
 std::string cargo_of(const RustCompiler& compiler) {
   const std::string beside = (fs::path(compiler.program).parent_path() / "cargo").string();
@@ -155,13 +166,12 @@ Result<void> build_with_cargo(const RustCompiler& compiler, const fs::path& fold
     });
     command.environment.emplace_back(variable, compiler.linker);
   }
-  JAM_TRY_VOID(run_child(command));
-  std::vector<fs::path> modules;
-  for (const auto& entry : fs::directory_iterator(target_folder / compiler.target / "release", error)) {
-    if (entry.path().extension() == ".wasm") {
-      modules.push_back(entry.path());
-    }
+  const fs::path made = target_folder / compiler.target / "release";
+  for (const fs::path& earlier : modules_in(made)) {
+    fs::remove(earlier, error);  // Of a package that had another name; cargo puts the one that it makes there again.
   }
+  JAM_TRY_VOID(run_child(command));
+  const std::vector<fs::path> modules = modules_in(made);
   if (modules.size() != 1) {
     return fail(ErrorCode::InvalidArgument,
                 fmt::format("cargo made {} modules; allowed: one, of a library with crate-type = [\"cdylib\"]",

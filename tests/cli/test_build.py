@@ -64,11 +64,19 @@ class Build(CommandTest):
     def test_a_package_in_rust_with_dependencies_becomes_a_module(self):
         self.write("dep/Cargo.toml", '[package]\nname = "dep"\nversion = "0.1.0"\nedition = "2021"\n')
         self.write("dep/src/lib.rs", "")
-        self.write("crate/Cargo.toml", '[package]\nname = "x"\nversion = "0.1.0"\nedition = "2021"\n[lib]\n'
-                                       'crate-type = ["cdylib"]\n[dependencies]\ndep = { path = "../dep" }\n')
+        manifest = ('[package]\nname = "x"\nversion = "0.1.0"\nedition = "2021"\n[lib]\n'
+                    'crate-type = ["cdylib"]\n[dependencies]\ndep = { path = "../dep" }\n')
+        self.write("crate/Cargo.toml", manifest)
         shutil.copy(SOURCE / "sdk" / "rust" / "counter" / "counter.rs", self.write("crate/src/lib.rs", ""))
-        for _ in range(2):  # What cargo keeps for the next time is not in the way.
-            self.built_and_serveable(self.folder / "crate", "crate.wasm")
+        # What cargo keeps for the next time is not in the way, nor taken for what it made.
+        self.built_and_serveable(self.folder / "crate", "crate.wasm")
+        self.built_and_serveable(self.folder / "crate", "crate.wasm")
+        self.write("crate/Cargo.toml", manifest.replace('name = "x"', 'name = "y"'))
+        self.built_and_serveable(self.folder / "crate", "crate.wasm")
+        self.write("crate/Cargo.toml", manifest.replace("cdylib", "rlib"))
+        ended = jamsocket("build", self.folder / "crate")
+        self.assertEqual(ended.returncode, 1)
+        self.assertIn("cargo made 0 modules; allowed: one, of a library", ended.stderr)
 
     @unittest.skipUnless(shutil.which("npm"), "npm is not installed")
     def test_a_package_in_assemblyscript_becomes_a_module(self):
