@@ -88,7 +88,8 @@ int parse_failed(const CLI::App& whole, const CLI::ParseError& error) {
     return unexpected_words(whole);
   }
   if (!app.get_subcommands(nullptr).empty()) {
-    note(app.help(path.substr(0, path.rfind(' '))));
+    const std::size_t above = path.rfind(' ');  // What it is a command of, if of any.
+    note(app.help(above == std::string::npos ? "" : path.substr(0, above)));
     return complain(fmt::format("'{}' needs a command: {}", path, CLI::detail::join(command_names(app), ", ")),
                     kExitUsage);
   }

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <optional>
 #include <vector>
 
@@ -21,6 +23,7 @@ namespace fs = std::filesystem;
 constexpr std::string_view kCppCompiler = "clang++-19";
 constexpr std::string_view kCppPackages =
     "clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32 libc++-19-dev-wasm32 libc++abi-19-dev-wasm32";
+constexpr std::string_view kExportingMacro = "JAMSOCKET_WASM";
 constexpr std::string_view kCppLibraryHeaders = "/usr/lib/llvm-19/include/wasm32-wasi/c++/v1";
 
 bool is_there(const fs::path& path) {
@@ -45,9 +48,9 @@ std::string name_of(const fs::path& path) {
   return whole.stem().empty() ? "service" : whole.stem().string();
 }
 
-std::vector<fs::path> files_in(const fs::path& folder, bool (*wanted)(const fs::path&)) {
+// None if the folder cannot be read: `error` says why.
+std::vector<fs::path> files_in(const fs::path& folder, bool (*wanted)(const fs::path&), std::error_code& error) {
   std::vector<fs::path> files;
-  std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
     if (wanted(entry.path())) {
       files.push_back(entry.path());
@@ -71,7 +74,11 @@ Result<GuestSource> find_in_folder(const fs::path& folder) {
     return GuestSource{
         .language = GuestLanguage::AssemblyScript, .folder = folder, .file = {}, .name = name_of(folder)};
   }
-  const std::vector<fs::path> files = files_in(folder, is_source);
+  std::error_code error;
+  const std::vector<fs::path> files = files_in(folder, is_source, error);
+  if (error) {
+    return fail(ErrorCode::Io, fmt::format("{} cannot be read: {}", shown(folder), error.message()));
+  }
   if (files.size() == 1) {
     return source_of_file(files[0]);
   }
@@ -95,6 +102,12 @@ Result<fs::path> public_headers() {
                           shown(program.parent_path().parent_path() / "include"), shown(kSourceTreeIncludes)));
 }
 
+bool has_word(const fs::path& path, std::string_view word) {
+  std::ifstream file(path, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  return text.find(word) != std::string::npos;
+}
+
 Result<void> build_cpp(const GuestSource& source, const fs::path& output) {
   if (find_program(kCppCompiler).empty() || find_program("wasm-ld-19").empty() || !is_there(kCppLibraryHeaders)) {
     return fail(
@@ -106,13 +119,19 @@ Result<void> build_cpp(const GuestSource& source, const fs::path& output) {
   command.words.insert(command.words.end(), kGuestFlags.begin(), kGuestFlags.end());
   command.words.push_back("-I" + headers.string());
   command.words.insert(command.words.end(), {"-o", output.string(), source.file.string()});
-  return run_child(command);
+  Result<void> done = run_child(command);
+  if (!done && done.error().code == ErrorCode::Malformed && !has_word(source.file, kExportingMacro)) {
+    return fail(ErrorCode::Malformed, fmt::format("{}; {} has no {}(CLASS), which makes a class the module's service",
+                                                  done.error().message, shown(source.file), kExportingMacro));
+  }
+  return done;
 }
 
 Result<fs::path> assemblyscript_entry(const fs::path& folder) {
   const fs::path assembly = folder / "assembly";
   const auto is_script = [](const fs::path& file) { return file.extension() == ".ts"; };
-  const std::vector<fs::path> scripts = files_in(assembly, is_script);
+  std::error_code error;
+  const std::vector<fs::path> scripts = files_in(assembly, is_script, error);
   if (is_there(assembly / "index.ts")) {
     return assembly / "index.ts";
   }
@@ -196,7 +215,7 @@ class Workshop {
     if (!fs::is_regular_file(module_, error) || fs::file_size(module_, error) == 0) {
       return fail(ErrorCode::Malformed, fmt::format("the compiler did not make {}", shown(output_)));
     }
-    for (const fs::path& file : files_in(folder_, [](const fs::path&) { return true; })) {
+    for (const fs::path& file : files_in(folder_, [](const fs::path&) { return true; }, error)) {
       if (file != module_) {
         fs::rename(file, output_.parent_path() / file.filename(), error);
       }

@@ -1,6 +1,7 @@
 #include "cli/setting_flags.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <cctype>
@@ -28,6 +29,9 @@ std::string group_of(const config::Entry& entry) {
 std::string placeholder_of(const config::Entry& entry) {
   if (const auto* number = std::get_if<config::Number>(&entry.field)) {
     return number->unit == config::Unit::Seconds ? "SECONDS" : "N";
+  }
+  if (std::holds_alternative<config::TextList>(entry.field)) {
+    return "TEXT,...";
   }
   const auto* text = std::get_if<config::Text>(&entry.field);
   if (text == nullptr || text->path == config::PathKind::NotAPath) {
@@ -96,7 +100,11 @@ std::expected<config::Loaded, std::vector<std::string>> SettingFlags::load(const
   }
   for (const Given& given : given_) {
     if (!given.values.empty()) {
-      sources.flags.push_back({.entry = given.entry, .spelling = given.spelling, .value = given.values.back()});
+      const bool is_list = std::holds_alternative<config::TextList>(given.entry->field);
+      sources.flags.push_back(
+          {.entry = given.entry,
+           .spelling = given.spelling,
+           .value = is_list ? fmt::format("{}", fmt::join(given.values, ",")) : given.values.back()});
     }
   }
   return config::load(sources);

@@ -148,21 +148,23 @@ int run(const State& state) {
 Command add_token(CLI::App& whole) {
   auto state = std::make_shared<State>();
   CLI::App* app = whole.add_subcommand("token", "Makes a token for trying out, or a key to make tokens with");
-  const auto add = [app](const char* name, auto& value, const char* what) {
-    app->add_option(name, value, what)->type_name("");
+  const auto add = [app](const char* name, auto& value, const char* type, const char* what) {
+    app->add_option(name, value, what)->type_name(type);
   };
-  add("--new-key", state->new_key, "Makes a key, in this new file; prints its public half, if it has one");
+  add("--new-key", state->new_key, "FILE", "Makes a key, in this new file; prints its public half, if it has one");
   app->add_option("--alg", state->algorithm, "Of the new key: HS256, EdDSA or ES256")
-      ->type_name("")
+      ->type_name("NAME")
       ->capture_default_str();
-  add("--key", state->key, "Makes a token, signed with the key in this file");
-  add("--id", state->key_id, "The key's id; of a new one, its file's name if not given");
-  add("--sub", state->subject, "The subject: who the client is");
-  add("--room", state->rooms, "A room that it is good for, any room if not given; may be repeated");
-  add("--aud", state->audiences, "An audience; may be repeated");
-  add("--iss", state->issuer, "The issuer");
-  add("--claim", state->claims, "NAME=VALUE: a further claim, JSON or else a text; may be repeated");
-  app->add_option("--for", state->seconds, "For how many seconds it is good")->type_name("")->capture_default_str();
+  add("--key", state->key, "FILE", "Makes a token, signed with the key in this file");
+  add("--id", state->key_id, "TEXT", "The key's id; of a new one, its file's name if not given");
+  add("--sub", state->subject, "TEXT", "The subject: who the client is");
+  add("--room", state->rooms, "ROOM", "A room that it is good for, any room if not given; may be repeated");
+  add("--aud", state->audiences, "TEXT", "An audience; may be repeated");
+  add("--iss", state->issuer, "TEXT", "The issuer");
+  add("--claim", state->claims, "NAME=VALUE", "A further claim, JSON or else a text; may be repeated");
+  app->add_option("--for", state->seconds, "For how many seconds it is good")
+      ->type_name("SECONDS")
+      ->capture_default_str();
   return {.app = app, .run = [state] { return run(*state); }};
 }
 

@@ -81,8 +81,9 @@ Result<CompiledCache> CompiledCache::open(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder.parent_path(), error);  // Failing shows at the next step.
   if (::mkdir(folder.c_str(), kOwnerOnly) != 0 && errno != EEXIST) {
-    return fail(ErrorCode::Io, fmt::format("the folder for compiled modules, {}, cannot be made: {}", folder.string(),
-                                           words_of(errno)));
+    return fail(ErrorCode::Io,
+                fmt::format("the folder for compiled modules, {}, cannot be made: {}; --module-cache names another",
+                            folder.string(), words_of(errno)));
   }
   struct stat status{};
   if (::lstat(folder.c_str(), &status) != 0) {

@@ -47,9 +47,10 @@ Result<void> check_header(std::string_view bytes) {
   }
   if (!bytes.starts_with(kMagic)) {
     const bool cut = bytes.size() < kMagic.size() && kMagic.starts_with(bytes);
-    return fail(ErrorCode::Malformed, bytes.empty() ? "the file is empty, not a WebAssembly module"
-                                      : cut         ? "the module is cut short: it ends in its header"
-                                            : "this is not a WebAssembly module: it does not begin with \\0asm");
+    return fail(ErrorCode::Malformed,
+                bytes.empty() ? "the file is empty, not a WebAssembly module"
+                : cut         ? "the module is cut short: it ends in its header"
+                              : "this is not a WebAssembly module: it does not begin with the bytes 00 61 73 6d");
   }
   if (bytes.size() < kHeaderBytes) {
     return fail(ErrorCode::Malformed, "the module is cut short: it ends in its header");

@@ -6,9 +6,10 @@ import shutil
 import subprocess
 import unittest
 
-from command import EXAMPLES, SOURCE, CommandTest, clean_environment, jamsocket
+from command import COMMAND, DEADLINE, EXAMPLES, SOURCE, CommandTest, clean_environment, jamsocket
 
 HAS_CPP = shutil.which("clang++-19") is not None
+NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
 NO_SOURCE = "C++ or Rust sources, no Cargo.toml and no package.json; allowed: one of these; or name the source in " \
             'jamsocket.toml: [service] source = "NAME.cpp"'
 
@@ -97,7 +98,7 @@ class Build(CommandTest):
 
     @unittest.skipUnless(HAS_CPP, "clang++-19 is not installed")
     def test_the_compilers_errors_are_shown(self):
-        self.write("broken.cpp", "int main( {\n")
+        self.write("broken.cpp", "int main( {\nJAMSOCKET_WASM(X)\n")
         ended = jamsocket("build", self.folder)
         self.assertEqual((ended.returncode, ended.stdout), (1, ""))
         self.assertIn("broken.cpp:1:", ended.stderr)
@@ -113,6 +114,28 @@ class Build(CommandTest):
             self.assertEqual((ended.returncode, ended.stdout), (1, ""))
             self.assertIn(packages, ended.stderr)
 
+    @unittest.skipUnless(HAS_CPP, "clang++-19 is not installed")
+    def test_a_source_without_the_macro_is_told_of_it(self):
+        hint = "has no JAMSOCKET_WASM(CLASS), which makes a class the module's service\n"
+        counter = self.copy_of_counter() / "counter.cpp"
+        source = counter.read_text()
+        counter.write_text(source.replace("JAMSOCKET_WASM(SharedCounter)", ""))
+        ended = jamsocket("build", counter.parent)
+        self.assertEqual((ended.returncode, ended.stdout), (1, ""))
+        self.assertTrue(ended.stderr.endswith(f"failed with exit code 1; '{counter}' {hint}"), ended.stderr)
+        counter.write_text(source.replace("++value_", "++valeu_"))
+        self.assertNotIn("JAMSOCKET_WASM(CLASS)", jamsocket("build", counter.parent).stderr)
+
+    @unittest.skipIf(os.geteuid() == 0 and shutil.which("setpriv") is None, "root may read everything")
+    def test_a_folder_that_cannot_be_read_is_not_called_empty(self):
+        closed = self.write("app/service.cpp", "").parent
+        self.folder.chmod(0o755)
+        closed.chmod(0o311)
+        self.addCleanup(closed.chmod, 0o755)
+        ended = subprocess.run([*NOBODY, COMMAND, "build", closed], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                               timeout=DEADLINE, env=clean_environment())
+        self.assertEqual((ended.returncode, ended.stderr), (1, f"jamsocket: '{closed}' cannot be read: Permission denied\n"))
+
     def tools(self, compiler):
         """An environment in which C++ is compiled by this script, whose variable OUTPUT is what -o names."""
         script = 'while [ "$#" -gt 0 ]; do [ "$1" = -o ] && OUTPUT=$2; shift; done\n' + compiler
@@ -122,7 +145,7 @@ class Build(CommandTest):
 
     @unittest.skipUnless(HAS_CPP, "clang++-19 is not installed")
     def test_what_was_built_stays_until_its_successor_is_whole(self):
-        service = self.write("app/service.cpp", "").parent
+        service = self.write("app/service.cpp", "JAMSOCKET_WASM(X)\n").parent
         module = self.write("app/.jamsocket/service.wasm", "before")
         self.write("app/.jamsocket/.service.wasm.building/service.wasm", "of a build that was killed")
         output = f"'{module}'"
@@ -177,6 +200,7 @@ class Build(CommandTest):
                 ended = jamsocket("check", path)
                 self.assertEqual(ended.returncode, 1)
                 self.assertIn("\nproblem:  ", ended.stdout)
+                self.assertNotIn("\\", ended.stdout)
                 self.assertTrue(ended.stdout.endswith("it cannot be served\n"))
                 facts = json.loads(jamsocket("check", path, "--json").stdout)
                 self.assertFalse(facts["ok"])

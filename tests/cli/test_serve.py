@@ -129,6 +129,13 @@ class Serve(CommandTest):
             self.assertEqual(post(server.port, "/ws/three/x")[0], 404)
             self.assertEqual(server.end(signal.SIGTERM), 0)
 
+    def test_a_list_may_be_one_flag_or_several(self):
+        for words in (["--listen", "127.0.0.2:0,127.0.0.1:0"], ["--listen", "127.0.0.2:0", "--listen", "127.0.0.1:0"]):
+            with Running("serve", COUNTER, *words, environment=self.environment()) as server:
+                self.assertRegex(server.first_line, r"^listening on http://127\.0\.0\.2:\d+\n$")
+                self.assertRegex(server.process.stdout.readline(), r"^listening on http://127\.0\.0\.1:\d+\n$")
+                self.assertEqual(server.end(signal.SIGTERM), 0)
+
     def test_a_service_whose_module_is_wrong_is_named(self):
         file = self.folder / "jamsocket.toml"
         file.write_text('[services.one]\nmodule = "none.wasm"\n')

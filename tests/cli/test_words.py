@@ -38,12 +38,18 @@ class Words(CommandTest):
                      "$LOG_LEVEL", "--set KEY=VALUE"):
             self.assertIn(part, text)
 
+    def test_help_of_token_says_what_its_options_take(self):
+        text = jamsocket("token", "--help").stdout
+        for part in ("--new-key FILE", "--key FILE", "--claim NAME=VALUE ...", "--for SECONDS=3600"):
+            self.assertIn(part, text)
+
     def test_without_a_command_there_is_help(self):
         for words in ([], ["config"]):
             ended = jamsocket(*words)
             self.assertEqual((ended.returncode, ended.stdout), (2, ""))
             self.assertIn("Usage: ", ended.stderr)
             self.assertIn("needs a command: ", ended.stderr.splitlines()[-1])
+            self.assertIn(f"\nUsage: {' '.join(['jamsocket', *words])} [OPTIONS]", ended.stderr)
 
     def test_mistyped_words(self):
         for words, error in [
