@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <expected>
 #include <filesystem>
 #include <fstream>
@@ -14,6 +15,7 @@
 
 #include "base/clock.hpp"
 #include "base/endpoint.hpp"
+#include "base/system.hpp"
 #include "cli/commands.hpp"
 #include "cli/module_host.hpp"
 #include "cli/output.hpp"
@@ -41,7 +43,7 @@ std::string browser_host(std::string_view host) {
 
 // A certificate for this machine's names in FOLDER/.jamsocket, made where there is none.
 Result<void> use_own_certificate(const std::filesystem::path& folder, ServerOptions& server) {
-  const std::filesystem::path place = (folder / ".jamsocket").lexically_normal();
+  const std::filesystem::path place = make_own_folder(folder);
   server.tls_cert = (place / "tls-cert.pem").string();
   server.tls_key = (place / "tls-key.pem").string();
   const std::int64_t now_ms = SystemClock().unix_ms();
@@ -53,13 +55,15 @@ Result<void> use_own_certificate(const std::filesystem::path& folder, ServerOpti
   const auto made = JAM_TRY(io::make_self_signed(
       {.valid_from_unix_s = now_s - kDay_s, .valid_until_unix_s = now_s + kCertificateDays * kDay_s}));
   std::error_code error;
-  std::filesystem::create_directories(place, error);
   for (const auto& [path, text] : {std::pair(server.tls_key, made.key), std::pair(server.tls_cert, made.certificate)}) {
     std::ofstream file(path, std::ios::binary | std::ios::trunc);
-    std::filesystem::permissions(path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write, error);
+    if (file.is_open()) {
+      std::filesystem::permissions(path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write,
+                                   error);
+    }
     file << text;
     if (!file.flush()) {
-      return fail(ErrorCode::Io, fmt::format("{} cannot be written", path));
+      return fail(ErrorCode::Io, fmt::format("{} cannot be written: {}", path, words_of(errno)));
     }
   }
   return {};
@@ -81,7 +85,7 @@ void keep_rooms_beside(const std::filesystem::path& folder, config::Loaded& load
   if (!server.data_dir.empty() || !keeps_rooms(loaded)) {
     return;
   }
-  server.data_dir = (folder / ".jamsocket" / "data").lexically_normal().string();
+  server.data_dir = (make_own_folder(folder) / "data").string();
   const bool upgrade_is_set = loaded.is_set("service.upgrade");
   server.upgrade = upgrade_is_set ? server.upgrade : "restart";
   for (config::NamedService& service : loaded.services) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstdint>
+#include <fstream>
 
 #include "base/log.hpp"
 #include "cli/guest_build.hpp"
@@ -30,6 +31,16 @@ std::expected<Project, int> open_project(const std::string& folder, const Settin
   return Project{.folder = folder, .loaded = std::move(*loaded)};
 }
 
+fs::path make_own_folder(const fs::path& folder) {
+  fs::path own = (folder / ".jamsocket").lexically_normal();
+  std::error_code error;
+  fs::create_directory(own, error);
+  if (!fs::exists(own / ".gitignore", error)) {
+    std::ofstream(own / ".gitignore") << "*\n";
+  }
+  return own;
+}
+
 bool has_sections_only(const Project& project) {
   const config::ServiceSettings& service = project.loaded.settings.service;
   if (project.loaded.services.empty() || !service.module.empty() || !service.source.empty() ||
@@ -50,8 +61,7 @@ std::expected<fs::path, int> build_project(const Project& project, const std::st
   if (!source) {
     return std::unexpected(complain(source.error().message));
   }
-  fs::path module =
-      output.empty() ? (project.folder / ".jamsocket" / (source->name + ".wasm")).lexically_normal() : fs::path(output);
+  fs::path module = output.empty() ? make_own_folder(project.folder) / (source->name + ".wasm") : fs::path(output);
   note(fmt::format("building {}", module.string()));
   if (const Result<void> built = build_guest(*source, module); !built) {
     return std::unexpected(complain(built.error().message));

@@ -22,6 +22,10 @@ struct Project {
 /// @return or the exit code: what was wrong has been said.
 [[nodiscard]] std::expected<Project, int> open_project(const std::string& folder, const SettingFlags& flags);
 
+/// FOLDER/.jamsocket, for what is made there: modules, kept rooms, a private key. Made, with a .gitignore that leaves
+/// it out of whoever's repository the folder is in. Failing shows when something is put there.
+[[nodiscard]] std::filesystem::path make_own_folder(const std::filesystem::path& folder);
+
 /// Whether all that the project serves are the services of its [services.NAME]: it names no other, and there is none.
 [[nodiscard]] bool has_sections_only(const Project& project);
 

@@ -249,6 +249,25 @@ class Serve(CommandTest):
         self.assertEqual((ended.returncode, ended.stdout), (1, ""))
         self.assertIn("has 2 C++ or Rust sources", ended.stderr)
 
+    def test_what_dev_makes_is_in_nobodys_repository(self):
+        shutil.copy(COUNTER, self.folder / "it.wasm")
+        self.write("jamsocket.toml", '[service]\nmodule = "it.wasm"\n')
+        self.said_by_dev("-p", "0")
+        self.assertEqual((self.folder / ".jamsocket" / ".gitignore").read_text(), "*\n")
+        (self.folder / ".jamsocket" / ".gitignore").write_text("")
+        self.said_by_dev("-p", "0")
+        self.assertEqual((self.folder / ".jamsocket" / ".gitignore").read_text(), "", "somebody wants it otherwise")
+        shutil.rmtree(self.folder / ".jamsocket")
+        self.said_by_dev("-p", "0", "--durability", "none")
+        self.assertFalse((self.folder / ".jamsocket").exists())
+
+    def test_dev_says_why_no_certificate_can_be_made(self):
+        shutil.copy(COUNTER, self.folder / "it.wasm")
+        self.write("jamsocket.toml", '[service]\nmodule = "it.wasm"\ndurability = "none"\n')
+        place = self.write(".jamsocket", "a file")
+        self.refused(["dev", self.folder, "--tls", "-p", "0"], 1,
+                     f"jamsocket: {place}/tls-key.pem cannot be written: Not a directory\n", environment=self.environment())
+
     def test_dev_names_addresses_that_a_browser_can_open(self):
         shutil.copy(COUNTER, self.folder / "it.wasm")
         self.write("jamsocket.toml", '[service]\nmodule = "it.wasm"\ndurability = "none"\n')
