@@ -53,6 +53,16 @@ void raise_open_files_limit() {
   }
 }
 
+// One of the standard streams that is a terminal; -1: none is.
+int standard_terminal() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (isatty(fd) == 1) {
+      return fd;
+    }
+  }
+  return -1;
+}
+
 enum class Woken : std::uint8_t { Signal, Reload, Asked, Stopped };
 
 // Waits for a signal to stop or to reload, for somebody who asks for a stop, or for the thread that stops the server.
@@ -74,7 +84,7 @@ class StopWaiter {
       }
       signalfd_siginfo info{};
       if (ready > 0 && ::read(signals_.fd(), &info, sizeof(info)) == static_cast<ssize_t>(sizeof(info))) {
-        return info.ssi_signo == SIGHUP ? Woken::Reload : Woken::Signal;
+        return info.ssi_signo == SIGHUP && !terminal_is_gone() ? Woken::Reload : Woken::Signal;
       }
     }
   }
@@ -86,8 +96,15 @@ class StopWaiter {
  private:
   static constexpr eventfd_t kStopped = eventfd_t{1} << 32U;  // More than there are askings.
 
+  // SIGHUP has two meanings: somebody asks for a reload, or the window in which this was started was closed.
+  [[nodiscard]] bool terminal_is_gone() const {
+    pollfd polled{terminal_, 0, 0};
+    return terminal_ >= 0 && poll(&polled, 1, 0) == 1 && (polled.revents & POLLHUP) != 0;
+  }
+
   io::Socket signals_;
   io::Socket stopped_;
+  int terminal_ = standard_terminal();
 };
 
 }  // namespace

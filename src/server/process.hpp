@@ -46,7 +46,8 @@ class EndsAtSignal {
 [[nodiscard]] Result<std::vector<io::Socket>> inherited_sockets();
 
 /// Starts the server, on inherited sockets if there are some, calls `ready` with its port, waits for SIGINT, SIGTERM or
-/// an operator, and stops it. A second signal ends the wait for clients at once. SIGHUP reloads, see Server::reload.
+/// an operator, and stops it. A second signal ends the wait for clients at once. SIGHUP reloads, see Server::reload; if
+/// the terminal that this was started from is gone it stops, too.
 /// @return when it has stopped, or why it could not start.
 [[nodiscard]] Result<void> run_until_signalled(Server& server, const std::function<void(std::uint16_t port)>& ready);
 

@@ -1,6 +1,7 @@
 """serve and dev as processes: what they say, the port they take, how they end."""
 
 import os
+import pty
 import re
 import shutil
 import signal
@@ -201,6 +202,26 @@ class Serve(CommandTest):
                 process.send_signal(number)
                 said, _ = process.communicate(timeout=DEADLINE)
             self.assertEqual((process.returncode, said), (0, b""))
+
+    def test_it_ends_with_the_terminal_that_it_was_started_from(self):
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.execve(COMMAND, ["jamsocket", "serve", str(COUNTER), "-p", "0"], self.environment())
+        watchdog = threading.Timer(DEADLINE, os.kill, (pid, signal.SIGKILL))
+        watchdog.start()
+        try:
+            said = b""
+            while not (place := re.search(rb"listening on http://127\.0\.0\.1:(\d+)\r\n", said)):
+                said += os.read(terminal, 4096)
+            os.kill(pid, signal.SIGHUP)  # Somebody asks for a reload.
+            while b"server.reloaded" not in said:
+                said += os.read(terminal, 4096)
+            self.assertEqual(get(int(place.group(1)), "/status"), (200, b"ok"))
+        finally:
+            os.close(terminal)  # The window is closed.
+            ended = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            watchdog.cancel()
+        self.assertEqual(ended, 0)
 
     def test_open_files_are_raised_to_the_hard_limit(self):
         import resource
