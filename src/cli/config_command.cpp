@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -22,8 +23,10 @@
 namespace jamsocket::cli {
 namespace {
 
+constexpr const char* kUsualFile = "jamsocket.toml";
+
 struct State {
-  std::string checked_file = "jamsocket.toml";
+  std::string checked_file = kUsualFile;
   SettingFlags flags;
   CLI::App* check = nullptr;
   CLI::App* show = nullptr;
@@ -105,7 +108,13 @@ int check(const State& state) {
 }
 
 int show(const State& state) {
-  const auto loaded = state.flags.load(state.flags.config_file());
+  const std::string file = state.flags.config_file();
+  std::error_code error;
+  if (file.empty() && std::filesystem::exists(kUsualFile, error)) {
+    note(fmt::format("{0} is not read, as 'jamsocket serve' does not read it either; --config {0} reads it",
+                     kUsualFile));
+  }
+  const auto loaded = state.flags.load(file);
   if (!loaded) {
     return complain_of_settings(loaded.error());
   }

@@ -102,6 +102,15 @@ std::string_view fate_of_rooms(std::string_view upgrade) {
                               : "when the service has changed, rooms go to the new code";
 }
 
+// That there is no page yet is seen sooner here than in the browser's "There is no such file."
+std::string page_line(const std::string& address, const std::string& files) {
+  const std::filesystem::path index = std::filesystem::path(files) / "index.html";
+  std::error_code error;
+  const bool is_there = std::filesystem::exists(index, error);
+  return fmt::format("  page:   http{}{}", address,
+                     is_there ? "" : fmt::format(" (there is no {} yet)", index.string()));
+}
+
 // Addresses for a browser on this machine, of the first place that it can reach.
 void greet_browser(const config::Loaded& loaded, const std::vector<Endpoint>& endpoints, bool has_own_service) {
   const auto place = std::ranges::find_if_not(endpoints, &Endpoint::is_unix);
@@ -112,11 +121,11 @@ void greet_browser(const config::Loaded& loaded, const std::vector<Endpoint>& en
   const std::string_view secure = settings.server.tls_cert.empty() ? "" : "s";
   const std::string address = fmt::format("{}://{}:{}", secure, browser_host(place->host), place->port);
   if (!settings.server.static_dir.empty()) {
-    say(fmt::format("  page:   http{}/", address));
+    say(page_line(address + "/", settings.server.static_dir));
   }
   for (const config::NamedService& service : loaded.services) {
     if (!service.settings.server.static_dir.empty()) {
-      say(fmt::format("  page:   http{}/{}/", address, service.name));
+      say(page_line(fmt::format("{}/{}/", address, service.name), service.settings.server.static_dir));
     }
   }
   if (has_own_service) {

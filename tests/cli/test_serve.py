@@ -255,13 +255,15 @@ class Serve(CommandTest):
 
     def test_dev_serves_a_folder_that_has_nothing_but_services(self):
         shutil.copy(COUNTER, self.folder / "it.wasm")
-        self.write("two/index.html", "the page")
+        page = self.write("two/index.html", "the page")
         self.write("jamsocket.toml", '[services.one]\nmodule = "it.wasm"\n[services.two]\nmodule = "it.wasm"\n'
                                      'static_files = "two"\n')
         kept = f"kept: {self.folder}/.jamsocket/data; when the service has changed, rooms begin afresh"
         services = ["rooms: ws://localhost:PORT/ws/one/ROOM", "rooms: ws://localhost:PORT/ws/two/ROOM"]
         rest = ["status: http://localhost:PORT/status", kept]
         self.assertEqual(self.said_by_dev("-p", "0"), ["page: http://localhost:PORT/two/", *services, *rest])
+        page.unlink()
+        self.assertEqual(self.said_by_dev("-p", "0")[0], f"page: http://localhost:PORT/two/ (there is no {page} yet)")
         # What builds modules has none to build here; and with two sources it is not clear which.
         self.assertEqual(jamsocket("build", self.folder).returncode, 1)
         self.write("a.cpp", "")

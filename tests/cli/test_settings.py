@@ -140,6 +140,14 @@ class Settings(CommandTest):
         self.refused(["config", "show"], 2, f"PORT: server.port is 'x'; allowed: {PORT_ALLOWED}\n",
                      environment=clean_environment(PORT="x"))
 
+    def test_a_file_that_is_there_and_not_shown_is_told_of(self):
+        self.write("jamsocket.toml", "[server]\nport = 3\n")
+        ended = jamsocket("config", "show", folder=self.folder)
+        self.assertEqual((ended.returncode, ended.stderr), (0, "jamsocket.toml is not read, as 'jamsocket serve' does not read "
+                                                               "it either; --config jamsocket.toml reads it\n"))
+        self.assertNotIn("jamsocket.toml", ended.stdout)
+        self.assertEqual(jamsocket("config", "show", "--config", "jamsocket.toml", folder=self.folder).stderr, "")
+
     def test_the_example_is_a_file_that_is_accepted(self):
         path = self.write("jamsocket.toml", jamsocket("config", "example").stdout)
         self.assertEqual(jamsocket("config", "check", path).returncode, 0)
