@@ -137,7 +137,9 @@ std::string encode(std::string_view text) {
 }
 
 Result<AdminClient> AdminClient::of_directory(const std::filesystem::path& directory) {
-  return AdminClient(JAM_TRY(server::read_admin_note(directory)));
+  AdminClient client(JAM_TRY(server::read_admin_note(directory)));
+  JAM_TRY_VOID(connect_to(client.note_));  // One that was killed leaves its note behind.
+  return client;
 }
 
 Result<std::string> AdminClient::ask(std::string_view method, std::string_view target, std::string_view body) const {

@@ -16,7 +16,7 @@ namespace jamsocket::cli {
 
 class AdminClient {
  public:
-  /// @error NotFound  the server there says nowhere how it is reached.
+  /// @error NotFound, Io  the server there says nowhere how it is reached, or is not.
   [[nodiscard]] static Result<AdminClient> of_directory(const std::filesystem::path& directory);
 
   /// The body of the answer, if its status is 200. One connection a request; waits for a minute at most for each step.

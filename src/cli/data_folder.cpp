@@ -38,7 +38,8 @@ CLI::Option* add_event_option(CLI::App& app, std::uint64_t& event, const std::st
   });
 }
 
-Result<std::unique_ptr<store::Database>> open_data(const std::string& folder, IfMissing if_missing) {
+Result<std::unique_ptr<store::Database>> open_data(const std::string& folder, IfMissing if_missing,
+                                                   std::chrono::milliseconds wait) {
   std::error_code error;
   const bool is_there = std::filesystem::exists(std::filesystem::path(folder) / "rooms.db", error);
   if (error) {
@@ -48,7 +49,7 @@ Result<std::unique_ptr<store::Database>> open_data(const std::string& folder, If
     return fail(ErrorCode::NotFound, fmt::format("there are no rooms kept in '{}'", escape_for_log(folder, 300)));
   }
   // How much history is wanted is the server's affair: nothing goes because a command looked.
-  return store::Database::open(folder, {.history = {.all = true}});
+  return store::Database::open(folder, {.history = {.all = true}, .lock_wait = wait});
 }
 
 Result<std::string> read_whole_file(const std::string& path) {

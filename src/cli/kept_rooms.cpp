@@ -12,6 +12,7 @@ namespace jamsocket::cli {
 namespace {
 
 constexpr std::size_t kPage = 1000;
+constexpr std::chrono::milliseconds kWaitForOthers{2'000};
 
 class RoomsOfDirectory final : public KeptRooms {
  public:
@@ -111,22 +112,26 @@ class RoomsOfServer final : public KeptRooms {
 }  // namespace
 
 Result<std::unique_ptr<KeptRooms>> open_kept_rooms(const std::string& directory, IfMissing if_missing) {
-  auto data = open_data(directory, if_missing);
-  if (data) {
-    return std::make_unique<RoomsOfDirectory>(std::move(*data));
+  Error in_use;
+  // Whoever has it says not how to be asked: another command, which is done soon, or a server that starts or stops.
+  for (const std::chrono::milliseconds wait : {std::chrono::milliseconds{0}, kWaitForOthers}) {
+    auto data = open_data(directory, if_missing, wait);
+    if (data) {
+      return std::make_unique<RoomsOfDirectory>(std::move(*data));
+    }
+    if (data.error().code != ErrorCode::LimitReached) {
+      return std::unexpected(std::move(data).error());
+    }
+    auto client = AdminClient::of_directory(directory);
+    if (client) {
+      return std::make_unique<RoomsOfServer>(std::move(*client));
+    }
+    in_use = Error{ErrorCode::LimitReached,
+                   fmt::format("{}; a server can be asked if it has an admin listener (--admin-port 0), and while it "
+                               "neither starts nor stops, but {}",
+                               data.error().message, client.error().message)};
   }
-  if (data.error().code != ErrorCode::LimitReached) {
-    return std::unexpected(std::move(data).error());
-  }
-  auto client = AdminClient::of_directory(directory);
-  if (!client) {
-    return fail(
-        ErrorCode::LimitReached,
-        fmt::format("{}; it can be asked if it has an admin listener (--admin-port 0), and while it neither starts "
-                    "nor stops, but {}",
-                    data.error().message, client.error().message));
-  }
-  return std::make_unique<RoomsOfServer>(std::move(*client));
+  return std::unexpected(std::move(in_use));
 }
 
 }  // namespace jamsocket::cli

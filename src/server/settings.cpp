@@ -86,6 +86,9 @@ Result<room::Upgrade> upgrade(const ServerOptions& options) {
                                                       escape_for_log(options.upgrade, 40)));
 }
 
+// A command that looks at the rooms has their folder for a moment; a server that is restarted then must not fail.
+constexpr std::chrono::milliseconds kLockWait{3'000};
+
 Result<store::SqliteStoreOptions> store_options(const ServerOptions& server) {
   const ServerLimits& limits = server.limits;
   store::SqliteStoreOptions options;
@@ -98,6 +101,7 @@ Result<store::SqliteStoreOptions> store_options(const ServerOptions& server) {
   options.free_bytes_min = limits.disk_free_bytes_min;
   options.checkpoint_backlog_bytes_max = limits.checkpoint_backlog_bytes_max;
   options.database.may_begin_log_anew = true;
+  options.database.lock_wait = kLockWait;
   options.fault_files_max = limits.fault_files_max;
   options.fault_file_bytes_max = limits.fault_file_bytes_max;
   return options;

@@ -31,7 +31,7 @@ Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& di
   if (made) {
     std::filesystem::permissions(directory, std::filesystem::perms::owner_all, error);  // Rooms are their users' data.
   }
-  auto lock = JAM_TRY(LockFile::take(directory));
+  auto lock = JAM_TRY(LockFile::take(directory, options.lock_wait));
   const std::string file = directory / kFileName;
   const auto explain = [&file](Error cause) {
     return std::unexpected(Error{cause.code, fmt::format("{}: {}", file, cause.message)});

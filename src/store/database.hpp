@@ -45,7 +45,8 @@ struct DatabaseOptions {
   History::UnixMs unix_ms = [] { return SystemClock().unix_ms(); };
   /// Where the log's tree is damaged: whether to begin another log, with all rooms of before set aside, or to refuse.
   bool may_begin_log_anew = false;
-  int wal_pages = 1000;  ///< So many in the write-ahead log lead to its being worked in.
+  std::chrono::milliseconds lock_wait{0};  ///< For another process to let go of the directory.
+  int wal_pages = 1000;                    ///< So many in the write-ahead log lead to its being worked in.
 };
 
 class Database {

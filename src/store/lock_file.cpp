@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -24,9 +25,23 @@ std::uint64_t sum_of(const LogMark& mark) {
   return checksum("mark", {reinterpret_cast<const char*>(&mark), sizeof mark});
 }
 
+// Asked again and again: a wait in the kernel knows no end but a signal.
+bool lock_within(int file, std::chrono::milliseconds wait) {
+  constexpr std::chrono::milliseconds kPause{20};
+  while (::flock(file, LOCK_EX | LOCK_NB) != 0) {
+    if (wait.count() <= 0) {
+      return false;
+    }
+    ::poll(nullptr, 0, static_cast<int>(kPause.count()));
+    wait -= kPause;
+  }
+  return true;
+}
+
 }  // namespace
 
-Result<std::unique_ptr<LockFile>> LockFile::take(const std::filesystem::path& directory) {
+Result<std::unique_ptr<LockFile>> LockFile::take(const std::filesystem::path& directory,
+                                                 std::chrono::milliseconds wait) {
   const std::string path = directory / "lock";
   const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (file < 0) {
@@ -34,7 +49,7 @@ Result<std::unique_ptr<LockFile>> LockFile::take(const std::filesystem::path& di
                 fmt::format("the data directory {} cannot be used: {}", directory.string(), words_of(errno)));
   }
   auto lock = std::make_unique<LockFile>(file);
-  if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
+  if (!lock_within(file, wait)) {
     return fail(ErrorCode::LimitReached,
                 fmt::format("the data directory {} is in use by another process; a directory belongs to one server",
                             directory.string()));

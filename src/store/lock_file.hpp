@@ -7,6 +7,7 @@
 
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -31,8 +32,10 @@ struct LogMark {
 
 class LockFile {
  public:
+  /// @param wait  for another process to let go of it
   /// @error LimitReached  another process has it. @error Io
-  [[nodiscard]] static Result<std::unique_ptr<LockFile>> take(const std::filesystem::path& directory);
+  [[nodiscard]] static Result<std::unique_ptr<LockFile>> take(const std::filesystem::path& directory,
+                                                              std::chrono::milliseconds wait = {});
   explicit LockFile(int file) : file_(file) {}
   ~LockFile();
   LockFile(const LockFile&) = delete;

@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <latch>
+#include <thread>
 
 #include "store/testing.hpp"
 
@@ -22,6 +25,22 @@ TEST(LockFile, OneAtATime) {
     EXPECT_EQ(second.error().code, ErrorCode::LimitReached);
   }
   EXPECT_TRUE(LockFile::take(folder.path()));
+}
+
+TEST(LockFile, WaitsForWhoLetsGoOfIt) {
+  using namespace std::chrono_literals;
+  const TemporaryFolder folder;
+  auto first = LockFile::take(folder.path());
+  ASSERT_TRUE(first);
+  EXPECT_EQ(LockFile::take(folder.path(), 50ms).error().code, ErrorCode::LimitReached);
+  std::latch begun(1);
+  std::thread other([&] {
+    begun.count_down();
+    EXPECT_TRUE(LockFile::take(folder.path(), 60s));
+  });
+  begun.wait();
+  first->reset();
+  other.join();
 }
 
 TEST(LockFile, TheMarkIsThereAgain) {

@@ -1,5 +1,6 @@
 """The commands for kept rooms, while a server uses the folder and clients are connected."""
 
+import fcntl
 import json
 import os
 import pathlib
@@ -203,6 +204,25 @@ def test_the_server_is_found_by_its_note_alone(folder):  # noqa: F811
     with serve(folder):
         assert "--admin-port" in jamsocket("rooms", "list", "--data", folder, code=1)
     assert len(rooms_of(folder)) == 1
+
+
+def test_commands_and_a_server_that_starts_wait_for_each_other(folder):  # noqa: F811
+    """A command that looked at the rooms at that moment kept the server from starting, and commands failed beside each other."""
+    with serve(folder) as server:  # noqa: F811
+        assert count(server, "lobby") == 1
+    with open(f"{folder}/lock", "rb") as lock:
+        for use in (lambda: jamsocket("rooms", "list", "--data", folder), lambda: serve(folder, **{"admin.port": 0}).stop()):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            timer = threading.Timer(0.5, fcntl.flock, (lock, fcntl.LOCK_UN))
+            timer.start()
+            use()
+            timer.join()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        pathlib.Path(folder, "admin.json").write_text('{"host":"127.0.0.1","port":1,"token":""}')  # Of one that was killed.
+        said = jamsocket("rooms", "list", "--data", folder, code=1)
+        assert "in use by another process" in said and "127.0.0.1:1 cannot be reached" in said
+        with pytest.raises(AssertionError, match="in use by another process"):
+            serve(folder)
 
 
 def test_what_keeps_a_command_from_the_server_is_said(folder):  # noqa: F811
