@@ -87,7 +87,10 @@ class Keeper {
 class BasicHost : public RoomHost, public SlowCallHost {
  public:
   explicit BasicHost(ManualClock& wall) : clock(wall) {}
-  service::CallMonitor::Verdict call_runs_long(ServiceCall&) override { return service::CallMonitor::Verdict::GoOn; }
+  service::CallMonitor::Verdict call_runs_long(ServiceCall&) override {
+    ++long_calls;
+    return long_calls_verdict;
+  }
   void runnable(Room& room) override {
     room.queued = Room::Queued::Yes;
     queue.push_back(&room);
@@ -141,6 +144,8 @@ class BasicHost : public RoomHost, public SlowCallHost {
   int ended = 0;
   int failed = 0;
   int fell_asleep = 0;
+  int long_calls = 0;
+  service::CallMonitor::Verdict long_calls_verdict = service::CallMonitor::Verdict::GoOn;
   std::move_only_function<bool(Room&)> keeps_asleep;  ///< None: rooms that sleep stay as they are.
 
  private:

@@ -106,6 +106,11 @@ Made upgrade(Rebuild& rebuild, service::Service& service, service::Effects& scra
 }  // namespace
 
 Made bring_back(Rebuild& rebuild, service::Service& service, service::Effects& scratch, service::CallMonitor* monitor) {
+  const bool takes_long = rebuild.may_keep && service.must_load(rebuild.version);
+  if (takes_long && monitor != nullptr && monitor->call_runs_long() == service::CallMonitor::Verdict::End) {
+    return std::unexpected(Fault{
+        Outcome::CpuLimit, "its code had to be loaded while the server was stopping or had too many slow calls", {}});
+  }
   if (rebuild.upgrade != Upgrade::Keep) {
     auto upgraded = upgrade(rebuild, service, scratch, monitor);
     if (upgraded || !rebuild.may_keep) {

@@ -97,7 +97,9 @@ class StepsService final : public service::Service {
   [[nodiscard]] bool has_version(std::string_view wanted) const override {
     return wanted == version() || (has_old_ && wanted == "1");
   }
+  [[nodiscard]] bool must_load(std::string_view wanted) const override { return lies_on_disk && wanted != version(); }
   bool loads = true;
+  bool lies_on_disk = false;
 
  private:
   [[nodiscard]] int version_of(const RoomStart& start) const {
@@ -153,6 +155,29 @@ TEST_F(UpgradedRoom, KeepGoesOnWithTheCodeThatMadeIt) {
   boot(2);
   EXPECT_EQ(say({"x"}), Heard{"3"});
   EXPECT_EQ(upgraded(), 0U);
+}
+
+// Goal: no other room waits while older code is read and compiled. Method: the host is told before that takes long, and
+// does so in a shard by going on elsewhere.
+TEST_F(UpgradedRoom, CodeThatMustBeLoadedIsNotWaitedFor) {
+  boot(1);
+  EXPECT_EQ(say({"x", "x"}), (Heard{"1", "2"}));
+  boot(2);
+  service->lies_on_disk = true;
+  EXPECT_EQ(say({"x"}), Heard{"3"});
+  EXPECT_EQ(shard->long_calls, 0);  // It was there when the room came back.
+  room.reset();
+  open();
+  EXPECT_EQ(say({"x"}), Heard{"4"});
+  EXPECT_EQ(shard->long_calls, 1);
+  room.reset();
+  shard->long_calls_verdict = service::CallMonitor::Verdict::End;
+  room = std::make_unique<Room>("lobby", *service, settings, *shard);
+  room->load(WhenMissing::Make);
+  client = {};
+  client.id = room->join(client, std::make_unique<service::ConnectInfo>());
+  shard->settle();
+  EXPECT_EQ(client.take(), Heard{"<failed>"});
 }
 
 TEST_F(UpgradedRoom, KeepWithoutThatCodeSetsItAside) {

@@ -75,6 +75,10 @@ class ModuleService final : public service::Service {
   [[nodiscard]] bool has_version(std::string_view wanted) const override {
     return wanted == module_->hash() || (kept_ != nullptr && kept_->has(wanted));
   }
+  [[nodiscard]] bool must_load(std::string_view wanted) const override {
+    const std::scoped_lock lock(mutex_);
+    return wanted != module_->hash() && !older_.contains(wanted);
+  }
 
  private:
   // Older code is loaded when the first of its rooms comes back: there may be any number of it, and most of it is
