@@ -356,6 +356,7 @@ class RunningServer final : public Server, private AdminTarget {
     if (admin_ != nullptr) {
       admin_->stop();
     }
+    surroundings_.logger.info("server.stopped", {});
   }
 
   Result<void> add_service(OfferedService offered) override {
@@ -459,6 +460,9 @@ class RunningServer final : public Server, private AdminTarget {
     if (draining_.exchange(true)) {
       return;
     }
+    surroundings_.logger.info("server.stopping", {{"connections", connection_count_.load()},
+                                                  {"rooms", room_count_.load()},
+                                                  {"drain_timeout_ms", settings_.drain_timeout.count()}});
     for (const io::Listener& listener : listeners_) {
       listener.stop_listening();
     }
@@ -480,11 +484,8 @@ class RunningServer final : public Server, private AdminTarget {
   }
 
   [[nodiscard]] std::string names_of_services() const {
-    std::string names;
-    for (const ServiceFacts& facts : services()) {
-      names += (names.empty() ? "" : ", ") + (facts.name.empty() ? facts.service : facts.name);
-    }
-    return names;
+    const std::scoped_lock lock(changing_services_);
+    return services_.owned()->names();
   }
 
   // Null: it goes.

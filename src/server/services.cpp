@@ -41,6 +41,15 @@ HostedServicePtr ServiceTable::find(std::string_view path_name) const {
 
 bool ServiceTable::has_named() const { return !services_.empty() && !services_.rbegin()->first.empty(); }
 
+std::string ServiceTable::names() const {
+  std::string names;
+  for (const auto& [path_name, hosted] : services_) {
+    names += names.empty() ? "" : ", ";
+    names += path_name.empty() ? hosted->service->name() : path_name;
+  }
+  return names;
+}
+
 std::shared_ptr<const ServiceTable> ServiceTable::with(const std::string& path_name, HostedServicePtr service) const {
   auto next = std::make_shared<ServiceTable>(*this);
   if (service == nullptr) {

@@ -52,6 +52,8 @@ class ServiceTable {
   /// @return null: there is no such service. `path_name` empty: the one at /ws/{room}.
   [[nodiscard]] HostedServicePtr find(std::string_view path_name) const;
   [[nodiscard]] bool has_named() const;
+  /// For people: "chat, counter". The unnamed one is called as it calls itself.
+  [[nodiscard]] std::string names() const;
   [[nodiscard]] const std::map<std::string, HostedServicePtr, std::less<>>& all() const { return services_; }
 
   /// A table that differs from this one in the service of that name; null: it has none.

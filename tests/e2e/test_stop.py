@@ -96,6 +96,9 @@ def test_who_does_not_answer_is_cut_off(kind):
         server.process.terminate()
         server.wait(15)
         assert time.monotonic() - begin < 10 * PATIENCE
+        said = [line for line in server.log_lines() if line["event"].startswith("server.stop")]
+        assert [line["event"] for line in said] == ["server.stopping", "server.stopped"]
+        assert (said[0]["connections"], said[0]["rooms"], said[0]["drain_timeout_ms"]) == (50, 5, 1000)
         for connection in connections:
             connection.close()
 
