@@ -303,11 +303,12 @@ void Shard::wait_and_read() {
 void Shard::begin_calls() {
   coarse_ = shared_.clock.coarse();
   calls_began_ = coarse_;
+  give_slow_places();
   runnable_.begin_turn(coarse_);
 }
 
 std::optional<std::chrono::nanoseconds> Shard::time_to_wait() const {
-  const bool has_work = !runnable_.empty() || !failed_calls_.empty();
+  const bool has_work = !runnable_.empty() || !failed_calls_.empty() || has_place_for_slow();
   if ((has_work && phase_ != Phase::Ending) || phase_ == Phase::Ended || arrivals_.has_steps()) {
     return 0ns;
   }

@@ -224,6 +224,9 @@ class Shard final : public LoopOwner,
   void start_slow(room::Room& room);
   void finish_slow(room::ServiceCall& call);
   void went_slow(room::ServiceCall& call);
+  /// Whether a room that waits for one of the places of slow calls could have it.
+  [[nodiscard]] bool has_place_for_slow() const;
+  void give_slow_places();
   void hasten_slow_calls();
   bool hasten(room::ServiceCall& call);
 

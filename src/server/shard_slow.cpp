@@ -149,10 +149,19 @@ void Shard::finish_slow(room::ServiceCall& call) {
   } else if (phase_ != Phase::Ending && room.finish_call(call)) {
     runnable(room);
   }
-  if (!waiting_for_slow_.empty()) {
-    room::Room* next = waiting_for_slow_.front();
+}
+
+bool Shard::has_place_for_slow() const {
+  return !waiting_for_slow_.empty() && slow_calls_.size() < shared_.settings.slow_calls.count_max;
+}
+
+// One that had its turn may not need its place any more, or not now: then it is the next one's, without another call
+// that would have to end first.
+void Shard::give_slow_places() {
+  std::size_t taken = slow_calls_.size();
+  for (; !waiting_for_slow_.empty() && taken < shared_.settings.slow_calls.count_max; ++taken) {
+    runnable_.push(*waiting_for_slow_.front(), coarse_);
     waiting_for_slow_.pop_front();
-    runnable_.push(*next, coarse_);
   }
 }
 

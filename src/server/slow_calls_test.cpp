@@ -91,6 +91,7 @@ class WaitingService final : public service::Service {
 class SlowCalls : public testing::Test {
  protected:
   [[nodiscard]] virtual ServerLimits limits() const { return {}; }
+  [[nodiscard]] virtual const Clock& clock() const { return clock_; }
   void SetUp() override {
     ServerOptions options;
     options.port = 0;
@@ -98,7 +99,7 @@ class SlowCalls : public testing::Test {
     options.shutdown_policy = "immediate";
     options.admin_port = "0";
     options.limits = limits();
-    auto made = Server::create(options, std::make_unique<WaitingService>(gate_), {.logger = log_, .clock = clock_});
+    auto made = Server::create(options, std::make_unique<WaitingService>(gate_), {.logger = log_, .clock = clock()});
     ASSERT_TRUE(made.has_value());
     server_ = std::move(*made);
     ASSERT_TRUE(server_->start().has_value());
@@ -215,6 +216,54 @@ TEST_F(FewSlowCalls, ManyAtOnceAndNoneBeyondTheLimit) {
   }
   EXPECT_NE(ask_admin("GET /metrics").find("jamsocket_limits_hit_total{limit=\"slow_calls_max\"} 1"),
             std::string::npos);
+}
+
+class OneSlowCall : public SlowCalls {
+ protected:
+  [[nodiscard]] ServerLimits limits() const override { return {.slow_calls_max = 1}; }
+  [[nodiscard]] const Clock& clock() const override { return manual_; }
+  void TearDown() override { server_.reset(); }  // Before its clock.
+  void await_waiting_rooms(int count) {
+    const std::string line = "\njamsocket_rooms_runnable " + std::to_string(count) + "\n";
+    const SteadyTime deadline = clock_.steady() + std::chrono::seconds{20};
+    while (!ask_admin("GET /metrics").contains(line) && clock_.steady() < deadline) {
+      std::this_thread::yield();
+    }
+    ASSERT_NE(ask_admin("GET /metrics").find(line), std::string::npos);
+  }
+  ManualClock manual_;
+};
+
+// Goal: a room whose turn it is and that needs no place any more keeps it from nobody. Method: two that were slow wait
+// for the only one, until both are known as slow no longer.
+TEST_F(OneSlowCall, RoomsThatWaitForAPlaceGoOnAlsoWhenTheFirstDoesNotNeedIt) {
+  const auto one = join("one");
+  const std::vector<std::unique_ptr<TestClient>> others = [this] {
+    std::vector<std::unique_ptr<TestClient>> joined;
+    joined.push_back(join("two"));
+    joined.push_back(join("three"));
+    return joined;
+  }();
+  for (const auto& client : others) {
+    gate_.open = false;
+    client->send(TestClient::text("wait"));
+    await(gate_.waiting, 1);
+    gate_.open = true;
+    EXPECT_NE(client->read_until("\x04wait").find("\x04wait"), std::string::npos);
+  }
+  gate_.open = false;
+  one->send(TestClient::text("wait"));
+  await(gate_.waiting, 1);
+  for (const auto& client : others) {
+    client->send(TestClient::text("more"));
+  }
+  await_waiting_rooms(2);
+  manual_.advance(std::chrono::seconds{11});
+  server_->clock_moved();
+  gate_.open = true;
+  for (const auto& client : others) {
+    EXPECT_NE(client->read_until("\x04more").find("\x04more"), std::string::npos);
+  }
 }
 
 class ImpatientSlowCalls : public SlowCalls {
