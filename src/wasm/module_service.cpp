@@ -82,16 +82,18 @@ class ModuleService final : public service::Service {
 
  private:
   // Older code is loaded when the first of its rooms comes back: there may be any number of it, and most of it is
-  // never needed again. Two threads that want the same load it twice, and wait for no other.
+  // never needed again. Who wants the same meanwhile waits for it: a thousand rooms come back at once after a restart,
+  // and each copy has to be read by the store, and perhaps compiled.
   [[nodiscard]] std::expected<ModulePtr, service::Fault> module_of(std::string_view version) const {
     if (version.empty() || version == module_->hash()) {
       return module_;
     }
-    {
-      const std::scoped_lock lock(mutex_);
-      if (const auto found = older_.find(version); found != older_.end()) {
-        return found->second;
-      }
+    if (ModulePtr loaded = find_older(version)) {
+      return loaded;
+    }
+    const std::scoped_lock alone(loading(version));
+    if (ModulePtr loaded = find_older(version)) {
+      return loaded;  // By whoever was before.
     }
     const auto module = load_older(version);
     if (!module) {
@@ -102,6 +104,19 @@ class ModuleService final : public service::Service {
     }
     const std::scoped_lock lock(mutex_);
     return older_.emplace(std::string(version), *module).first->second;
+  }
+
+  // Null: it was not loaded yet.
+  [[nodiscard]] ModulePtr find_older(std::string_view version) const {
+    const std::scoped_lock lock(mutex_);
+    const auto found = older_.find(version);
+    return found != older_.end() ? found->second : nullptr;
+  }
+
+  [[nodiscard]] std::mutex& loading(std::string_view version) const {
+    const std::scoped_lock lock(mutex_);
+    const auto found = loading_.find(version);
+    return found != loading_.end() ? found->second : loading_.try_emplace(std::string(version)).first->second;
   }
 
   [[nodiscard]] Result<ModulePtr> load_older(std::string_view version) const {
@@ -119,8 +134,9 @@ class ModuleService final : public service::Service {
   ModuleLimits limits_;
   std::filesystem::path cache_dir_;
   service::Versions* kept_ = nullptr;
-  mutable std::mutex mutex_;                                     // Never held while anything is loaded.
-  mutable std::map<std::string, ModulePtr, std::less<>> older_;  ///< By hash; those that were needed so far.
+  mutable std::mutex mutex_;                                        // Never held while anything is loaded.
+  mutable std::map<std::string, ModulePtr, std::less<>> older_;     ///< By hash; those that were needed so far.
+  mutable std::map<std::string, std::mutex, std::less<>> loading_;  ///< The same; each held while that one is loaded.
 };
 
 }  // namespace

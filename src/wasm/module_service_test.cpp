@@ -10,7 +10,9 @@
 #include <csignal>
 #include <cstdint>
 #include <cstring>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "wasm/engine_impl.hpp"
 #include "wasm/testing.hpp"
@@ -49,6 +51,53 @@ TEST_F(Rooms, CountTogether) {
   EXPECT_EQ(room.timer(), Outcome::Done);
   EXPECT_EQ(room.binary("\x01"), Outcome::Done);
   EXPECT_THAT(room.texts(), IsEmpty());
+}
+
+// Goal: a thousand rooms of older code that come back at once cost one load of it. Method: some threads that want
+// it, and code that is read once all of them are there.
+class KeptElsewhere final : public service::Versions {
+ public:
+  explicit KeptElsewhere(std::string code) : code_(std::move(code)) {}
+  [[nodiscard]] bool has(std::string_view) const override { return true; }
+  [[nodiscard]] Result<std::string> code(std::string_view) override {
+    const bool is_there = ++asked > 1;
+    while (begun < awaited) {
+      std::this_thread::yield();
+    }
+    return is_there ? Result<std::string>(code_) : fail(ErrorCode::Io, "not this time");
+  }
+  std::atomic<int> asked{0};
+  std::atomic<int> awaited{0};
+  std::atomic<int> begun{0};
+
+ private:
+  std::string code_;
+};
+
+TEST_F(Rooms, OfOlderCodeShareOneLoadOfIt) {
+  const std::string code = example_bytes("counter");
+  const std::string version = testing::loaded(engine_, code)->hash();
+  const auto service = make_module_service("test", testing::loaded(engine_, example_bytes("echo")));
+  KeptElsewhere kept(code);
+  service->use_versions(kept);
+  const service::RoomStart start{.room_id = "r", .version = version};
+  service::Effects effects;
+  EXPECT_THAT(service->create(start, effects).error().reason, HasSubstr("not this time"));
+  EXPECT_TRUE(service->must_load(version));  // Failing once is not for ever.
+  constexpr int kThreads = 4;
+  kept.awaited = kThreads;
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < kThreads; ++i) {
+      threads.emplace_back([&] {
+        service::Effects own;
+        ++kept.begun;
+        EXPECT_TRUE(service->create(start, own));
+      });
+    }
+  }
+  EXPECT_EQ(kept.asked, 2);
+  EXPECT_FALSE(service->must_load(version));
 }
 
 TEST_F(Rooms, AreApart) {
