@@ -89,6 +89,9 @@ class Durable final : public store::CommitTarget, public io::TimerTarget {
     return (state == State::Ready || state == State::Asleep) && is_settled() && !letting_go;
   }
 
+  /// Whether the code that the next call makes an instance of must be read and compiled first.
+  [[nodiscard]] bool must_load(const service::Service& service) const;
+
   /// Of the last minute.
   [[nodiscard]] std::size_t failures_lately(SteadyTime now);
   /// In a row: a room that has done well for long enough starts again.

@@ -164,6 +164,11 @@ class Room {
   /// Begins to count towards the shutdown policy, for a room that was made without a client.
   void expect_clients();
 
+  /// Whether its next call waits for a disk and a compiler first: it is not for a thread on which others wait.
+  [[nodiscard]] bool must_load_code() const {
+    return instance_ == nullptr && durable_ != nullptr && durable_->must_load(service_);
+  }
+
   /// Sets `call` up for the next event.
   /// @return whether there is one.
   bool begin_call(ServiceCall& call);

@@ -34,6 +34,14 @@ void Durable::committed(store::Ticket ticket) {
 
 void Durable::found(Result<std::optional<store::StoredRoom>> stored) { room.on_found(std::move(stored)); }
 
+bool Durable::must_load(const service::Service& service) const {
+  if (rebuild != nullptr && rebuild->upgrade == Upgrade::Replay) {
+    return false;  // Where its events are kept and the new code can handle them, its own code is not needed.
+  }
+  const std::string& wanted = rebuild != nullptr ? rebuild->version : version;
+  return state == State::Ready && !wanted.empty() && service.has_version(wanted) && service.must_load(wanted);
+}
+
 std::size_t Durable::failures_lately(SteadyTime now) {
   std::erase_if(failures, [now](SteadyTime at) { return now - at > kFailuresWithin; });
   return failures.size();

@@ -89,7 +89,7 @@ class BasicHost : public RoomHost, public SlowCallHost {
   explicit BasicHost(ManualClock& wall) : clock(wall) {}
   service::CallMonitor::Verdict call_runs_long(ServiceCall&) override {
     ++long_calls;
-    return long_calls_verdict;
+    return service::CallMonitor::Verdict::GoOn;
   }
   void runnable(Room& room) override {
     room.queued = Room::Queued::Yes;
@@ -120,7 +120,12 @@ class BasicHost : public RoomHost, public SlowCallHost {
       Room* room = queue.front();
       queue.erase(queue.begin());
       bool more = true;
-      while (more && room->begin_call(call)) {
+      while (more) {
+        const bool loads = room->must_load_code();
+        if (!room->begin_call(call)) {
+          break;
+        }
+        calls_that_load += loads ? 1 : 0;
         call.run();
         more = room->finish_call(call);
       }
@@ -145,7 +150,7 @@ class BasicHost : public RoomHost, public SlowCallHost {
   int failed = 0;
   int fell_asleep = 0;
   int long_calls = 0;
-  service::CallMonitor::Verdict long_calls_verdict = service::CallMonitor::Verdict::GoOn;
+  int calls_that_load = 0;
   std::move_only_function<bool(Room&)> keeps_asleep;  ///< None: rooms that sleep stay as they are.
 
  private:

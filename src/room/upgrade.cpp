@@ -106,11 +106,6 @@ Made upgrade(Rebuild& rebuild, service::Service& service, service::Effects& scra
 }  // namespace
 
 Made bring_back(Rebuild& rebuild, service::Service& service, service::Effects& scratch, service::CallMonitor* monitor) {
-  const bool takes_long = rebuild.may_keep && service.must_load(rebuild.version);
-  if (takes_long && monitor != nullptr && monitor->call_runs_long() == service::CallMonitor::Verdict::End) {
-    return std::unexpected(Fault{
-        Outcome::CpuLimit, "its code had to be loaded while the server was stopping or had too many slow calls", {}});
-  }
   if (rebuild.upgrade != Upgrade::Keep) {
     auto upgraded = upgrade(rebuild, service, scratch, monitor);
     if (upgraded || !rebuild.may_keep) {
@@ -118,6 +113,12 @@ Made bring_back(Rebuild& rebuild, service::Service& service, service::Effects& s
     }
     rebuild.upgrade_fault = std::move(upgraded).error();
     scratch.clear();
+    // After a replay nobody could know that its own code would be needed: see Durable::must_load.
+    const bool takes_long = monitor != nullptr && service.must_load(rebuild.version);
+    if (takes_long && monitor->call_runs_long() == service::CallMonitor::Verdict::End) {
+      return std::unexpected(Fault{
+          Outcome::CpuLimit, "its code had to be loaded while the server was stopping or had too many slow calls", {}});
+    }
   }
   return run(rebuild, service, scratch, monitor);
 }

@@ -157,27 +157,64 @@ TEST_F(UpgradedRoom, KeepGoesOnWithTheCodeThatMadeIt) {
   EXPECT_EQ(upgraded(), 0U);
 }
 
-// Goal: no other room waits while older code is read and compiled. Method: the host is told before that takes long, and
-// does so in a shard by going on elsewhere.
+// Goal: no other room waits while older code is read and compiled. Method: the room says so before the call that does
+// it, and only before that; a shard runs such a call beside its loop.
 TEST_F(UpgradedRoom, CodeThatMustBeLoadedIsNotWaitedFor) {
   boot(1);
   EXPECT_EQ(say({"x", "x"}), (Heard{"1", "2"}));
   boot(2);
   service->lies_on_disk = true;
   EXPECT_EQ(say({"x"}), Heard{"3"});
-  EXPECT_EQ(shard->long_calls, 0);  // It was there when the room came back.
+  EXPECT_EQ(shard->calls_that_load, 0);  // It was there when the room came back.
   room.reset();
   open();
   EXPECT_EQ(say({"x"}), Heard{"4"});
-  EXPECT_EQ(shard->long_calls, 1);
+  EXPECT_EQ(shard->calls_that_load, 1);
+  boot(2, false);  // There is nothing to load.
+  service->lies_on_disk = true;
   room.reset();
-  shard->long_calls_verdict = service::CallMonitor::Verdict::End;
-  room = std::make_unique<Room>("lobby", *service, settings, *shard);
-  room->load(WhenMissing::Make);
-  client = {};
+  open();
+  EXPECT_EQ(shard->calls_that_load, 0);
+}
+
+TEST_F(UpgradedRoom, AReplayNeedsItsOwnCodeOnlyWhereTheNewOneFails) {
+  settings.upgrade = Upgrade::Replay;
+  const auto boot_the_next = [this] {
+    room.reset();
+    shard = std::make_unique<FakeShard>(disk, clock);
+    service = std::make_unique<StepsService>(2, true);
+    service->lies_on_disk = true;
+    client = {};
+    open();
+  };
+  boot(1);
+  EXPECT_EQ(say({"x", "x"}), (Heard{"1", "2"}));
+  boot_the_next();
+  EXPECT_EQ(say({"x"}), Heard{"30"});
+  EXPECT_EQ(shard->calls_that_load, 0);
+  EXPECT_EQ(shard->long_calls, 0);
+  room.reset();
+  disk->rooms.clear();
+  boot(1);
+  EXPECT_EQ(say({"x", "odd"}), (Heard{"1", "2"}));
+  boot_the_next();
+  EXPECT_EQ(say({"x"}), Heard{"3"});
+  EXPECT_EQ(shard->long_calls, 1);  // It is told as soon as that is known.
+}
+
+TEST_F(UpgradedRoom, NorWhereNothingHappenedToTheRoomYet) {
+  boot(1);
+  room = std::make_unique<Room>("empty", *service, settings, *shard);
+  room->load(WhenMissing::Create);
+  shard->settle();
+  EXPECT_EQ(shard->calls_that_load, 0);
+  service = std::make_unique<StepsService>(2, true);
+  service->lies_on_disk = true;
+  room = std::make_unique<Room>("empty", *service, settings, *shard);
+  room->load(WhenMissing::Refuse);
   client.id = room->join(client, std::make_unique<service::ConnectInfo>());
   shard->settle();
-  EXPECT_EQ(client.take(), Heard{"<failed>"});
+  EXPECT_EQ(shard->calls_that_load, 1);
 }
 
 TEST_F(UpgradedRoom, KeepWithoutThatCodeSetsItAside) {

@@ -111,7 +111,7 @@ void Shard::post(Task task) {
 bool Shard::begin_next_call() {
   while (events_left_for_turn_ > 0 && phase_ != Phase::Ending && (current_ != nullptr || choose_room())) {
     room::Room* const room = current_;
-    if (room->slow_until > now_) [[unlikely]] {
+    if (room->slow_until > now_ || room->must_load_code()) [[unlikely]] {
       leave_room();
       start_slow(*room);
       continue;

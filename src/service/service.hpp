@@ -107,7 +107,7 @@ class Service {
   virtual void use_versions(Versions& /*kept*/) {}
   /// Whether rooms that this code made can be brought back. Any thread.
   [[nodiscard]] virtual bool has_version(std::string_view wanted) const { return wanted == version(); }
-  /// Whether the first room of this code waits for a disk and a compiler. Any thread.
+  /// Whether the first room of this code, which `has_version` has, waits for a disk and a compiler. Any thread.
   [[nodiscard]] virtual bool must_load(std::string_view /*wanted*/) const { return false; }
 };
 
