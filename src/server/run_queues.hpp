@@ -43,6 +43,13 @@ class RunQueues {
     }
   }
 
+  /// Takes out one that will not be there any more, if it is in any.
+  void remove(Room& room) {
+    for (Queue* queue : {&known_, &new_, &over_share_}) {
+      std::erase(*queue, &room);
+    }
+  }
+
   /// @return null: none is left for this turn.
   [[nodiscard]] Room* pop() {
     const bool may_be_new = !new_.empty() && new_of_turn_ < kNewForTurn;

@@ -52,6 +52,20 @@ TEST_F(RunQueuesTest, KnownRoomsGoFirstInTheirOrder) {
   EXPECT_TRUE(queues_.empty());
 }
 
+TEST_F(RunQueuesTest, OneThatIsTakenOutIsInNoQueue) {
+  FakeRoom fresh;
+  FakeRoom over{.over_share_until = now_ + 1s};
+  auto known = rooms(2, kKnown);
+  push(known);
+  queues_.push(fresh, now_);
+  queues_.push(over, now_);
+  for (FakeRoom* room : {&known[0], &fresh, &over}) {
+    queues_.remove(*room);
+  }
+  EXPECT_EQ(queues_.size(), 1U);
+  EXPECT_EQ(queues_.pop(), &known[1]);
+}
+
 TEST_F(RunQueuesTest, ANewRoomGoesBetweenManyKnown) {
   FakeRoom fresh;
   auto known = rooms(Queues::kKnownInARow + 1, kKnown);

@@ -137,6 +137,15 @@ bool Shard::choose_room() {
 // Behind the others.
 void Shard::put_back_room() { runnable_.push(*std::exchange(current_, nullptr), coarse_); }
 
+// One that was set aside has lost its events: it may come back and end while it still waits for its turn.
+void Shard::leave_queues(room::Room& room) {
+  if (room.queued == room::Room::Queued::Yes && &room != current_) [[unlikely]] {
+    runnable_.remove(room);
+    std::erase(waiting_for_slow_, &room);
+    room.queued = room::Room::Queued::No;
+  }
+}
+
 void Shard::leave_room() { std::exchange(current_, nullptr)->queued = room::Room::Queued::No; }
 
 void Shard::finish_call() {
@@ -396,6 +405,7 @@ void Shard::wake_for_timer(const room::Room& room) {
 }
 
 void Shard::room_ended(room::Room& room) {
+  leave_queues(room);
   wake_for_timer(room);
   rooms_.retire(room);
   if (!taken_out_.empty()) [[unlikely]] {
@@ -408,6 +418,7 @@ void Shard::room_ended(room::Room& room) {
 }
 
 bool Shard::keep_asleep(room::Room& room) {
+  leave_queues(room);
   wake_for_timer(room);
   rooms_.put_to_sleep(room);
   return true;

@@ -204,6 +204,7 @@ class Shard final : public LoopOwner,
   void put_off_failure(room::Room& room);
   void finish_failed_calls();
   void leave_room();
+  void leave_queues(room::Room& room);
   void put_back_room();
   [[nodiscard]] std::unique_ptr<room::ServiceCall> make_call();
   void end_turn();
