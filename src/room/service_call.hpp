@@ -58,6 +58,7 @@ struct ServiceCall final : service::CallMonitor {
   bool ran_long = false;                ///< The same.
   bool is_lowered = false;              ///< The same: it runs when nobody else wants to,
   bool is_first_turn = false;           ///< and has not yet done so for long.
+  bool loads_code = false;              ///< Waits for a disk and a compiler first. The loop's.
   bool is_timed = false;                ///< Whether `run` is to measure what it costs.
   std::chrono::nanoseconds cpu_time{};  ///< Of the event, if so.
   /// On a slow thread: of that thread, when the call came to it, and what the call used there.

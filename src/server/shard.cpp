@@ -68,7 +68,8 @@ Shard::Shard(std::size_t number, const Shared& shared, std::unique_ptr<io::Event
       rooms_(shared.room_hash, shared.room_count, shared.settings.rooms_max, slabs_),
       failing_rooms_(shared.settings.back_off),
       arrivals_(*this, shared.clock, handshakes_of_a_shard(shared.settings)),
-      call_(make_call()) {
+      call_(make_call()),
+      slow_places_(shared.settings.slow_calls.count_max) {
   read_clock();
   next_sweep_ = now_;
   if (shared.store != nullptr) {
@@ -141,7 +142,7 @@ void Shard::put_back_room() { runnable_.push(*std::exchange(current_, nullptr), 
 void Shard::leave_queues(room::Room& room) {
   if (room.queued == room::Room::Queued::Yes && &room != current_) [[unlikely]] {
     runnable_.remove(room);
-    std::erase(waiting_for_slow_, &room);
+    slow_places_.remove(room);
     room.queued = room::Room::Queued::No;
   }
 }
@@ -268,16 +269,14 @@ void Shard::end_turn() {
                      .connections = sessions_.size() + connections_.size() + arrivals_.size(),
                      .clients = sessions_.size(),
                      .rooms = rooms_.size(),
-                     .rooms_runnable = runnable_.size() + waiting_for_slow_.size(),
+                     .rooms_runnable = runnable_.size() + slow_places_.waiting(),
                      .calls_slow = slow_calls_.size()});
   check_drained();
 }
 
 void Shard::keep_waiting_events() {
   runnable_.for_each([](room::Room& room) { room.keep_events(); });
-  for (room::Room* room : waiting_for_slow_) {
-    room->keep_events();
-  }
+  slow_places_.for_each_waiting([](room::Room& room) { room.keep_events(); });
   received_bytes_ = 0;
 }
 
@@ -312,12 +311,12 @@ void Shard::wait_and_read() {
 void Shard::begin_calls() {
   coarse_ = shared_.clock.coarse();
   calls_began_ = coarse_;
-  give_slow_places();
+  slow_places_.let_go_on([this](room::Room& room) { runnable_.push(room, coarse_); });
   runnable_.begin_turn(coarse_);
 }
 
 std::optional<std::chrono::nanoseconds> Shard::time_to_wait() const {
-  const bool has_work = !runnable_.empty() || !failed_calls_.empty() || has_place_for_slow();
+  const bool has_work = !runnable_.empty() || !failed_calls_.empty() || slow_places_.is_one_free_for_who_waits();
   if ((has_work && phase_ != Phase::Ending) || phase_ == Phase::Ended || arrivals_.has_steps()) {
     return 0ns;
   }

@@ -42,6 +42,7 @@
 #include "server/run_queues.hpp"
 #include "server/server.hpp"
 #include "server/settings.hpp"
+#include "server/slow_places.hpp"
 #include "server/task_stack.hpp"
 #include "session/client_session.hpp"
 #include "store/journal.hpp"
@@ -225,9 +226,6 @@ class Shard final : public LoopOwner,
   void start_slow(room::Room& room);
   void finish_slow(room::ServiceCall& call);
   void went_slow(room::ServiceCall& call);
-  /// Whether a room that waits for one of the places of slow calls could have it.
-  [[nodiscard]] bool has_place_for_slow() const;
-  void give_slow_places();
   void hasten_slow_calls();
   bool hasten(room::ServiceCall& call);
 
@@ -348,7 +346,7 @@ class Shard final : public LoopOwner,
   std::unique_ptr<room::ServiceCall> call_;  ///< On the loop.
   std::vector<std::unique_ptr<room::ServiceCall>> slow_calls_;   ///< On slow threads.
   std::deque<std::unique_ptr<room::ServiceCall>> failed_calls_;  ///< To be finished, some each turn.
-  std::deque<room::Room*> waiting_for_slow_;                     ///< Slow rooms that found all slow threads taken.
+  SlowPlaces<room::Room> slow_places_;                           ///< Of these, and who waits for one.
   io::CallbackTimer slow_timer_{[this] { hasten_slow_calls(); }};
   std::uint32_t events_left_for_room_ = 0;
   std::uint32_t events_left_for_turn_ = 0;

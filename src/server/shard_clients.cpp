@@ -418,7 +418,7 @@ void Shard::close_rooms_of(const HostedService& service) {
 void Shard::check_drained() {
   const bool clients_are_gone =
       sessions_.empty() && connections_.empty() && greetings_.empty() && arrivals_.size() == 0;
-  const bool nothing_waits = runnable_.empty() && waiting_for_slow_.empty() && failed_calls_.empty();
+  const bool nothing_waits = runnable_.empty() && slow_places_.waiting() == 0 && failed_calls_.empty();
   const bool rooms_are_done = nothing_waits || phase_ == Phase::Ending;
   const bool all_is_kept = !journal_ || journal_->is_idle() || phase_ == Phase::Ending;
   if (phase_ != Phase::Running && clients_are_gone && rooms_are_done && all_is_kept && slow_calls_.empty()) {

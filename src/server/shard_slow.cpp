@@ -34,11 +34,12 @@ service::CallMonitor::Verdict Shard::call_runs_long(room::ServiceCall& call) {
     }
     return Verdict::GoOn;
   }
-  if (slow_calls_.size() >= shared_.settings.slow_calls.count_max) {
+  if (!slow_places_.take(SlowKind::Runs)) {
     counters_.add(Counter::CallsCrowded);
     return Verdict::End;
   }
   if (!shared_.threads.reserve_standby()) {
+    slow_places_.give_back(SlowKind::Runs);
     return Verdict::GoOn;  // It asks again at the next tick.
   }
   JAM_CHECK(&call == call_.get() && current_ == call.room);
@@ -61,16 +62,19 @@ void Shard::start_aside(room::Room& room) { room.slow_until = now_ + kSlowFor; }
 
 void Shard::start_slow(room::Room& room) {
   room.keep_events();
-  if (slow_calls_.size() >= shared_.settings.slow_calls.count_max) {
+  const SlowKind kind = room.must_load_code() ? SlowKind::Loads : SlowKind::Runs;
+  if (!slow_places_.take(kind)) {
     room.queued = room::Room::Queued::Yes;
-    waiting_for_slow_.push_back(&room);
+    slow_places_.wait(room, kind);
     return;
   }
   auto made = make_call();
   if (!room.begin_call(*made)) {
+    slow_places_.give_back(kind);
     return;
   }
   room::ServiceCall& call = *made;
+  call.loads_code = kind == SlowKind::Loads;
   call.effects.leave_arena();
   call.place = room::ServiceCall::Place::Slow;
   slow_calls_.push_back(std::move(made));
@@ -144,24 +148,11 @@ void Shard::finish_slow(room::ServiceCall& call) {
   const auto found = std::ranges::find(slow_calls_, &call, &std::unique_ptr<room::ServiceCall>::get);
   std::unique_ptr<room::ServiceCall> ended = std::move(*found);
   slow_calls_.erase(found);
+  slow_places_.give_back(call.loads_code ? SlowKind::Loads : SlowKind::Runs);
   if (may_fail_later(call)) {
     failed_calls_.push_back(std::move(ended));
   } else if (phase_ != Phase::Ending && room.finish_call(call)) {
     runnable(room);
-  }
-}
-
-bool Shard::has_place_for_slow() const {
-  return !waiting_for_slow_.empty() && slow_calls_.size() < shared_.settings.slow_calls.count_max;
-}
-
-// One that had its turn may not need its place any more, or not now: then it is the next one's, without another call
-// that would have to end first.
-void Shard::give_slow_places() {
-  std::size_t taken = slow_calls_.size();
-  for (; !waiting_for_slow_.empty() && taken < shared_.settings.slow_calls.count_max; ++taken) {
-    runnable_.push(*waiting_for_slow_.front(), coarse_);
-    waiting_for_slow_.pop_front();
   }
 }
 
