@@ -114,10 +114,10 @@ Result<server::OfferedService> ModuleServices::load(std::string path_name, const
                 fmt::format("room_table_elements_max is {}; allowed: what the server was started with, at most {}",
                             limits.table_elements_max, engine_.options().table_elements_max));
   }
-  const CompileHelper helper(compile_limits(settings.compile));
   const bool apart = settings.compile_apart == "always" || (settings.compile_apart == "services" && !path_name.empty());
   const std::string cache = cache_folder(settings);
-  auto module = JAM_TRY(engine_.load_file(module_file, cache, apart ? &helper : nullptr));
+  const auto compiler = apart ? std::make_shared<CompileHelper>(compile_limits(settings.compile)) : nullptr;
+  auto module = JAM_TRY(engine_.load_file(module_file, cache, compiler.get()));
   if (module->facts().table_elements_min > limits.table_elements_max) {
     return fail(ErrorCode::TooLarge,
                 fmt::format("{}: the module starts with a table of {} elements; room_table_elements_max is {}",
@@ -125,7 +125,8 @@ Result<server::OfferedService> ModuleServices::load(std::string path_name, const
   }
   std::string name = path_name.empty() ? std::filesystem::path(module_file).stem().string() : path_name;
   return server::OfferedService{.name = std::move(path_name),
-                                .service = wasm::make_module_service(std::move(name), std::move(module), limits, cache),
+                                .service = wasm::make_module_service(std::move(name), std::move(module), limits,
+                                                                     {.cache_dir = cache, .compiler = compiler}),
                                 .options = settings.server};
 }
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 #include "base/check.hpp"
 #include "wasm/engine.hpp"
@@ -18,10 +19,13 @@ namespace {
 
 using ModulePtr = std::shared_ptr<const Module>;
 
+// Of one service, besides what is served: beyond, what no room has goes, and is loaded again when one comes back.
+constexpr std::size_t kOlderLoadedMost = 16;
+
 class ModuleService final : public service::Service {
  public:
-  ModuleService(std::string name, ModulePtr module, const ModuleLimits& limits, std::filesystem::path cache_dir)
-      : name_(std::move(name)), module_(std::move(module)), limits_(limits), cache_dir_(std::move(cache_dir)) {
+  ModuleService(std::string name, ModulePtr module, const ModuleLimits& limits, OlderCode older_code)
+      : name_(std::move(name)), module_(std::move(module)), limits_(limits), older_code_(std::move(older_code)) {
     JAM_CHECK(limits_.memory_bytes_max <= module_->engine().options().memory_bytes_max);
     JAM_CHECK(limits_.table_elements_max <= module_->engine().options().table_elements_max);
   }
@@ -102,8 +106,25 @@ class ModuleService final : public service::Service {
                          fmt::format("the code that made it cannot be loaded: {}", module.error().message),
                          {}});
     }
+    drop_unused();
     const std::scoped_lock lock(mutex_);
     return older_.emplace(std::string(version), *module).first->second;
+  }
+
+  // Code that no room has any more, when there is much of it: each is some megabytes.
+  void drop_unused() const {
+    std::vector<ModulePtr> unused;  // They go without the lock: who asks under it may be a loop.
+    const std::scoped_lock lock(mutex_);
+    if (older_.size() < kOlderLoadedMost) {
+      return;
+    }
+    std::erase_if(older_, [&unused](auto& entry) {
+      const bool is_unused = entry.second.use_count() == 1;
+      if (is_unused) {
+        unused.push_back(std::move(entry.second));
+      }
+      return is_unused;
+    });
   }
 
   // Null: it was not loaded yet.
@@ -122,7 +143,7 @@ class ModuleService final : public service::Service {
   [[nodiscard]] Result<ModulePtr> load_older(std::string_view version) const {
     JAM_CHECK(kept_ != nullptr);  // Whoever asks has asked has_version.
     const std::string code = JAM_TRY(kept_->code(version));
-    auto module = JAM_TRY(module_->engine().load_bytes(code, cache_dir_));
+    auto module = JAM_TRY(module_->engine().load_bytes(code, older_code_.cache_dir, older_code_.compiler.get()));
     if (module->hash() != version) {
       return fail(ErrorCode::Malformed, "what is kept under its hash is another module");
     }
@@ -132,7 +153,7 @@ class ModuleService final : public service::Service {
   std::string name_;
   ModulePtr module_;
   ModuleLimits limits_;
-  std::filesystem::path cache_dir_;
+  OlderCode older_code_;
   service::Versions* kept_ = nullptr;
   mutable std::mutex mutex_;                                        // Never held while anything is loaded.
   mutable std::map<std::string, ModulePtr, std::less<>> older_;     ///< By hash; those that were needed so far.
@@ -142,8 +163,8 @@ class ModuleService final : public service::Service {
 }  // namespace
 
 std::unique_ptr<service::Service> make_module_service(std::string name, std::shared_ptr<const Module> module,
-                                                      const ModuleLimits& limits, std::filesystem::path cache_dir) {
-  return std::make_unique<ModuleService>(std::move(name), std::move(module), limits, std::move(cache_dir));
+                                                      const ModuleLimits& limits, OlderCode older_code) {
+  return std::make_unique<ModuleService>(std::move(name), std::move(module), limits, std::move(older_code));
 }
 
 }  // namespace jamsocket::wasm

@@ -10,10 +10,14 @@
 #include <csignal>
 #include <cstdint>
 #include <cstring>
+#include <functional>
+#include <map>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "wasm/compiled_cache.hpp"
 #include "wasm/engine_impl.hpp"
 #include "wasm/testing.hpp"
 
@@ -98,6 +102,54 @@ TEST_F(Rooms, OfOlderCodeShareOneLoadOfIt) {
   }
   EXPECT_EQ(kept.asked, 2);
   EXPECT_FALSE(service->must_load(version));
+}
+
+// A module that differs in nothing but its hash: behind its code there is a section that has this number's name only.
+std::string variant_of(std::string code, char number) { return code + std::string{0, 2, 1, number}; }
+
+class ManyVersions final : public service::Versions {
+ public:
+  [[nodiscard]] bool has(std::string_view version) const override { return codes.contains(version); }
+  [[nodiscard]] Result<std::string> code(std::string_view version) override { return codes.find(version)->second; }
+  std::map<std::string, std::string, std::less<>> codes;
+};
+
+class CountingCompiler final : public Compiler {
+ public:
+  explicit CountingCompiler(const Engine& engine) : engine_(engine) {}
+  [[nodiscard]] Result<std::string> compile(std::string_view module, const EngineOptions&) const override {
+    ++asked;
+    return engine_.compile(module);
+  }
+  mutable int asked = 0;
+
+ private:
+  const Engine& engine_;
+};
+
+TEST_F(Rooms, OfOlderCodeHaveItForAsLongAsTheyNeedIt) {
+  constexpr char kVersions = 20;  // More than are kept loaded without need.
+  ManyVersions kept;
+  std::vector<std::string> versions;
+  for (char number = 0; number < kVersions; ++number) {
+    std::string code = variant_of(example_bytes("counter"), static_cast<char>('a' + number));
+    versions.push_back(sha256_hex({code}));
+    kept.codes.emplace(versions.back(), std::move(code));
+  }
+  const auto compiler = std::make_shared<CountingCompiler>(engine_);
+  const auto service = make_module_service("test", testing::loaded(engine_, example_bytes("echo")), {},
+                                           {.cache_dir = {}, .compiler = compiler});
+  service->use_versions(kept);
+  service::Effects effects;
+  const auto lives = service->create({.room_id = "r", .version = versions[0]}, effects);
+  ASSERT_TRUE(lives);
+  for (const std::string& version : versions) {
+    EXPECT_TRUE(service->create({.room_id = "r", .version = version}, effects));
+  }
+  EXPECT_EQ(compiler->asked, kVersions) << "not by this process, and the first one once";
+  EXPECT_FALSE(service->must_load(versions.front())) << "a room has it";
+  EXPECT_TRUE(service->must_load(versions[1])) << "no room has it, and there is much";
+  EXPECT_FALSE(service->must_load(versions.back())) << "it may be needed again soon";
 }
 
 TEST_F(Rooms, AreApart) {
