@@ -63,7 +63,7 @@ int standard_terminal() {
   return -1;
 }
 
-enum class Woken : std::uint8_t { Signal, Reload, Asked, Stopped };
+enum class Woken : std::uint8_t { Signal, Reload, HungUp, Asked, Stopped };
 
 // Waits for a signal to stop or to reload, for somebody who asks for a stop, or for the thread that stops the server.
 class StopWaiter {
@@ -84,7 +84,10 @@ class StopWaiter {
       }
       signalfd_siginfo info{};
       if (ready > 0 && ::read(signals_.fd(), &info, sizeof(info)) == static_cast<ssize_t>(sizeof(info))) {
-        return info.ssi_signo == SIGHUP && !terminal_is_gone() ? Woken::Reload : Woken::Signal;
+        if (info.ssi_signo != SIGHUP) {
+          return Woken::Signal;
+        }
+        return terminal_is_gone() ? Woken::HungUp : Woken::Reload;
       }
     }
   }
@@ -188,8 +191,9 @@ Result<void> run_until_signalled(Server& server, const std::function<void(std::u
     waiter.tell_stopped();
   });
   Woken woken = waiter.wait();
-  while (woken == Woken::Asked || woken == Woken::Reload) {
-    woken = waiter.wait();  // It is stopping already.
+  // It is stopping already. A shell tells its programs that the terminal is gone, and so does the kernel.
+  while (woken == Woken::Asked || woken == Woken::Reload || woken == Woken::HungUp) {
+    woken = waiter.wait();
   }
   if (woken == Woken::Signal) {
     server.stop();  // Ends the wait of the first call.

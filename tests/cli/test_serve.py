@@ -5,6 +5,7 @@ import pty
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -216,11 +217,22 @@ class Serve(CommandTest):
             os.kill(pid, signal.SIGHUP)  # Somebody asks for a reload.
             while b"server.reloaded" not in said:
                 said += os.read(terminal, 4096)
-            self.assertEqual(get(int(place.group(1)), "/status"), (200, b"ok"))
+            port = int(place.group(1))
+            self.assertEqual(get(port, "/status"), (200, b"ok"))
+            client = socket.create_connection(("127.0.0.1", port), DEADLINE)
+            client.sendall(b"GET /ws/r HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                           b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+            self.assertTrue(client.recv(4096).startswith(b"HTTP/1.1 101 "))
         finally:
             os.close(terminal)  # The window is closed.
-            ended = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-            watchdog.cancel()
+        self.assertTrue(client.recv(4096).startswith(b"\x88"))
+        os.kill(pid, signal.SIGHUP)  # By the shell, besides the kernel: the client is still waited for.
+        client.settimeout(0.5)
+        with self.assertRaises(TimeoutError):
+            client.recv(1)
+        client.close()
+        ended = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        watchdog.cancel()
         self.assertEqual(ended, 0)
 
     def test_open_files_are_raised_to_the_hard_limit(self):
