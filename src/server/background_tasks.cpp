@@ -1,5 +1,6 @@
 #include "server/background_tasks.hpp"
 
+#include <system_error>
 #include <utility>
 
 namespace jamsocket::server {
@@ -9,10 +10,14 @@ bool BackgroundTasks::enqueue(std::move_only_function<void()> task) {
   if (stopped_ || waiting_.size() >= waiting_max_) {
     return false;
   }
-  waiting_.push_back(std::move(task));
   if (!thread_.joinable()) {
-    thread_ = std::thread([this] { run(); });
+    try {
+      thread_ = std::thread([this] { run(); });
+    } catch (const std::system_error&) {
+      return false;  // The process may have no more threads now; perhaps later.
+    }
   }
+  waiting_.push_back(std::move(task));
   changed_.notify_one();
   return true;
 }

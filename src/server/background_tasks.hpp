@@ -22,7 +22,8 @@ class BackgroundTasks {
   BackgroundTasks(const BackgroundTasks&) = delete;
   BackgroundTasks& operator=(const BackgroundTasks&) = delete;
 
-  /// Runs `task` after those before it. Any thread. @return false: too many wait, or it was stopped.
+  /// Runs `task` after those before it. Any thread. @return false: too many wait, there is no thread to be had, or it
+  /// was stopped.
   [[nodiscard]] bool enqueue(std::move_only_function<void()> task);
   /// Ends the thread, once the task that is under way is done; those that wait are dropped.
   void stop();
