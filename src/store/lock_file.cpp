@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -25,17 +26,27 @@ std::uint64_t sum_of(const LogMark& mark) {
   return checksum("mark", {reinterpret_cast<const char*>(&mark), sizeof mark});
 }
 
+// Whether it is what others find at the path: somebody may have removed it, or its folder, meanwhile.
+bool is_at(const std::string& path, int file) {
+  struct stat held{};
+  struct stat found{};
+  return ::fstat(file, &held) == 0 && ::stat(path.c_str(), &found) == 0 && held.st_dev == found.st_dev &&
+         held.st_ino == found.st_ino;
+}
+
+enum class Locked : std::uint8_t { Yes, InUse, Removed };
+
 // Asked again and again: a wait in the kernel knows no end but a signal.
-bool lock_within(int file, std::chrono::milliseconds wait) {
+Locked lock_within(int file, const std::string& path, std::chrono::milliseconds& wait) {
   constexpr std::chrono::milliseconds kPause{20};
   while (::flock(file, LOCK_EX | LOCK_NB) != 0) {
     if (wait.count() <= 0) {
-      return false;
+      return Locked::InUse;
     }
     ::poll(nullptr, 0, static_cast<int>(kPause.count()));
     wait -= kPause;
   }
-  return true;
+  return is_at(path, file) ? Locked::Yes : Locked::Removed;
 }
 
 }  // namespace
@@ -43,18 +54,23 @@ bool lock_within(int file, std::chrono::milliseconds wait) {
 Result<std::unique_ptr<LockFile>> LockFile::take(const std::filesystem::path& directory,
                                                  std::chrono::milliseconds wait) {
   const std::string path = directory / "lock";
-  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (file < 0) {
-    return fail(ErrorCode::Io,
-                fmt::format("the data directory {} cannot be used: {}", directory.string(), words_of(errno)));
+  for (;;) {
+    const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (file < 0) {
+      return fail(ErrorCode::Io,
+                  fmt::format("the data directory {} cannot be used: {}", directory.string(), words_of(errno)));
+    }
+    auto lock = std::make_unique<LockFile>(file);
+    const Locked locked = lock_within(file, path, wait);
+    if (locked == Locked::Yes) {
+      return lock;
+    }
+    if (locked == Locked::InUse) {
+      return fail(ErrorCode::LimitReached,
+                  fmt::format("the data directory {} is in use by another process; a directory belongs to one server",
+                              directory.string()));
+    }
   }
-  auto lock = std::make_unique<LockFile>(file);
-  if (!lock_within(file, wait)) {
-    return fail(ErrorCode::LimitReached,
-                fmt::format("the data directory {} is in use by another process; a directory belongs to one server",
-                            directory.string()));
-  }
-  return lock;
 }
 
 LockFile::~LockFile() { ::close(file_); }

@@ -15,6 +15,16 @@ namespace {
 
 using testing::TemporaryFolder;
 
+// By this process.
+std::size_t times_open(const std::filesystem::path& path) {
+  std::size_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code is_closed;
+    count += std::filesystem::read_symlink(entry.path(), is_closed) == path ? 1U : 0U;
+  }
+  return count;
+}
+
 TEST(LockFile, OneAtATime) {
   const TemporaryFolder folder;
   {
@@ -41,6 +51,23 @@ TEST(LockFile, WaitsForWhoLetsGoOfIt) {
   begun.wait();
   first->reset();
   other.join();
+}
+
+TEST(LockFile, OneThatWasRemovedMeanwhileIsNoLock) {
+  using namespace std::chrono_literals;
+  const TemporaryFolder folder;
+  auto first = LockFile::take(folder.path());
+  ASSERT_TRUE(first);
+  std::jthread other([&] {
+    const auto lock = LockFile::take(folder.path(), 60s);
+    ASSERT_TRUE(lock);
+    EXPECT_EQ(LockFile::take(folder.path()).error().code, ErrorCode::LimitReached);
+  });
+  for (int i = 0; i < 1'000'000 && times_open(folder.path() / "lock") < 2; ++i) {
+    std::this_thread::yield();
+  }
+  std::filesystem::remove(folder.path() / "lock");
+  first->reset();
 }
 
 TEST(LockFile, TheMarkIsThereAgain) {
