@@ -123,6 +123,34 @@ TEST_F(DurableRoom, ATimerThatBecameDueFiresBeforeAnEmptyRoomEnds) {
   EXPECT_TRUE(shard->store.sleeping().empty());
 }
 
+// Goal: a timer that is set anew while its event waits comes once, at its new time, after a crash too.
+// Method: it becomes due behind a message that sets it; Keeper's is 500 ms.
+TEST_F(DurableRoom, ATimerThatIsSetAnewWhenItIsDueComesAtItsNewTime) {
+  start();
+  say(alice, "timer");
+  shard->settle();
+  say(alice, "timer");
+  advance(Milliseconds{500});
+  shard->settle();
+  EXPECT_TRUE(alice.take().empty()) << "it was set anew";
+  EXPECT_EQ(room->sleeps_until_ms(), clock.unix_ms() + 500);
+  EXPECT_EQ(shard->store.sleeping().size(), 1U);
+  boot();
+  open();
+  join(bob);
+  shard->settle();
+  bob.take();
+  advance(Milliseconds{499});
+  shard->settle();
+  EXPECT_TRUE(bob.take().empty());
+  advance(Milliseconds{1});
+  shard->settle();
+  EXPECT_EQ(bob.take(), Heard{"tick 100"});
+  advance(Milliseconds{500});
+  shard->settle();
+  EXPECT_TRUE(bob.take().empty());
+}
+
 TEST_F(DurableRoom, ATimerGoesOnWhereItWas) {
   start();
   say(alice, "timer");

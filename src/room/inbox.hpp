@@ -51,6 +51,10 @@ class Inbox {
   }
   [[nodiscard]] bool next_is_mark() const { return items_[next_].is_mark; }
   [[nodiscard]] ClientId take_mark() { return items_[next_++].client; }
+  [[nodiscard]] bool next_is_timer() const {
+    return !next_is_mark() && items_[next_].kind == service::EventKind::Timer;
+  }
+  void skip() { ++next_; }
 
   [[nodiscard]] bool exhausted() const { return next_ == items_.size(); }
   [[nodiscard]] std::size_t waiting() const { return items_.size() - next_; }

@@ -181,7 +181,7 @@ bool Room::begin_call(ServiceCall& call) {
   if ((running_ == nullptr || running_->exhausted()) && !take_inbox()) {
     return false;
   }
-  if (returning_ && !pass_marks()) {
+  if ((returning_ || timers_void_ > 0) && !pass_what_is_no_event()) [[unlikely]] {
     return false;
   }
   const std::int64_t now_ms = host_.unix_ms();
@@ -194,6 +194,8 @@ bool Room::begin_call(ServiceCall& call) {
   running_->take(call.event);
   if (call.event.kind == EventKind::Disconnect && !durable_) [[unlikely]] {
     forget_leaver(call.event.client);
+  } else if (call.event.kind == EventKind::Timer) [[unlikely]] {
+    timer_waits_ = false;
   }
   call.event.time_ms = last_time_ms_;
   call.event.number = ++last_event_;
@@ -273,7 +275,20 @@ void Room::service_timer_is_due() {
     host_.timers().schedule(service_timer_, host_.steady_now() + kFullDiskPause);
     return;
   }
+  add_timer();
+}
+
+void Room::add_timer() {
+  timer_waits_ = true;
   add_event(EventKind::Timer, ClientId{}, {});
+}
+
+// What waits for the room does not happen.
+void Room::drop_events() {
+  host_.inboxes().give_back(std::move(waiting_));
+  host_.inboxes().give_back(std::move(running_));
+  timer_waits_ = false;
+  timers_void_ = 0;
 }
 
 std::vector<Room::Member>::iterator Room::search(ClientId client) {
@@ -408,6 +423,7 @@ std::uint64_t Room::send_to_all(Message& message, ClientId except) {
 }
 
 void Room::set_timer(const Effect& effect) {
+  timers_void_ += std::exchange(timer_waits_, false) ? 1U : 0U;  // It was due, and is not any more.
   if (effect.delay_ms == 0 && !effect.timer_at_once) {
     service_timer_.cancel();
   } else {
@@ -477,8 +493,7 @@ void Room::end() {
     returning_->clear();
   }
   instance_.reset();
-  host_.inboxes().give_back(std::move(waiting_));
-  host_.inboxes().give_back(std::move(running_));
+  drop_events();
   host_.room_ended(*this);
 }
 

@@ -226,6 +226,8 @@ class Room {
   void first_message(service::EventKind kind, ClientId client, std::string_view payload, PayloadStays stays);
   void add_event(service::EventKind kind, ClientId client, std::string_view payload);
   void service_timer_is_due();
+  void add_timer();
+  void drop_events();
   void became_runnable() {
     if (durable_ && durable_->state == Durable::State::Asleep) [[unlikely]] {
       wake_up();
@@ -292,7 +294,7 @@ class Room {
   [[nodiscard]] bool stays(ClientId client) const;
   void go_absent(Member& member);
   void absence_over(ClientId client);
-  bool pass_marks();
+  bool pass_what_is_no_event();
   void pass_mark(ClientId client);
 
   // room_durable.cpp
@@ -354,8 +356,10 @@ class Room {
   bool ended_ = false;
   bool readers_paused_ = false;
   bool had_client_ = false;
-  bool closing_ = false;         ///< Ends as soon as it is empty, whatever its policy says.
-  std::uint32_t log_lines_ = 0;  ///< In the second that began at `log_since_`.
+  bool closing_ = false;           ///< Ends as soon as it is empty, whatever its policy says.
+  bool timer_waits_ = false;       ///< An event of the service's timer is in an inbox.
+  std::uint32_t timers_void_ = 0;  ///< Earlier ones there, for timers that were then set anew or cancelled.
+  std::uint32_t log_lines_ = 0;    ///< In the second that began at `log_since_`.
   SteadyTime log_since_{};
 
   ServiceTimer on_service_timer_{*this};

@@ -476,7 +476,7 @@ void Room::come_back(std::unique_ptr<Rebuild> rebuild) {
     }
   }
   if (is_due) {
-    add_event(EventKind::Timer, ClientId{}, {});  // At once: a room that ends when it is empty would end before it.
+    add_timer();  // At once: a room that ends when it is empty would end before it.
   } else {
     schedule_timer_of_side();
   }
@@ -544,8 +544,7 @@ void Room::set_aside(std::string_view reason) {
   shutdown_timer_.cancel();
   durable.sleep_timer.node().cancel();
   durable.undone = false;
-  host_.inboxes().give_back(std::move(waiting_));
-  host_.inboxes().give_back(std::move(running_));
+  drop_events();
   readers_paused_ = false;
   if (durable.on_created) {
     std::exchange(durable.on_created, nullptr)(Created::Failed);

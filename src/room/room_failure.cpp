@@ -106,8 +106,7 @@ void Room::fail(const ServiceCall& call) {
 
 void Room::start_afresh() {
   instance_.reset();
-  host_.inboxes().give_back(std::move(waiting_));
-  host_.inboxes().give_back(std::move(running_));
+  drop_events();
   service_timer_.cancel();
   seed_ = service::random_seed();
   last_client_ = 0;

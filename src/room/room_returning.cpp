@@ -48,11 +48,19 @@ void Room::absence_over(ClientId client) {
   add_event(service::EventKind::Disconnect, client, {});
 }
 
-// Takes marks off the front of the inbox.
+// Takes marks off the front of the inbox, and timers that were set anew or cancelled when they were due already.
 // @return whether an event is there.
-bool Room::pass_marks() {
+bool Room::pass_what_is_no_event() {
   while (running_ != nullptr) {
-    while (!running_->exhausted() && running_->next_is_mark()) {
+    while (!running_->exhausted()) {
+      if (timers_void_ > 0 && running_->next_is_timer()) {
+        --timers_void_;
+        running_->skip();
+        continue;
+      }
+      if (!running_->next_is_mark()) {
+        return true;
+      }
       const ClientId client = running_->take_mark();
       if (durable_ && durable_->gate.holds_back()) {
         // Its last answers wait there: it goes after them.
@@ -64,9 +72,6 @@ bool Room::pass_marks() {
       } else {
         pass_mark(client);
       }
-    }
-    if (!running_->exhausted()) {
-      return true;
     }
     host_.inboxes().give_back(std::move(running_));
     running_ = std::move(waiting_);

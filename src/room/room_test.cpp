@@ -291,6 +291,28 @@ TEST_F(RoomTest, OneTimerThatIsReplacedAndCancelled) {
   EXPECT_EQ(alice.heard, (Heard{"tick"}));
 }
 
+// Goal: what a message does to the timer holds, also when the timer was due before the message ran.
+TEST_F(RoomTest, ATimerThatIsDueCanStillBeReplacedAndCancelled) {
+  make("r");
+  const ClientId a = join(alice);
+  alice.heard.clear();
+  const auto is_due_behind = [&](std::string_view text) {
+    say(a, "timer");
+    room->message(EventKind::Text, a, text);
+    host.advance(Milliseconds{500});
+  };
+  is_due_behind("cancel");
+  host.advance(Milliseconds{1000});
+  EXPECT_TRUE(alice.heard.empty()) << "cancelled";
+  is_due_behind("timer");
+  host.advance(Milliseconds{499});
+  EXPECT_TRUE(alice.heard.empty()) << "replaced";
+  host.advance(Milliseconds{1});
+  EXPECT_EQ(alice.heard, (Heard{"tick"}));
+  is_due_behind("x");
+  EXPECT_EQ(alice.heard, (Heard{"tick", "x", "tick"})) << "left as it was";
+}
+
 TEST_F(RoomTest, AConstructorsTimerCountsAndItsMessagesDoNot) {
   make("ticking");
   join(alice);
