@@ -67,6 +67,12 @@ void print_text(const wasm::ModuleFacts& facts) {
                                   : facts.can_save ? "saves rooms for another build, loads none"
                                   : facts.can_load ? "loads rooms of another build, saves none"
                                                    : "neither saves nor loads rooms"));
+  say(fmt::format("kept:     {}", facts.obstacles_to_capture.empty()
+                                      ? "its rooms can be kept"
+                                      : "its rooms cannot be kept; durability = \"none\" serves it without"));
+  for (const std::string& obstacle : facts.obstacles_to_capture) {
+    say(fmt::format("          {}", shown(obstacle)));
+  }
   for (const wasm::ExportFact& fact : facts.exports) {
     say(fmt::format("export:   {} {}{}", shown(fact.name), shown(fact.type), fact.used ? "" : "  (not used)"));
   }
@@ -96,6 +102,8 @@ void print_json(const wasm::ModuleFacts& facts) {
   json["has_names"] = facts.has_names;
   json["can_save"] = facts.can_save;
   json["can_load"] = facts.can_load;
+  json["can_be_kept"] = facts.obstacles_to_capture.empty();
+  json["obstacles_to_keeping"] = facts.obstacles_to_capture;
   json["exports"] = Json::array();
   for (const wasm::ExportFact& fact : facts.exports) {
     json["exports"].push_back({{"name", fact.name}, {"type", fact.type}, {"used", fact.used}});

@@ -38,6 +38,7 @@ class Build(CommandTest):
         facts = json.loads(jamsocket("check", "--json", module).stdout)
         self.assertEqual((facts["ok"], facts["abi"], facts["version"], facts["protocol"], facts["problems"]),
                          (True, "Jamsocket", 1, 0, []))
+        self.assertEqual((facts["can_be_kept"], facts["obstacles_to_keeping"]), (True, []))
         self.assertIn("jam_malloc", [one["name"] for one in facts["exports"]])
 
     @unittest.skipUnless(HAS_CPP, "clang++-19 is not installed")
@@ -210,6 +211,21 @@ class Build(CommandTest):
         missing = self.folder / "missing.wasm"
         for command in ("check", "serve"):
             self.refused([command, missing], 1, f"jamsocket: {missing}: No such file or directory\n")
+
+    @unittest.skipUnless((EXAMPLES.parent / "tests" / "guests" / "tables.wasm").exists(), "the test guests are not built")
+    def test_what_keeps_rooms_of_a_module_from_being_kept_is_named(self):
+        module = EXAMPLES.parent / "tests" / "guests" / "tables.wasm"
+        grows = "it uses table.grow, whose effect is not part of a checkpoint"
+        ended = jamsocket("check", module)
+        self.assertEqual(ended.returncode, 0, ended.stderr)  # It can be served, only not with a data folder.
+        self.assertIn('\nkept:     its rooms cannot be kept; durability = "none" serves it without\n', ended.stdout)
+        self.assertIn(f"\n          {grows}\n", ended.stdout)
+        facts = json.loads(jamsocket("check", module, "--json").stdout)
+        self.assertFalse(facts["can_be_kept"])
+        self.assertIn(grows, facts["obstacles_to_keeping"])
+        served = jamsocket("serve", module, "-p", "0", "--data", self.folder / "data")
+        self.assertEqual(served.returncode, 2, served.stderr)
+        self.assertIn("rooms of the service tables cannot be kept: it uses table.", served.stderr)
 
     @unittest.skipUnless((EXAMPLES / "counter.wasm").exists(), "the examples are not built")
     def test_every_example_can_be_served(self):
