@@ -157,7 +157,8 @@ class Server {
   [[nodiscard]] std::expected<void, std::string> start();
   /// The port it listens on; 0 before `start`.
   [[nodiscard]] std::uint16_t port() const;
-  /// Closes every client with 1012, waits for them at most `drain_timeout`, and returns. Any thread.
+  /// Closes every client with 1012, waits for them at most `drain_timeout`, and returns. Any thread; inside a service's
+  /// callback it only begins, and returns at once: whoever made the server calls it too, and waits.
   void stop();
 
  private:

@@ -206,6 +206,11 @@ void LoopThreads::join() {
   join_finished();
 }
 
+bool LoopThreads::runs_here() const {
+  const std::scoped_lock lock(mutex_);
+  return std::ranges::find(threads_, std::this_thread::get_id(), &std::thread::get_id) != threads_.end();
+}
+
 bool LoopThreads::spawn(Work main) {
   const std::scoped_lock lock(mutex_);
   const auto place = threads_.emplace(threads_.end());

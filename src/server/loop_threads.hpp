@@ -99,8 +99,10 @@ class LoopThreads {
   /// A slow thread, by its id (gettid), has waited for idle processors or a place long enough: the rest of its work has
   /// its share again.
   Hastened hasten(pid_t thread);
-  /// Waits until all loops have ended and all slow work is done.
+  /// Waits until all loops have ended and all slow work is done. Not on one of these threads.
   void join();
+  /// Whether the caller runs on one of these threads, inside a service's call for example.
+  [[nodiscard]] bool runs_here() const;
 
  private:
   using Work = std::move_only_function<void()>;
@@ -130,7 +132,7 @@ class LoopThreads {
   std::atomic<std::size_t> later_waiting_{0};
   std::atomic<std::uint32_t> hastened_{0};
   std::atomic<bool> may_climb_{true};
-  std::mutex mutex_;  // Everything below. Never held during a call, a loop or a system call that waits.
+  mutable std::mutex mutex_;  // Everything below. Never held during a call, a loop or a system call that waits.
   std::condition_variable standby_;
   std::condition_variable slow_;
   std::condition_variable ended_;

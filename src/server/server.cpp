@@ -345,6 +345,9 @@ class RunningServer final : public Server, private AdminTarget {
   void on_stop_asked(std::function<void()> act) override { on_stop_asked_ = std::move(act); }
 
   void stop() override {
+    if (threads_.runs_here()) {
+      return begin_to_stop();  // A service's call: what it would wait for is its own end.
+    }
     if (stopping_.exchange(true)) {
       end_shards();
       return;
@@ -447,13 +450,7 @@ class RunningServer final : public Server, private AdminTarget {
     return hosted != nullptr && hosted->service->has_version(version);
   }
   void keeping_failed(const Error& error) override { end_process(error); }
-  void ask_to_stop() override {
-    if (on_stop_asked_) {
-      on_stop_asked_();
-    } else {
-      begin_to_stop();
-    }
-  }
+  void ask_to_stop() override { on_stop_asked_ ? on_stop_asked_() : begin_to_stop(); }
 
   // No new connections; the clients are asked to leave.
   void begin_to_stop() {

@@ -108,6 +108,7 @@ class Server {
   virtual void on_stop_asked(std::function<void()> act) = 0;
   /// Stops accepting, closes every client with 1012, waits for their answers at most
   /// `drain_timeout`, ends the threads. Any thread; a second call while one waits ends it at once.
+  /// Inside a service's call it only begins, and returns: that call is among what would have to end first.
   virtual void stop() = 0;
   /// Wakes every shard: a test that moved a ManualClock lets the timers see it. When it returns, what was due
   /// has run.

@@ -211,6 +211,33 @@ TEST_P(ServerTest, CompressesForThoseThatAgreed) {
   }
 }
 
+class Stopper {
+ public:
+  static inline Server* server = nullptr;
+  Stopper(std::string_view, Context&) {}
+  void message(ClientId client, std::string_view, Context& context) {
+    context.send_message(client, "as you wish");
+    server->stop();
+  }
+};
+
+TEST_P(ServerTest, IsStoppedByAServiceOfItsOwn) {
+  auto made = Server::create({.port = 0, .shards = GetParam()},
+                             service::make_native_service("stopper", detail::native_service_factory<Stopper>()),
+                             {.logger = log_, .clock = clock_});
+  ASSERT_TRUE(made.has_value()) << made.error().message;
+  server_ = std::move(*made);
+  ASSERT_TRUE(server_->start().has_value());
+  Stopper::server = server_.get();
+  TestClient alice(server_->port());
+  alice.upgrade("/ws/1");
+  (void)alice.read_until("\r\n\r\n");
+  alice.send(TestClient::text("stop"));
+  EXPECT_NE(alice.read_until("\x03\xf4").find("as you wish"), std::string::npos) << "1012, behind what it was told";
+  alice.send(std::string("\x88\x82\0\0\0\0\x03\xf4", 8));
+  server_->stop();  // Waits for what the service began.
+}
+
 TEST_P(ServerTest, RefusesOptionsThatCannotBe) {
   const auto made = Server::create({.room_strategy = "short2"},
                                    service::make_native_service("counter", detail::native_service_factory<Counter>()),
