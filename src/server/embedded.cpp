@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <optional>
 #include <utility>
+#include <variant>
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
@@ -16,6 +17,26 @@
 #include "service/native.hpp"
 
 namespace jamsocket {
+namespace {
+
+// What a file may not set, a program may not either: a room with no event in flight, say, never runs.
+Result<void> check_limits(const ServerOptions& options) {
+  const config::Settings settings{.server = options, .service = {}, .client = {}, .module_limits = {}};
+  for (const config::Entry& entry : config::entries()) {
+    const auto* const number = std::get_if<config::Number>(&entry.field);
+    if (number == nullptr || !entry.key.starts_with("limits.")) {
+      continue;
+    }
+    const std::uint64_t value = number->get(settings);
+    if (value < number->least || value > number->most) {
+      return fail(ErrorCode::InvalidArgument,
+                  fmt::format("{} is {}; allowed: {}", entry.key, value, config::allowed_text(entry)));
+    }
+  }
+  return {};
+}
+
+}  // namespace
 
 class Server::Impl {
  public:
@@ -29,6 +50,7 @@ class Server::Impl {
     if (server_) {
       return fail(ErrorCode::AlreadyExists, "the server was started before; make a new Server to start again");
     }
+    JAM_TRY_VOID(check_limits(options_));
     logger_ = JAM_TRY(make_stderr_logger(server::stderr_log_options(options_.log_level, "auto")));
     auto server = JAM_TRY(server::Server::create(options_, service::make_native_service("native", factory_),
                                                  {.logger = *logger_, .clock = clock_}));
@@ -105,6 +127,9 @@ int complain(std::string_view what, int exit_code = 1) {
 int detail::serve_until_signalled(ServerOptions options, NativeServiceFactory factory) {
   if (const std::string wrong = apply_environment(options); !wrong.empty()) {
     return complain(wrong, kExitMisconfigured);
+  }
+  if (const Result<void> checked = check_limits(options); !checked) {
+    return complain(checked.error().message, kExitMisconfigured);
   }
   server::prepare_process();
   const SystemClock clock;

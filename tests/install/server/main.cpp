@@ -107,6 +107,13 @@ int main(int argc, char** argv) {
   if (refused || refused.error().find(std::to_string(server.port())) == std::string::npos) {
     return complain("the second server was not told which port is taken");
   }
+  // And so is a limit with which no room would ever run.
+  options.port = 0;
+  options.limits.room_in_flight_events_max = 0;
+  const auto limited = jamsocket::Server::of<Echo>(options).start();
+  if (limited || limited.error() != "limits.room_in_flight_events_max is 0; allowed: 1 to 10000000, a whole number") {
+    return complain("a limit of 0 was not refused: " + (limited ? std::string("it started") : limited.error()));
+  }
   const std::uint16_t port = server.port();
   server.stop();
   server.stop();
