@@ -39,6 +39,14 @@ concept Sized = requires(const T& list) {
   list.begin();
   list.end();
 };
+/// Of a size that its type says: std::array.
+template <class T>
+concept FixedSize = Sized<T> && requires { std::tuple_size<T>::value; };
+template <class T>
+concept Refillable = Sized<T> && requires(T& list) {
+  typename T::value_type;
+  list.clear();
+};
 template <class T>
 concept Paired = requires(const T& pair) {
   pair.first;
@@ -102,6 +110,7 @@ class Reader {
   explicit Reader(std::string_view bytes) : left_(bytes) {}
 
   /// Reads what `put` of the same type wrote. Past the end, values are zero or empty, and `ok` is false for good.
+  /// A text becomes a std::string; a std::string_view points into what is read, and dies with it.
   template <class T>
   void get(T& value) {
     if constexpr (detail::Scalar<T>) {
@@ -113,7 +122,11 @@ class Reader {
     } else if constexpr (detail::Paired<T>) {
       get(value.first);
       get(value.second);
+    } else if constexpr (detail::FixedSize<T>) {
+      get_array(value);
     } else {
+      static_assert(detail::Refillable<T>,
+                    "get: a number, a std::string, a class with load(Reader&), a pair, or a container");
       get_container(value);
     }
   }
@@ -160,6 +173,15 @@ class Reader {
       }
       std::memcpy(&value, bytes, sizeof(T));
       return value;
+    }
+  }
+
+  // As `put` wrote it: of another size it is something else.
+  template <class T>
+  void get_array(T& array) {
+    ok_ = get_scalar<std::uint64_t>() == array.size() && ok_;
+    for (auto& element : array) {
+      get(element);
     }
   }
 

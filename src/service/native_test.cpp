@@ -2,7 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <deque>
+#include <map>
+#include <set>
 #include <stdexcept>
+#include <string>
+#include <vector>
 
 namespace jamsocket::service {
 namespace {
@@ -121,6 +127,37 @@ TEST(NativeService, TellsWhoComesAndMayRefuse) {
   effects.clear();
   ASSERT_EQ((*instance)->handle({.kind = EventKind::Connect, .client = ClientId{2}}, effects), Outcome::Done);
   EXPECT_TRUE(effects.refused());
+}
+
+template <class T>
+T put_and_got(const T& value) {
+  Writer writer;
+  writer.put(value);
+  Reader reader(writer.bytes());
+  T got{};
+  reader.get(got);
+  EXPECT_TRUE(reader.ok() && reader.at_end());
+  return got;
+}
+
+TEST(State, ContainersComeBackAsTheyWere) {
+  const std::array<std::string, 2> pair{"a", "bc"};
+  EXPECT_EQ(put_and_got(pair), pair);
+  const std::vector<std::array<std::array<int, 2>, 2>> boards{{{{1, 2}, {3, 4}}}, {{{5, 6}, {7, 8}}}};
+  EXPECT_EQ(put_and_got(boards), boards);
+  const std::map<int, std::vector<bool>> bits{{1, {true, false}}, {2, {}}};
+  EXPECT_EQ(put_and_got(bits), bits);
+  const std::deque<std::pair<std::set<std::string>, double>> pairs{{{"x", "y"}, 1.5}};
+  EXPECT_EQ(put_and_got(pairs), pairs);
+}
+
+TEST(State, AnArrayOfAnotherSizeIsSomethingElse) {
+  Writer writer;
+  writer.put(std::array{1, 2, 3});
+  Reader reader(writer.bytes());
+  std::array<int, 2> shorter{};
+  reader.get(shorter);
+  EXPECT_FALSE(reader.ok());
 }
 
 }  // namespace
