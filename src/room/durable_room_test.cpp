@@ -202,11 +202,18 @@ TEST_F(DurableRoom, ThreeBadEventsSetItAsideForAWhile) {
   advance(Milliseconds{1000});
   shard->settle();
   EXPECT_FALSE(room->refusal());
+  ASSERT_EQ(shard->store.faults.size(), 3U) << "a file about each of them, the last one too";
+  const store::Record& last = shard->store.faults.back().tail.back();
+  const auto event = decode_event(last.number, last.bytes);
+  ASSERT_TRUE(event);
+  EXPECT_EQ(event->event.payload, "throw");
+  EXPECT_EQ(event->outcome.outcome, service::Outcome::Trap);
   join(bob);
   shard->settle();
   say(bob, "x");
   shard->settle();
   EXPECT_EQ(bob.take().back(), "1");
+  EXPECT_EQ(shard->store.faults.size(), 3U);
 }
 
 TEST_F(DurableRoom, CheckpointsShortenWhatIsRunAgain) {

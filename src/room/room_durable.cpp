@@ -354,6 +354,7 @@ void Room::release_undone(Gated::What what, EventKind kind, ClientId client) {
   }
   if (what == Gated::What::UndoneAndAside) {
     set_aside("too many of its events had to be undone");
+    durable_->undone = true;  // The file about this one is written when the room is read again.
   }
 }
 
