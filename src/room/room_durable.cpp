@@ -414,7 +414,9 @@ void Room::come_back_from_other_code(std::unique_ptr<Rebuild> rebuild) {
     return;
   }
   if (!rebuild->may_keep) {
-    cannot_be_read("another version of the service made it, which is not kept");
+    cannot_be_read(
+        "another version of the service made it, whose code is not kept (with upgrade = \"restart\" none is); it comes "
+        "back where that build is served, or begins afresh with upgrade = \"restart\"");
     return;
   }
   come_back(std::move(rebuild));

@@ -244,6 +244,23 @@ def test_new_code_takes_rooms_over_as_it_is_told(folder, steps, upgrade, history
                 client.leave()
 
 
+def test_a_room_whose_code_was_not_kept_says_how_it_comes_back(folder, steps):
+    with serve(folder, module=steps[0], **{"service.upgrade": "restart"}) as server:
+        with Connection(server.port).upgrade("/ws/lobby") as client:
+            assert client.ask("go") == "1"
+    with serve(folder, module=steps[1], **{"service.upgrade": "migrate"}) as server:
+        with Connection(server.port).upgrade("/ws/lobby") as client:
+            client.expect_close(1013)
+        said = next(line for line in server.log_lines() if line["event"] == "room.unreadable")
+        assert "whose code is not kept" in said["reason"] and 'with upgrade = "restart"' in said["reason"], said
+    # As it says: once that build was served, it is there for those that come.
+    with serve(folder, module=steps[0], **{"service.upgrade": "migrate"}):
+        pass
+    with serve(folder, module=steps[1], **{"service.upgrade": "migrate"}) as server:
+        with Connection(server.port).upgrade("/ws/lobby") as client:
+            assert client.ask("go") == "11"
+
+
 def test_data_is_checked_compacted_and_copied(folder):
     fill(folder)
     assert json.loads(jamsocket("data", "check", "--data", folder, "--json")) == {"ok": True, "problems": []}
