@@ -19,6 +19,7 @@
 #include "config/settings.hpp"
 #include "room/rebuild.hpp"
 #include "server/settings.hpp"
+#include "service/native.hpp"
 #include "store/room_file.hpp"
 #include "wasm/engine.hpp"
 #include "wasm/module_service.hpp"
@@ -212,9 +213,17 @@ Result<int> replay(const State& state, const config::Loaded& loaded) {
   }
   const auto rebuild = JAM_TRY(room::Rebuild::from(std::move(stored)));
   const auto service = wasm::make_module_service("replay", module, module_limits(settings.module_limits));
+  if (rebuild->version == service::kNativeVersion) {
+    return fail(ErrorCode::InvalidArgument,
+                "the room is of a native service: only the program that has its class can run its events again");
+  }
   if (rebuild->version != service->version()) {
     note("jamsocket: the room was made by another build of the module: what follows may not be what happened");
     rebuild->version = service->version();
+  }
+  if (rebuild->stored.checkpoint) {
+    note(fmt::format("jamsocket: what led to event {} is not kept, only what the room was then: it begins behind it",
+                     rebuild->stored.checkpoint->number));
   }
   Teller teller(state);
   service::Effects effects(server::effect_limits(settings.server.limits));

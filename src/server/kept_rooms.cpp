@@ -10,6 +10,7 @@
 #include "base/log.hpp"
 #include "http/target.hpp"
 #include "room/rebuild.hpp"
+#include "service/native.hpp"
 #include "store/room_file.hpp"
 
 namespace jamsocket::server {
@@ -209,7 +210,7 @@ Result<KeptChange> plan_import(store::Database& data, const store::StoredRoom& r
   put(change, room, key);
   change.done = fmt::format("room '{}' of {} is kept", shown(room.name.id), shown(room.name.service));
   const std::string version = JAM_TRY(room::Rebuild::from(room))->version;
-  if (code != CodeIs::Served && !JAM_TRY(data.module(version)).has_value()) {
+  if (version != service::kNativeVersion && code != CodeIs::Served && !JAM_TRY(data.module(version)).has_value()) {
     change.done +=
         fmt::format("; the code that made it (version {}) is not: the room comes back when that very build is served",
                     shown(version));

@@ -228,7 +228,7 @@ class NativeServiceType final : public Service {
     }
     return {"its class has no save(jamsocket::Writer&) const and load(jamsocket::Reader&)"};
   }
-  [[nodiscard]] std::string_view version() const override { return "native"; }
+  [[nodiscard]] std::string_view version() const override { return kNativeVersion; }
 
  private:
   std::string name_;

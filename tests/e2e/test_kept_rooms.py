@@ -286,6 +286,16 @@ def test_what_happened_is_replayed(folder):
     assert len(jamsocket("replay", module, "lobby", "--data", folder, "--to", "3").splitlines()) == 3
 
 
+def test_a_replay_says_where_it_begins(folder):
+    with serve(folder, **{"limits.checkpoint_events_max": 3}) as server:
+        assert count(server, "lobby", 2) == 2  # With who comes and goes: four events, three of them in a checkpoint.
+    command = [path_from_environment("JAMSOCKET_BIN"), "replay", module_path("counter"), "lobby", "--data", folder]
+    ended = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60 * PATIENCE)
+    assert ended.returncode == 0, ended.stderr
+    begins = json.loads(jamsocket("rooms", "show", "lobby", "--data", folder, "--json"))["checkpoint_event"]
+    assert begins >= 3 and f"what led to event {begins} is not kept" in ended.stderr, ended.stderr
+
+
 def test_wrong_uses_name_what_is_wrong(folder):
     fill(folder)
     assert "nowhere.wasm: No such file" in jamsocket("replay", f"{folder}/nowhere.wasm", "lobby", "--data", folder, code=1)
