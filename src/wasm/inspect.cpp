@@ -69,6 +69,23 @@ std::optional<Abi> abi_of(const ModuleLayout& layout) {
   return std::nullopt;
 }
 
+// What asks for an import that is not there, where its author never wrote that name: AssemblyScript's library.
+std::string_view origin_of(std::string_view module, std::string_view name) {
+  if (module != "env") {
+    return {};
+  }
+  if (name == "seed" || name.starts_with("crypto.")) {
+    return "AssemblyScript's Math.random and crypto ask for it; random bytes come from jamsocket.random";
+  }
+  if (name == "Date.now" || name == "performance.now") {
+    return "AssemblyScript's clock; the time comes from jamsocket.now";
+  }
+  if (name.starts_with("console.") || name == "trace") {
+    return "AssemblyScript's way to log; lines go to jamsocket.log";
+  }
+  return {};
+}
+
 FunctionType type_from(std::string_view parameters, std::string_view results) {
   return type_of({.module = {}, .name = {}, .parameters = parameters, .results = results, .callback = nullptr});
 }
@@ -123,9 +140,10 @@ class Inspector {
         const HostFunction* const function = find_host_function(import.module, import.name);
         fact.known = function != nullptr && type_of(*function) == type;
         if (function == nullptr) {
+          const std::string_view origin = origin_of(import.module, import.name);
           problem(
-              fmt::format("the module imports {}.{}, which this server does not have (docs/abi.md lists what it has)",
-                          import.module, import.name));
+              fmt::format("the module imports {}.{}, which this server does not have ({}docs/abi.md lists what it has)",
+                          import.module, import.name, origin.empty() ? "" : fmt::format("{}; ", origin)));
         } else if (!fact.known) {
           problem(fmt::format("the module imports {}.{} with the type {}; its type is {}", import.module, import.name,
                               fact.type, to_string(type_of(*function))));

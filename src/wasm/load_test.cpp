@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "wasm/module.hpp"
 #include "wasm/testing.hpp"
@@ -123,7 +124,16 @@ TEST_F(Load, NamesAWrongSignature) {
 TEST_F(Load, NamesAnUnknownImport) {
   ModuleBuilder unknown = ModuleBuilder::service();
   unknown.import_function("env", "launch", "ii", "");
-  expect_refused(unknown.build(), ErrorCode::InvalidArgument, "env.launch");
+  expect_refused(unknown.build(), ErrorCode::InvalidArgument,
+                 "env.launch, which this server does not have (docs/abi.md lists what it has)");
+
+  // Names that no author wrote: AssemblyScript's own.
+  for (const auto& [name, instead] : {std::pair("seed", "jamsocket.random"), std::pair("Date.now", "jamsocket.now"),
+                                      std::pair("console.log", "jamsocket.log"), std::pair("trace", "jamsocket.log")}) {
+    ModuleBuilder script = ModuleBuilder::service();
+    script.import_function("env", name, "i", "");
+    expect_refused(script.build(), ErrorCode::InvalidArgument, instead);
+  }
 
   ModuleBuilder bent = ModuleBuilder::service();
   bent.import_function("env", "send_message", "ii", "");
