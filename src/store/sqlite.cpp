@@ -13,7 +13,10 @@ std::unexpected<Error> failure(sqlite3* connection, int code) {
   const bool damaged =
       kind == SQLITE_CORRUPT || kind == SQLITE_NOTADB || kind == SQLITE_FORMAT || code == SQLITE_IOERR_DATA;
   std::string words = connection != nullptr ? sqlite3_errmsg(connection) : sqlite3_errstr(code);
-  if (connection != nullptr && kind == SQLITE_IOERR) {
+  if (code == SQLITE_IOERR_DATA ||
+      (connection != nullptr && sqlite3_extended_errcode(connection) == SQLITE_IOERR_DATA)) {
+    words = "a page of the file is damaged: its checksum does not fit";
+  } else if (connection != nullptr && kind == SQLITE_IOERR) {
     words = fmt::format("{} (code {}, errno {})", words, sqlite3_extended_errcode(connection),
                         sqlite3_system_errno(connection));
   }
