@@ -149,7 +149,7 @@ class Inspector {
                               fact.type, to_string(type_of(*function))));
         }
       } else if (import.kind == ExternKind::Memory) {
-        problem(fmt::format("the module imports its memory ({}.{}); it must define its own and export it as \"memory\"",
+        problem(fmt::format("the module imports its memory ({}.{}); it must define its own and export it as 'memory'",
                             import.module, import.name));
       } else {
         problem(fmt::format("the module imports the {} {}.{}; only functions can be imported", fact.type, import.module,
@@ -227,7 +227,7 @@ class Inspector {
       problem("the module has several memories; one is supported");
     } else if (memory == nullptr) {
       if (layout_.imported_memories == 0) {
-        problem("the module does not export its memory as \"memory\"");
+        problem("the module does not export its memory as 'memory'");
       }
     } else if (memory->kind != ExternKind::Memory) {
       problem(fmt::format("the module's export memory is a {}; it must be a memory", to_string(memory->kind)));
@@ -256,7 +256,7 @@ class Inspector {
     }
     if (!layout_.has_names) {
       facts_.advice.emplace_back(
-          "it has no function names (\"name\" section), so that backtraces of a trap show numbers");
+          "it has no function names ('name' section), so that backtraces of a trap show numbers");
     }
     if (facts_.size_bytes > kLargeModuleBytes) {
       facts_.advice.push_back(
