@@ -346,7 +346,7 @@ class RunningServer final : public Server, private AdminTarget {
 
   void stop() override {
     if (threads_.runs_here()) {
-      return begin_to_stop();  // A service's call: what it would wait for is its own end.
+      return ask_to_stop();  // A service's call: what it would wait for is its own end.
     }
     if (stopping_.exchange(true)) {
       end_shards();
