@@ -440,7 +440,7 @@ def test_events_are_replayed_with_the_limits_they_had(folder):
     module = f"{folder}/large.wasm"
     jamsocket("build", source, "-o", module)
     raised = {"limits.room_memory_bytes_max": "128MiB", "limits.event_cpu_ms_max": 5000, "limits.sends_per_event_max": 20000,
-              "limits.outbound_messages_max": 20000}
+              "limits.outbound_messages_max": 20000, "limits.event_wall_ms_max": 60_000}
     kept = f"{folder}/kept"
     with serve(kept, module=module, **raised) as server, Connection(server.port).upgrade("/ws/lobby") as client:
         client.text("go")
