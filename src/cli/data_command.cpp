@@ -55,14 +55,29 @@ int check(const State& state, store::Database& data) {
   return wrong->empty() ? kExitDone : kExitFailed;
 }
 
-int compact(const State& state, store::Database& data) {
+// Where that is not possible as something is damaged, what can be read is written anew.
+int compact(const State& state, std::unique_ptr<store::Database> data) {
   const std::uint64_t before = size_of(state.data);
-  if (const auto done = data.compact(); !done) {
+  auto done = data->compact();
+  if (!done && done.error().code == ErrorCode::Malformed) {
+    data.reset();
+    auto mended = open_data(state.data, IfMissing::Refuse, {}, IfDamaged::Mend);
+    done = mended ? (*mended)->compact() : std::unexpected(mended.error());
+    data = mended ? std::move(*mended) : nullptr;
+  }
+  if (!done) {
     return complain(done.error().message);
   }
   const std::uint64_t after = size_of(state.data);
-  return tell(state, {{"bytes_before", before}, {"bytes_after", after}},
-              fmt::format("{} bytes, before {}", after, before));
+  Json json = {{"bytes_before", before}, {"bytes_after", after}};
+  std::string text = fmt::format("{} bytes, before {}", after, before);
+  if (const auto& mended = data->mended()) {
+    json["mended"] = true;
+    json["lost"] = mended->losses.text();
+    text +=
+        fmt::format("; it was damaged, and is mended; lost: {}; what it was: rooms.db.damaged", mended->losses.text());
+  }
+  return tell(state, json, text);
 }
 
 int backup(const State& state, store::Database& data) {
@@ -93,14 +108,15 @@ int backup(const State& state, store::Database& data) {
 }
 
 int run(const State& state) {
-  const auto data = open_data(state.data);
+  const bool compacts = state.compact->parsed();
+  auto data = open_data(state.data, IfMissing::Refuse, {}, compacts ? IfDamaged::MendIfNeeded : IfDamaged::Refuse);
   if (!data) {
     return complain(data.error().code == ErrorCode::LimitReached ? data.error().message + "; stop that server first"
                                                                  : data.error().message);
   }
-  return state.check->parsed()     ? check(state, **data)
-         : state.compact->parsed() ? compact(state, **data)
-                                   : backup(state, **data);
+  return compacts                ? compact(state, std::move(*data))
+         : state.check->parsed() ? check(state, **data)
+                                 : backup(state, **data);
 }
 
 }  // namespace
@@ -116,7 +132,7 @@ Command add_data(CLI::App& whole) {
     return command;
   };
   state->check = add("check", "Reads everything; exit code 1 if something is damaged");
-  state->compact = add("compact", "Gives free space back to the file system");
+  state->compact = add("compact", "Gives free space back to the file system; mends what is damaged where it can be");
   state->backup = add("backup", "Writes a consistent copy");
   state->backup->add_option("FOLDER", state->target, "Where to; made if it is missing")->type_name("")->required();
   return {.app = app, .run = [state] { return run(*state); }};

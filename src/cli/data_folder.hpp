@@ -29,13 +29,15 @@ void add_data_option(CLI::App& app, std::string& folder, DataUse use = DataUse::
 /// Adds --to EVENT to a command.
 CLI::Option* add_event_option(CLI::App& app, std::uint64_t& event, const std::string& help);
 
+enum class IfDamaged : std::uint8_t { Refuse, MendIfNeeded, Mend };
 enum class IfMissing : std::uint8_t { Refuse, Make };
 
 /// @param wait  for another process to let go of it
 /// @error NotFound, LimitReached, ...  nothing is kept there, or a server is using it.
 [[nodiscard]] Result<std::unique_ptr<store::Database>> open_data(const std::string& folder,
                                                                  IfMissing if_missing = IfMissing::Refuse,
-                                                                 std::chrono::milliseconds wait = {});
+                                                                 std::chrono::milliseconds wait = {},
+                                                                 IfDamaged if_damaged = IfDamaged::Refuse);
 
 /// A whole file. @error Io, TooLarge (over 8 GiB)
 [[nodiscard]] Result<std::string> read_whole_file(const std::string& path);

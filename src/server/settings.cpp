@@ -100,7 +100,7 @@ Result<store::SqliteStoreOptions> store_options(const ServerOptions& server) {
   options.database.history = {.age_max = history->age_max, .bytes_max = history->bytes_max, .all = history->all};
   options.free_bytes_min = limits.disk_free_bytes_min;
   options.checkpoint_backlog_bytes_max = limits.checkpoint_backlog_bytes_max;
-  options.database.may_begin_log_anew = true;
+  options.database.mend = store::DatabaseOptions::Mend::WhereNeeded;
   options.database.lock_wait = kLockWait;
   options.fault_files_max = limits.fault_files_max;
   options.fault_file_bytes_max = limits.fault_file_bytes_max;

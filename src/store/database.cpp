@@ -7,11 +7,14 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "store/mend.hpp"
 
 namespace jamsocket::store {
 namespace {
 
 constexpr const char* kFileName = "rooms.db";
+// What a file was before it was made anew.
+constexpr const char* kDamagedName = "rooms.db.damaged";
 constexpr std::size_t kRowsWorkedUp = 64;
 // With history kept, rows that nothing needs lie behind some that a few rooms hold back: more than so many are not kept
 // in memory.
@@ -31,7 +34,12 @@ Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& di
   if (made) {
     std::filesystem::permissions(directory, std::filesystem::perms::owner_all, error);  // Rooms are their users' data.
   }
-  auto lock = JAM_TRY(LockFile::take(directory, options.lock_wait));
+  return open_locked(directory, options, JAM_TRY(LockFile::take(directory, options.lock_wait)));
+}
+
+Result<std::unique_ptr<Database>> Database::open_locked(const std::filesystem::path& directory,
+                                                        const DatabaseOptions& options,
+                                                        std::unique_ptr<LockFile> lock) {
   const std::string file = directory / kFileName;
   const auto explain = [&file](Error cause) {
     return std::unexpected(Error{cause.code, fmt::format("{}: {}", file, cause.message)});
@@ -49,52 +57,62 @@ Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& di
   if (const auto ready = database->prepare_file(); !ready) {
     return explain(ready.error());
   }
-  if (const auto ready = database->prepare_statements(); !ready) {
+  const auto ready = options.mend == DatabaseOptions::Mend::Now
+                         ? Result<void>(fail(ErrorCode::Malformed, "it is to be made anew"))
+                         : database->get_ready();
+  if (ready) {
+    return database;
+  }
+  if (ready.error().code != ErrorCode::Malformed || options.mend == DatabaseOptions::Mend::No) {
     return explain(ready.error());
   }
-  auto ready = database->build_index();
-  if (!ready && ready.error().code == ErrorCode::Malformed &&
-      database->page_checks_->forgive_where_sound(database->connection_)) {
-    ready = database->build_index();
+  auto mended = mend(std::move(database), ready.error());
+  if (!mended) {
+    return explain({mended.error().code, fmt::format("{}; it cannot be mended, so restore a backup ({})",
+                                                     ready.error().message, mended.error().message)});
   }
-  if (!ready && ready.error().code == ErrorCode::Malformed && options.may_begin_log_anew) {
-    ready = database->begin_log_anew(ready.error());
-  }
-  if (!ready) {
-    return explain(ready.error());
-  }
-  return database;
+  return mended;
 }
 
-// Which rooms had events in a log whose tree is damaged cannot be told, so all that there are may be older than what
-// was seen: none of them is read until somebody says that it is good enough. Those that come later are not concerned.
-Result<void> Database::begin_log_anew(const Error& damage) {
+Result<void> Database::get_ready() {
+  JAM_TRY_VOID(prepare_statements());
+  if (options_.mend != DatabaseOptions::Mend::No) {
+    JAM_TRY_VOID(look_ahead());
+  }
+  auto ready = build_index();
+  if (!ready && ready.error().code == ErrorCode::Malformed && page_checks_->forgive_where_sound(connection_)) {
+    ready = build_index();
+  }
+  return ready;
+}
+
+// At what a server needs at once: the timers of its rooms, and the modules, of which the one that is served is written
+// at each start.
+Result<void> Database::look_ahead() {
+  JAM_TRY_VOID(connection_.ask("SELECT count(*) FROM room INDEXED BY room_timer WHERE timer_ms > 0"));
+  JAM_TRY_VOID(connection_.ask("SELECT count(*) FROM module NOT INDEXED"));
+  JAM_TRY_VOID(connection_.ask("SELECT count(*) FROM module INDEXED BY sqlite_autoindex_module_1 WHERE hash > ''"));
+  return {};
+}
+
+Result<std::unique_ptr<Database>> Database::mend(std::unique_ptr<Database> damaged, const Error& cause) {
+  const std::filesystem::path directory = damaged->directory_;
+  DatabaseOptions options = damaged->options_;
+  options.mend = DatabaseOptions::Mend::No;
+  const std::filesystem::path file = directory / "rooms.db.mended";
   std::error_code error;
-  std::filesystem::copy_file(directory_ / kFileName, directory_ / "rooms.db.damaged",
-                             std::filesystem::copy_options::overwrite_existing, error);
-  if (error) {
-    return fail(ErrorCode::Io,
-                fmt::format("{}; it cannot be put aside as rooms.db.damaged: {}", damage.message, error.message()));
-  }
-  JAM_TRY_VOID(connection_.execute("PRAGMA writable_schema=ON"));
-  {
-    Transaction transaction(connection_);
-    JAM_TRY_VOID(transaction.begin());
-    JAM_TRY_VOID(connection_.execute(
-        "CREATE TABLE new_log(sequence INTEGER PRIMARY KEY, directory BLOB NOT NULL, body BLOB NOT NULL);"
-        "DELETE FROM sqlite_schema WHERE name = 'log';"
-        "UPDATE sqlite_schema SET name = 'log', tbl_name = 'log', sql = replace(sql, 'new_log', 'log') "
-        "WHERE name = 'new_log';"
-        "INSERT OR REPLACE INTO counter SELECT 'doubtful_below', max(value, (SELECT coalesce(max(key), 0) + 1 FROM "
-        "room)) "
-        "FROM counter WHERE name = 'next_key'"));
-    JAM_TRY_VOID(transaction.commit());
-  }
-  JAM_TRY_VOID(connection_.execute("PRAGMA writable_schema=RESET"));
-  JAM_TRY_VOID(write_ahead_.committed());
-  JAM_TRY_VOID(tend_log());
-  log_damage_ = damage.message;
-  return build_index();
+  const bool was_damaged = std::filesystem::exists(directory / kDamagedName, error);
+  const Losses losses = JAM_TRY(copy_mended(damaged->connection_, *damaged->page_checks_, file, was_damaged));
+  // Its write-ahead log must not be taken for the new file's.
+  damaged->sql_ = {};
+  JAM_TRY_VOID(damaged->write_ahead_.work_in());
+  JAM_TRY_VOID(damaged->connection_.execute("PRAGMA wal_checkpoint(TRUNCATE)"));
+  std::unique_ptr<LockFile> lock = std::move(damaged->lock_);
+  damaged.reset();
+  JAM_TRY_VOID(take_its_place(file, directory / kFileName, directory / kDamagedName));
+  auto mended = JAM_TRY(open_locked(directory, options, std::move(lock)));
+  mended->mended_ = {.why = cause.message, .losses = losses};
+  return mended;
 }
 
 Database::Database(std::filesystem::path directory, const DatabaseOptions& options, std::unique_ptr<LockFile> lock,
@@ -106,6 +124,7 @@ Database::Database(std::filesystem::path directory, const DatabaseOptions& optio
       connection_(std::move(connection)),
       write_ahead_(connection_, *lock_),
       history_(connection_, options.history, options.unix_ms),
+      buffers_(options.buffers != nullptr ? options.buffers : std::make_shared<Buffers>()),
       work_up_at_(options.log_bytes_max) {}
 
 Database::~Database() {
@@ -116,7 +135,12 @@ Database::~Database() {
 Result<void> Database::prepare_file() {
   // EXCLUSIVE: no other connection, so that the index of the write-ahead log needs no shared memory.
   JAM_TRY_VOID(connection_.execute("PRAGMA locking_mode=EXCLUSIVE"));
-  const std::int64_t format = JAM_TRY(format_of(connection_));
+  const auto found = format_of(connection_);
+  if (!found && found.error().code == ErrorCode::Malformed) {
+    return fail(ErrorCode::Malformed,
+                fmt::format("{}; it is the first one, so restore a backup", found.error().message));
+  }
+  const std::int64_t format = JAM_TRY(found);
   if (format == 0) {
     if (lock_->mark().value_or(LogMark{}).frames > 0) {
       return fail(

@@ -27,6 +27,7 @@
 #include "store/history.hpp"
 #include "store/lock_file.hpp"
 #include "store/log_row.hpp"
+#include "store/mend.hpp"
 #include "store/packing.hpp"
 #include "store/page_checks.hpp"
 #include "store/schema.hpp"
@@ -43,8 +44,10 @@ struct DatabaseOptions {
   std::size_t wal_bytes_ahead = std::size_t{1} << 20U;      ///< By which the write-ahead log grows.
   HistoryLimits history{};
   History::UnixMs unix_ms = [] { return SystemClock().unix_ms(); };
-  /// Where the log's tree is damaged: whether to begin another log, with all rooms of before set aside, or to refuse.
-  bool may_begin_log_anew = false;
+  /// Whether a file of whose damage more than single rooms are concerned is made anew, from what can be read: never,
+  /// where it cannot be opened otherwise, or in any case. It takes as long as reading and writing all of it.
+  enum class Mend : std::uint8_t { No, WhereNeeded, Now } mend = Mend::No;
+  std::shared_ptr<Buffers> buffers{};      ///< Null: its own.
   std::chrono::milliseconds lock_wait{0};  ///< For another process to let go of the directory.
   int wal_pages = 1000;                    ///< So many in the write-ahead log lead to its being worked in.
 };
@@ -98,15 +101,19 @@ class Database {
   /// Writes a consistent copy to `file`, which must not exist.
   [[nodiscard]] Result<void> backup(const std::filesystem::path& file);
 
-  /// What was wrong with the log, where this process began another one; else empty.
-  [[nodiscard]] const std::string& log_damage() const { return log_damage_; }
+  /// Whether what was asked for lay in a damaged page, or behind one.
+  [[nodiscard]] bool has_damaged_pages() const { return page_checks_->has_refused(); }
+  struct Mended {
+    std::string why;  ///< What was wrong with the file.
+    Losses losses;
+  };
+  /// Where this process made the file anew; what it was is kept as rooms.db.damaged.
+  [[nodiscard]] const std::optional<Mended>& mended() const { return mended_; }
   /// One that no room here has or had.
   [[nodiscard]] std::uint64_t next_key() const { return next_key_; }
   [[nodiscard]] std::uint64_t log_bytes() const { return log_bytes_; }
   [[nodiscard]] std::size_t log_rows() const { return rows_.size(); }
   [[nodiscard]] const std::filesystem::path& directory() const { return directory_; }
-  /// For the bytes of checkpoints that were read, once they are no longer needed. Any thread.
-  [[nodiscard]] Buffers& buffers() { return buffers_; }
 
  private:
   struct TailRow {
@@ -131,10 +138,15 @@ class Database {
   Database(std::filesystem::path directory, const DatabaseOptions& options, std::unique_ptr<LockFile> lock,
            std::unique_ptr<PageChecks> page_checks, Connection connection);
   [[nodiscard]] std::uint64_t frames_max() const { return static_cast<std::uint64_t>(options_.wal_pages); }
+  [[nodiscard]] static Result<std::unique_ptr<Database>> open_locked(const std::filesystem::path& directory,
+                                                                     const DatabaseOptions& options,
+                                                                     std::unique_ptr<LockFile> lock);
+  [[nodiscard]] static Result<std::unique_ptr<Database>> mend(std::unique_ptr<Database> damaged, const Error& cause);
   [[nodiscard]] Result<void> prepare_file();
+  [[nodiscard]] Result<void> look_ahead();
+  [[nodiscard]] Result<void> get_ready();
   [[nodiscard]] Result<void> prepare_statements();
   [[nodiscard]] Result<void> build_index();
-  [[nodiscard]] Result<void> begin_log_anew(const Error& damage);
   [[nodiscard]] Result<void> index_row(std::uint64_t sequence, std::string_view directory, std::string_view body);
   void index_runs(std::uint64_t sequence, std::size_t bytes, const std::vector<RowRun>& runs);
   [[nodiscard]] Result<std::optional<std::uint64_t>> covered_number(RoomKey key);
@@ -163,7 +175,7 @@ class Database {
   Connection connection_;
   WriteAhead write_ahead_;
   History history_;
-  Buffers buffers_;
+  std::shared_ptr<Buffers> buffers_;  ///< For the bytes of checkpoints that are read.
   Unpacker unpacker_;
   Statements sql_;
   std::unordered_map<RoomKey, Tail> tails_;
@@ -172,7 +184,7 @@ class Database {
   std::uint64_t next_sequence_ = 1;
   std::uint64_t next_key_ = 1;
   std::uint64_t doubtful_below_ = 0;  ///< Rooms of a smaller key may have had events in a log that is lost.
-  std::string log_damage_;
+  std::optional<Mended> mended_;
   std::uint64_t log_bytes_ = 0;
   std::uint64_t held_back_bytes_ = 0;  ///< In rows that nobody needs, behind one that somebody does.
   std::uint64_t work_up_at_ = 0;

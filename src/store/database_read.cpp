@@ -34,10 +34,10 @@ Result<std::optional<Checkpoint>> Database::read_checkpoint(RoomKey key) {
           .number = sql_.find_checkpoint.number(0), .timer_ms = sql_.find_checkpoint.integer(1), .bytes = {}}};
   const auto length = static_cast<std::size_t>(sql_.find_checkpoint.number(2));
   sql_.find_checkpoint.reset();
-  std::string bytes = buffers_.take(length);
+  std::string bytes = buffers_->take(length);
   JAM_TRY_VOID(connection_.read_blob("checkpoint", "body", static_cast<std::int64_t>(key), bytes));
-  Checkpoint checkpoint = JAM_TRY(unpacker_.unpack(packed, bytes, buffers_));
-  buffers_.give_back(std::move(bytes));
+  Checkpoint checkpoint = JAM_TRY(unpacker_.unpack(packed, bytes, *buffers_));
+  buffers_->give_back(std::move(bytes));
   return checkpoint;
 }
 

@@ -40,6 +40,7 @@ struct PageChecks::Vfs {
   sqlite3_vfs* under = nullptr;
   sqlite3_int64 log_bytes_ahead = 0;
   bool forgives = false;
+  bool has_refused = false;
   std::set<sqlite3_int64> forgiven;  ///< Where damaged pages are that are read nonetheless.
 
   // What was written and has not reached the file below: one piece.
@@ -108,7 +109,9 @@ struct PageChecks::Vfs {
     if (open.owner->forgives) {
       open.owner->forgiven.insert(offset);
     }
-    return is_empty || open.owner->forgiven.contains(offset) ? SQLITE_OK : SQLITE_IOERR_DATA;
+    const bool is_passed = is_empty || open.owner->forgiven.contains(offset);
+    open.owner->has_refused = open.owner->has_refused || !is_passed;
+    return is_passed ? SQLITE_OK : SQLITE_IOERR_DATA;
   }
   // What is behind the log's end is no frame of it: zeros have no checksum.
   static int make_space(sqlite3_file* file, sqlite3_int64 end) {
@@ -269,9 +272,9 @@ PageChecks::PageChecks(const std::string& under, std::size_t log_bytes_ahead) : 
 
 PageChecks::~PageChecks() { sqlite3_vfs_unregister(&vfs_->vfs); }
 
-Result<void> PageChecks::prepare(const Connection& connection) {
+Result<void> PageChecks::prepare(const Connection& connection, const char* schema) {
   int bytes = kReservedBytes;
-  const int code = sqlite3_file_control(connection.raw(), "main", SQLITE_FCNTL_RESERVE_BYTES, &bytes);
+  const int code = sqlite3_file_control(connection.raw(), schema, SQLITE_FCNTL_RESERVE_BYTES, &bytes);
   return code == SQLITE_OK ? Result<void>{} : connection.error_of(code);
 }
 
@@ -288,18 +291,25 @@ Result<void> PageChecks::bring_up(const Connection& connection) {
   return connection.execute("VACUUM");
 }
 
-Result<void> PageChecks::forgive_where_sound(const Connection& connection) {
+Result<void> PageChecks::forgive_where_sound(const Connection& connection, std::string_view table) {
+  Statement check = JAM_TRY(connection.prepare(table.empty() ? "PRAGMA integrity_check(1)"
+                                                             : fmt::format("PRAGMA main.integrity_check({})", table)));
+  const std::set<sqlite3_int64> before = vfs_->forgiven;
   vfs_->forgives = true;
-  Statement check = JAM_TRY(connection.prepare("PRAGMA integrity_check(1)"));
   const Result<bool> row = check.step();
   vfs_->forgives = false;
-  if (!row) {
-    return std::unexpected(row.error());
+  if (row && (!*row || check.blob(0) == "ok")) {
+    return {};
   }
-  if (*row && check.blob(0) != "ok") {
-    return fail(ErrorCode::Malformed, std::string(check.blob(0)));
-  }
-  return {};
+  const std::string wrong = row ? std::string(check.blob(0)) : row.error().message;
+  const ErrorCode code = row ? ErrorCode::Malformed : row.error().code;
+  // Nor may what was read stay in the cache.
+  check.reset();
+  vfs_->forgiven = before;
+  sqlite3_db_release_memory(connection.raw());
+  return fail(code, wrong);
 }
+
+bool PageChecks::has_refused() const { return vfs_->has_refused; }
 
 }  // namespace jamsocket::store

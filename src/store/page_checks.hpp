@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/result.hpp"
 #include "store/sqlite.hpp"
@@ -34,13 +35,17 @@ class PageChecks {
 
   [[nodiscard]] const std::string& vfs_name() const { return name_; }
   /// New files get room for checksums. Before anything is written.
-  [[nodiscard]] static Result<void> prepare(const Connection& connection);
+  [[nodiscard]] static Result<void> prepare(const Connection& connection, const char* schema = "main");
   /// A file that was made without is written anew.
   [[nodiscard]] static Result<void> bring_up(const Connection& connection);
   /// Reads everything. Where the trees are in order for all that, damaged pages are read from here on, until they are
   /// written: the checksums of what lies in them say what is wrong, and the rest can go on.
+  /// @param table  of which alone; empty: of all.
   /// @error Malformed  they are not.
-  [[nodiscard]] Result<void> forgive_where_sound(const Connection& connection);
+  [[nodiscard]] Result<void> forgive_where_sound(const Connection& connection, std::string_view table = {});
+
+  /// Whether a page was read that is damaged, and not forgiven.
+  [[nodiscard]] bool has_refused() const;
 
   struct Vfs;
 

@@ -27,6 +27,8 @@ constexpr std::uint64_t kLooksPerReserve = 16;
 // waited for 290 ms.)
 constexpr std::size_t kCheckpointBytesBeside = std::size_t{64} << 10U;
 constexpr std::size_t kCheckpointBytesBehind = std::size_t{1} << 20U;
+// So much is copied in a moment: larger files are mended where something must be written, or somebody asks for it.
+constexpr std::uintmax_t kMendedToReadBytesMax = std::uintmax_t{64} << 20U;
 // While the disk is full nothing is written that would lead to a look.
 constexpr std::chrono::milliseconds kFullDiskPause{250};
 
@@ -46,6 +48,10 @@ Result<T> unless_damaged(Result<T> found, Logger& logger, std::string_view event
     return T{};
   }
   return found;
+}
+
+void log_mended(std::string_view why, const Losses& losses, Logger& logger) {
+  logger.error("store.mended", {{"why", why}, {"lost", losses.text()}, {"kept_as", "rooms.db.damaged"}});
 }
 
 }  // namespace
@@ -81,9 +87,11 @@ std::optional<std::uint64_t> free_bytes_of(const std::filesystem::path& director
 Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::filesystem::path& directory,
                                                        const SqliteStoreOptions& options, Logger& logger,
                                                        Broken broken) {
-  auto database = JAM_TRY(Database::open(directory, options.database));
-  if (!database->log_damage().empty()) {
-    logger.error("store.log_damaged", {{"why", database->log_damage()}, {"kept_as", "rooms.db.damaged"}});
+  SqliteStoreOptions own = options;
+  own.database.buffers = std::make_shared<Buffers>();
+  auto database = JAM_TRY(Database::open(directory, own.database));
+  if (const auto& mended = database->mended()) {
+    log_mended(mended->why, mended->losses, logger);
   }
   if (const std::string_view system = forgetful_file_system(directory); !system.empty()) {
     logger.warn("store.forgetful_file_system", {{"file_system", system}});
@@ -91,7 +99,7 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::filesystem::pa
   auto sleeping = JAM_TRY(unless_damaged(database->sleeping(), logger, "store.timers_damaged"));
   auto module_hashes = JAM_TRY(unless_damaged(database->module_hashes(), logger, "store.modules_damaged"));
   // make_unique cannot reach the constructor.
-  std::unique_ptr<SqliteStore> store(new SqliteStore(std::move(database), options, logger, std::move(broken)));
+  std::unique_ptr<SqliteStore> store(new SqliteStore(std::move(database), std::move(own), logger, std::move(broken)));
   store->sleeping_ = std::move(sleeping);
   store->module_hashes_ = std::move(module_hashes);
   store->look_at_free_space();
@@ -102,10 +110,10 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::filesystem::pa
   return store;
 }
 
-SqliteStore::SqliteStore(std::unique_ptr<Database> database, const SqliteStoreOptions& options, Logger& logger,
-                         Broken broken)
-    : database_(std::move(database)),
-      options_(options),
+SqliteStore::SqliteStore(std::unique_ptr<Database> database, SqliteStoreOptions options, Logger& logger, Broken broken)
+    : options_(std::move(options)),
+      buffers_(options_.database.buffers),
+      database_(std::move(database)),
       logger_(logger),
       broken_(std::move(broken)),
       next_key_(database_->next_key()) {}
@@ -127,8 +135,8 @@ void SqliteStore::submit(Batch batch, Done done) {
 }
 
 void SqliteStore::find(RoomName name, Extent extent, Found found) {
-  run([name = std::move(name), extent, found = std::move(found)](Database& database) mutable {
-    found(database.read(name, extent));
+  run([this, name = std::move(name), extent, found = std::move(found)](Database&) mutable {
+    found(read(name, extent));
   });
 }
 
@@ -270,10 +278,10 @@ void SqliteStore::commit(std::vector<Batch>& batches, Packed& checkpoints, std::
   if (!nothing_new) {
     const bool is_watched = options_.watch_checkpoints != nullptr && !checkpoints.empty();
     if (is_watched) {
-      done_or_end(database_->write(batches, {}));
+      write(batches, {});
       show_checkpoints(checkpoints);
     }
-    done_or_end(database_->write(is_watched ? std::span<const Batch>() : batches, checkpoints));
+    write(is_watched ? std::span<const Batch>() : batches, checkpoints);
     count_written(batches, checkpoints);
   }
   for (std::size_t i = 0; i < waiting.size(); ++i) {
@@ -284,6 +292,46 @@ void SqliteStore::commit(std::vector<Batch>& batches, Packed& checkpoints, std::
   batches.clear();
   checkpoints.clear();
   waiting.clear();
+}
+
+// One page may lead to all rooms: that of the index, in a small file.
+Result<std::optional<StoredRoom>> SqliteStore::read(const RoomName& name, Extent extent) {
+  auto room = database_->read(name, extent);
+  if (room || room.error().code != ErrorCode::Malformed || !database_->has_damaged_pages() || has_mended_to_read_) {
+    return room;
+  }
+  has_mended_to_read_ = true;
+  std::error_code error;
+  const std::uintmax_t bytes = std::filesystem::file_size(database_->directory() / "rooms.db", error);
+  if (error || bytes > kMendedToReadBytesMax) {
+    return room;
+  }
+  mend(room.error());
+  return database_->read(name, extent);
+}
+
+void SqliteStore::write(std::span<const Batch> batches, std::span<const PackedCheckpoint> checkpoints) {
+  auto done = database_->write(batches, checkpoints);
+  if (!done && done.error().code == ErrorCode::Malformed) {
+    mend(done.error());
+    done = database_->write(batches, checkpoints);
+  }
+  done_or_end(done);
+}
+
+// A page is damaged that whatever is written leads to. All that was committed is on disk; the rest comes again.
+void SqliteStore::mend(const Error& cause) {
+  logger_.error("store.damaged", {{"why", cause.message}});
+  const std::filesystem::path directory = database_->directory();
+  DatabaseOptions options = options_.database;
+  options.mend = DatabaseOptions::Mend::Now;
+  database_.reset();  // Before the folder is opened again.
+  auto mended = Database::open(directory, options);
+  if (!mended) {
+    return done_or_end(std::unexpected(mended.error()));
+  }
+  database_ = std::move(*mended);
+  log_mended(cause.message, database_->mended()->losses, logger_);
 }
 
 void SqliteStore::done_or_end(const Result<void>& done) {

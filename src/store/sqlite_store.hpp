@@ -63,7 +63,7 @@ class SqliteStore final : public Store {
   [[nodiscard]] RoomKey new_key() override { return RoomKey{next_key_.fetch_add(1)}; }
   void submit(Batch batch, Done done) override;
   void find(RoomName name, Extent extent, Found found) override;
-  void give_back(std::string bytes) override { database_->buffers().give_back(std::move(bytes)); }
+  void give_back(std::string bytes) override { buffers_->give_back(std::move(bytes)); }
   /// Into DIR/faults; the oldest files make way.
   void keep_fault(StoredRoom room) override;
   [[nodiscard]] std::vector<SleepingRoom> sleeping() const override { return sleeping_; }
@@ -96,7 +96,7 @@ class SqliteStore final : public Store {
     Packed behind;  ///< Larger ones, in one of their own: nobody waits for them.
   };
 
-  SqliteStore(std::unique_ptr<Database> database, const SqliteStoreOptions& options, Logger& logger, Broken broken);
+  SqliteStore(std::unique_ptr<Database> database, SqliteStoreOptions options, Logger& logger, Broken broken);
   void push(Job job);
   void write_all();
   void carry_out(Turn turn);
@@ -104,14 +104,18 @@ class SqliteStore final : public Store {
   void pack_all();
   [[nodiscard]] Turn wait_for_turn();
   [[nodiscard]] Packed take_packed(std::size_t bytes_max);
+  void write(std::span<const Batch> batches, std::span<const PackedCheckpoint> checkpoints);
+  [[nodiscard]] Result<std::optional<StoredRoom>> read(const RoomName& name, Extent extent);
+  void mend(const Error& cause);
   void done_or_end(const Result<void>& done);
   void show_checkpoints(const Packed& checkpoints);
   void count_written(const std::vector<Batch>& batches, const Packed& checkpoints);
   void look_at_free_space();
   void write_fault(const std::filesystem::path& directory, const StoredRoom& room);
 
-  std::unique_ptr<Database> database_;
   SqliteStoreOptions options_;
+  std::shared_ptr<Buffers> buffers_;  ///< Of whichever database there is.
+  std::unique_ptr<Database> database_;
   Logger& logger_;
   Broken broken_;
   std::vector<SleepingRoom> sleeping_;
@@ -119,6 +123,7 @@ class SqliteStore final : public Store {
   std::atomic<std::uint64_t> next_key_;
   std::atomic<bool> full_{false};
   std::atomic<std::size_t> backlog_bytes_{0};  ///< Of checkpoints that wait to be compressed, or written.
+  bool has_mended_to_read_ = false;            ///< Once is enough: what is damaged then is in tables.
   std::uint32_t commits_until_look_ = 0;
   std::uint64_t bytes_until_look_ = 0;
 

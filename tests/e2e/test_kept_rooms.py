@@ -288,6 +288,12 @@ def test_a_damaged_page_is_called_one(folder):
                                capture_output=True, text=True, timeout=60 * PATIENCE)
         assert ended.returncode in (0, 1), (at, ended)  # 0: the page is not used, or is in the write-ahead log.
         told += ended.stdout + ended.stderr
+        # What is left of it is what concerns single rooms.
+        compacted = json.loads(jamsocket("data", "compact", "--data", folder, "--json"))
+        assert compacted.get("lost", "nothing") == "nothing", (at, compacted)
+        checked = subprocess.run([path_from_environment("JAMSOCKET_BIN"), "data", "check", "--data", folder, "--json"],
+                                 capture_output=True, text=True, timeout=60 * PATIENCE)
+        assert all(problem.startswith("room ") for problem in json.loads(checked.stdout)["problems"]), (at, checked)
     # The disk is well, and no file is missing, as SQLite's words for it say.
     assert "a page of the file is damaged: its checksum does not fit" in told and "disk I/O error" not in told, told
 
