@@ -119,7 +119,8 @@ std::optional<KeptHistory> parse_history(std::string_view text) {
     }
     return KeptHistory{.age_max = std::chrono::hours{static_cast<std::int64_t>(*number * hours_each)}};
   }
-  const auto bytes = parse_size(text);
+  // A number alone could be either.
+  const auto bytes = text.ends_with('B') ? parse_size(text) : std::nullopt;
   return bytes && *bytes > 0 ? std::optional(KeptHistory{.bytes_max = *bytes}) : std::nullopt;
 }
 

@@ -98,7 +98,7 @@ TEST(Patterns, HistoryIsATimeOrASize) {
   EXPECT_FALSE(parse_history("none")->all);
   for (const char* wrong :
        {"", "d", "0d", "-1d", "7", "7 d", "7days", "99999999999999999999d", "0B", "1.5GiB", "ever"}) {
-    EXPECT_EQ(parse_history(wrong).has_value(), std::string_view(wrong) == "7") << wrong;
+    EXPECT_FALSE(parse_history(wrong)) << wrong;
   }
 }
 

@@ -184,8 +184,7 @@ constexpr std::array kEntries{
         "so far",
         Text{.allowed = kHistories,
              .is_allowed = [](std::string_view value) { return parse_history(value).has_value(); },
-             .field = JAM_TEXT_FIELD(server.history),
-             .numbers = Text::Numbers::Accepted}},
+             .field = JAM_TEXT_FIELD(server.history)}},
     Entry{
         "server.verify", "--verify", "",
         "Whether kept rooms' events are run again beside the server and the memory that they lead to is compared; what "

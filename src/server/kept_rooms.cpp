@@ -171,7 +171,10 @@ Result<KeptChange> plan_delete(store::Database& data, const store::RoomName& nam
 Result<KeptChange> plan_accept(store::Database& data, const store::RoomName& name, store::RoomKey key) {
   const auto as_it_is = data.read(name);
   if (as_it_is || as_it_is.error().code != ErrorCode::Malformed) {
-    return fail(ErrorCode::InvalidArgument, fmt::format("room '{}' is not damaged", shown(name.id)));
+    return fail(ErrorCode::InvalidArgument,
+                fmt::format("room '{}' is not damaged; one that does not come back although all of it is there "
+                            "can be taken back to before the event that the log names: 'jamsocket rooms rewind'",
+                            shown(name.id)));
   }
   const store::StoredRoom room = JAM_TRY(read_kept(data, name, std::nullopt, store::Extent::Checkpoint));
   KeptChange change;

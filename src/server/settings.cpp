@@ -67,7 +67,7 @@ Result<room::Durability> durability(const ServerOptions& options) {
   }
   if (!has_folder) {
     return fail(ErrorCode::InvalidArgument,
-                fmt::format("durability '{}' needs a data directory (--data DIR)", options.durability));
+                fmt::format("durability '{}' needs a data directory (--data DIR; in a program, data_dir)", options.durability));
   }
   return options.durability == "async" ? room::Durability::Async : room::Durability::Local;
 }

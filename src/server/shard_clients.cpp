@@ -17,6 +17,8 @@ constexpr unsigned kGenerateAttempts = 16;
 constexpr std::size_t kDrainBatchMin = 64;
 constexpr std::size_t kDrainBatches = 20;
 constexpr Milliseconds kDrainPause{50};
+// A stored room whose timer is due while there are as many rooms as there may be.
+constexpr Milliseconds kFullPause{5000};
 // What nobody waits for is handed to the store after so long, or when there is so much.
 constexpr Milliseconds kJournalPause{10};
 constexpr std::size_t kJournalBytes = std::size_t{256} << 10U;
@@ -354,11 +356,13 @@ void Shard::wake_at(const RoomName& name, std::int64_t unix_ms) {
 
 void Shard::wake_sleepers() {
   while (!sleepers_.empty() && sleepers_.begin()->due_ms <= unix_ms_ && phase_ == Phase::Running) {
-    const Sleeper sleeper = std::move(sleepers_.extract(sleepers_.begin()).value());
+    Sleeper sleeper = std::move(sleepers_.extract(sleepers_.begin()).value());
     const RoomName name{.service = sleeper.service, .id = sleeper.room_id};
     const HostedServicePtr service = shared_.services.current().find(sleeper.service);
-    if (service != nullptr && find_room(name) == nullptr && !is_taken_out(name)) {
-      make(name, service, room::WhenMissing::Refuse);  // Over the limit of rooms it wakes with its next client.
+    const bool is_wanted = service != nullptr && find_room(name) == nullptr && !is_taken_out(name);
+    if (is_wanted && make(name, service, room::WhenMissing::Refuse) == nullptr) {
+      sleeper.due_ms = unix_ms_ + kFullPause.count();  // There are as many rooms as there may be.
+      sleepers_.insert(std::move(sleeper));
     }
   }
   if (!sleepers_.empty()) {

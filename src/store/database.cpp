@@ -48,6 +48,10 @@ Result<std::unique_ptr<Database>> Database::open_locked(const std::filesystem::p
   if (const auto done = WriteAhead::discard_worked_in(page_checks->vfs_name(), file, *lock); !done) {
     return explain(done.error());
   }
+  if (options.vfs.empty()) {
+    // SQLite would let everybody read it, and with it its write-ahead log. What goes wrong here it says by itself.
+    (void)make_private_file(file);
+  }
   auto connection = Connection::open(file, Connection::Mode::ReadWrite, page_checks->vfs_name());
   if (!connection) {
     return explain(connection.error());
@@ -102,7 +106,9 @@ Result<std::unique_ptr<Database>> Database::mend(std::unique_ptr<Database> damag
   const std::filesystem::path file = directory / "rooms.db.mended";
   std::error_code error;
   const bool was_damaged = std::filesystem::exists(directory / kDamagedName, error);
-  const Losses losses = JAM_TRY(copy_mended(damaged->connection_, *damaged->page_checks_, file, was_damaged));
+  const Losses losses =
+      JAM_TRY(copy_mended(damaged->connection_, *damaged->page_checks_, file,
+                          {.may_be_doubtful = was_damaged, .log_is_unclear = damaged->log_is_unclear_}));
   // Its write-ahead log must not be taken for the new file's.
   damaged->sql_ = {};
   JAM_TRY_VOID(damaged->write_ahead_.work_in());
@@ -243,6 +249,7 @@ Result<void> Database::index_row(std::uint64_t sequence, std::string_view direct
   RowRecord record;
   for (auto step = reader.next(record); step != RowReader::Step::End; step = reader.next(record)) {
     if (step != RowReader::Step::Record) {
+      log_is_unclear_ = true;
       return fail(ErrorCode::Malformed,
                   fmt::format("row {} of the log is damaged in two places, and with it rooms that cannot be named "
                               "(its directory has {} bytes); restore a backup",

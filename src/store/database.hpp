@@ -184,6 +184,7 @@ class Database {
   std::uint64_t next_sequence_ = 1;
   std::uint64_t next_key_ = 1;
   std::uint64_t doubtful_below_ = 0;  ///< Rooms of a smaller key may have had events in a log that is lost.
+  bool log_is_unclear_ = false;       ///< It has a row that says in no way whose its events are.
   std::optional<Mended> mended_;
   std::uint64_t log_bytes_ = 0;
   std::uint64_t held_back_bytes_ = 0;  ///< In rows that nobody needs, behind one that somebody does.

@@ -189,7 +189,7 @@ Result<void> copy_counters(const Connection& connection, bool may_be_doubtful, c
   return {};
 }
 
-Result<Losses> copy_all(const Connection& connection, PageChecks& page_checks, bool may_be_doubtful) {
+Result<Losses> copy_all(const Connection& connection, PageChecks& page_checks, const BeforeMending& before) {
   JAM_TRY_VOID(PageChecks::prepare(connection, kMended));
   // A crash leaves a file that nobody reads.
   JAM_TRY_VOID(connection.execute(fmt::format("PRAGMA {0}.journal_mode=MEMORY; PRAGMA {0}.synchronous=FULL", kMended)));
@@ -201,10 +201,13 @@ Result<Losses> copy_all(const Connection& connection, PageChecks& page_checks, b
   JAM_TRY_VOID(make_all(connection, "table"));
   JAM_TRY_VOID(copy_rooms(connection, page_checks, losses));
   JAM_TRY_VOID(copy_checkpoints(connection, page_checks, losses));
-  JAM_TRY_VOID(copy_or_lose(connection, page_checks, "log", losses.log));
+  losses.log = before.log_is_unclear;
+  if (!losses.log) {
+    JAM_TRY_VOID(copy_or_lose(connection, page_checks, "log", losses.log));
+  }
   JAM_TRY_VOID(copy_or_lose(connection, page_checks, "module", losses.modules));
   JAM_TRY_VOID(copy_or_lose(connection, page_checks, "old_checkpoint", losses.history));
-  JAM_TRY_VOID(copy_counters(connection, may_be_doubtful, losses));
+  JAM_TRY_VOID(copy_counters(connection, before.may_be_doubtful, losses));
   // Without, history that is kept for a time is kept for longer.
   if (const auto copied = copy_rows(connection, "milestone"); !copied && !is_damage(copied)) {
     return std::unexpected(copied.error());
@@ -220,6 +223,11 @@ std::unexpected<Error> io_error(const std::filesystem::path& path, std::string_v
 
 }  // namespace
 
+bool make_private_file(const std::filesystem::path& file) {
+  const int made = ::open(file.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+  return made >= 0 && ::close(made) == 0;
+}
+
 std::string Losses::text() const {
   std::string text;
   const auto add = [&text](bool is_lost, std::string_view words) {
@@ -234,21 +242,18 @@ std::string Losses::text() const {
 }
 
 Result<Losses> copy_mended(const Connection& connection, PageChecks& page_checks, const std::filesystem::path& file,
-                           bool may_be_doubtful) {
+                           const BeforeMending& before) {
   std::error_code error;
   std::filesystem::remove(file, error);  // Of a try that did not end.
-  // Before SQLite makes it: rooms are their users' data.
-  const int made = ::open(file.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
-  if (made < 0) {
+  if (!make_private_file(file)) {
     return io_error(file, "made");
   }
-  ::close(made);
   {
     Statement attach = JAM_TRY(connection.prepare(fmt::format("ATTACH ? AS {}", kMended)));
     attach.bind_text(1, file.native());
     JAM_TRY_VOID(attach.run());
   }
-  const auto copied = copy_all(connection, page_checks, may_be_doubtful);
+  const auto copied = copy_all(connection, page_checks, before);
   const auto detached = connection.execute(fmt::format("DETACH {}", kMended));
   if (!copied || !detached) {
     std::filesystem::remove(file, error);

@@ -28,16 +28,24 @@ struct Losses {
   [[nodiscard]] std::string text() const;
 };
 
+/// What is known of the file.
+struct BeforeMending {
+  /// The log was lost once: where the counters say no longer which rooms are older for that, all are set aside.
+  bool may_be_doubtful = false;
+  /// It has a row that says in no way whose its events are: it is lost as a whole.
+  bool log_is_unclear = false;
+};
+
+/// An empty file that only its owner may read: rooms are their users' data. @return false: errno says why.
+[[nodiscard]] bool make_private_file(const std::filesystem::path& file);
+
 /// Copies the tables of `connection` into `file`, which is made anew; indexes are not read. Damaged pages of a table
 /// are read where its tree is in order for all that: what lies in them has checksums of its own, and stays as it is. Of
 /// the counters, which have none, other tables say the values, at the worst smaller ones: more of the log is read at
 /// the next start. Reads and writes everything.
-///
-/// @param may_be_doubtful  the log was lost once: where the counters say no longer which rooms are older, all are set
-///                         aside.
 /// @error Malformed  the table of rooms is damaged, and its index too.
 [[nodiscard]] Result<Losses> copy_mended(const Connection& connection, PageChecks& page_checks,
-                                         const std::filesystem::path& file, bool may_be_doubtful);
+                                         const std::filesystem::path& file, const BeforeMending& before);
 
 /// Puts `mended` where `file` is, which is kept as `damaged`. Nobody may have either open. A crash leaves the one or
 /// the other.

@@ -136,7 +136,7 @@ class Mended : public ::testing::TestWithParam<bool> {
       database.reset();
       auto mended = Database::open(folder, {.mend = Mend::Now});
       if (!mended) {
-        EXPECT_NE(mended.error().message.find("restore a backup"), std::string::npos) << mended.error().message;
+        ADD_FAILURE() << mended.error().message;
         return false;
       }
       database = std::move(*mended);
@@ -171,9 +171,8 @@ TEST_P(Mended, WhateverPageIsDamaged) {
       auto opened = Database::open(folder->path(), {.mend = Mend::WhereNeeded});
       if (!opened) {
         EXPECT_EQ(opened.error().code, ErrorCode::Malformed) << opened.error().message;
-        EXPECT_NE(opened.error().message.find("restore a backup"), std::string::npos) << opened.error().message;
-        ++refused;
-        continue;
+        ADD_FAILURE() << opened.error().message;
+        return;
       }
       (void)expect_rooms(**opened);
       if (!writes(*opened, folder->path())) {

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "store/mend.hpp"
 #include "store/room_file.hpp"
 
 namespace jamsocket::store {
@@ -165,6 +166,8 @@ void SqliteStore::write_fault(const std::filesystem::path& directory, const Stor
   // Numbers only: an id is no file name.
   const std::filesystem::path file =
       directory / fmt::format("room-{}-event-{}.room", static_cast<std::uint64_t>(room.key), number);
+  std::filesystem::remove(file, error);
+  (void)make_private_file(file);  // What goes wrong is what goes wrong with the next line, too.
   std::ofstream out(file, std::ios::binary);
   out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   out.close();

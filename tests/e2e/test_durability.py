@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from harness.admin import limit_hits, metric
 from harness.server import KINDS, Server
 from harness.wait import until
 from harness.wire import TEXT, Connection, Ended, http
@@ -122,6 +123,22 @@ def test_a_timer_wakes_a_room_that_nobody_visits(folder):
             assert connection.next_text() == "you are 2"
             connection.text("timer 1")
             connection.expect_text("timer 2")
+
+
+def test_a_timer_that_is_due_while_there_are_too_many_rooms_wakes_its_room_later(folder):
+    with Server("module", "probe", settings(folder)) as server:
+        with Connection(server.port).upgrade("/ws/lobby") as connection:
+            connection.next_text()
+            connection.text("timer 3000")
+            assert connection.ask("count") == "count 1"
+    full = settings(folder, **{"limits.rooms_max": 1, "service.shutdown_policy": "immediate", "server.shards": 1, "admin.port": 0})
+    with Server("module", "probe", full) as server:
+        connection = Connection(server.port).upgrade("/ws/elsewhere")
+        connection.next_text()
+        assert until(lambda: limit_hits(server, "rooms_max") > 0, 20)
+        assert metric(server, "rooms_brought_back_total") == 0
+        connection.leave()
+        assert until(lambda: metric(server, "rooms_brought_back_total") == 1, 20)
 
 
 def test_a_bad_event_is_undone(folder):
