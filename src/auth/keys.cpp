@@ -303,8 +303,8 @@ Key Key::generate(Algorithm algorithm, std::string id) {
     JAM_CHECK(RAND_priv_bytes(bytes_of(secret), static_cast<int>(secret.size())) == 1);
     return *from_secret(std::move(secret), std::move(id));
   }
-  EVP_PKEY* const made =
-      algorithm == Algorithm::ES256 ? EVP_EC_gen(kCurve) : EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519");
+  EVP_PKEY* const made = algorithm == Algorithm::ES256 ? EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", kCurve)
+                                                       : EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519");
   JAM_CHECK(made != nullptr);
   return *of_pair(owned(made), true, std::move(id));
 }

@@ -139,7 +139,7 @@ TEST(Keys, RefusesWhatIsNoKeyForTheThreeAlgorithms) {
 TEST(Keys, ReadsPemAndSecretsAndFolders) {
   const Folder folder;
   folder.put("ed.pem", pem_of(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519")));
-  folder.put("p256.pem", pem_of(EVP_EC_gen("P-256")));
+  folder.put("p256.pem", pem_of(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256")));
   folder.put("shared.key", "0123456789abcdef0123456789abcdef\n");
   folder.put("two.jwks", R"({"keys":[)" + Key::generate(Algorithm::HS256, "first").to_jwk(Key::Half::Private) + "," +
                              Key::generate(Algorithm::EdDSA, "second").to_jwk(Key::Half::Public) + "]}");
@@ -165,7 +165,8 @@ TEST(Keys, SaysWhichFileIsWrong) {
   EXPECT_THAT(refusal(folder.path), HasSubstr("no file of keys"));
   EXPECT_THAT(refusal(folder.put("short.key", "secret")), HasSubstr("short.key: it has 6 bytes"));
   EXPECT_THAT(refusal(folder.put("rsa.pem", pem_of(EVP_RSA_gen(2048)))), HasSubstr("rsa.pem: it is neither"));
-  EXPECT_THAT(refusal(folder.put("p384.pem", pem_of(EVP_EC_gen("P-384")))), HasSubstr("neither"));
+  EXPECT_THAT(refusal(folder.put("p384.pem", pem_of(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-384")))),
+              HasSubstr("neither"));
   EXPECT_THAT(refusal(folder.put("bad.pem", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n")),
               HasSubstr("no key in PEM"));
   EXPECT_THAT(refusal(folder.put("big.json", std::string(70'000, ' '))), HasSubstr("at most"));

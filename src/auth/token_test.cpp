@@ -221,10 +221,7 @@ TEST_F(TokenTest, ClaimsWithTwoMeaningsAreRefused) {
                              R"({"sub":"\ud800"})"}) {
     EXPECT_THAT(refusal_of(claims), HasSubstr("one meaning")) << claims;
   }
-  std::string deep = "1";
-  for (int i = 0; i < 400; ++i) {
-    deep = "[" + deep + "]";
-  }
+  const std::string deep = std::string(400, '[') + "1" + std::string(400, ']');
   EXPECT_THAT(refusal_of(R"({"sub":"a","exp":1800000000,"x":)" + deep + "}"), HasSubstr("one meaning"));
 }
 

@@ -87,6 +87,7 @@ TEST(KeyedLimit, ForgetsWhoHasNotComeForLong) {
 TEST(KeyedLimit, HoldsWithManyThreads) {
   KeyedLimit limit({.places_max = 3});
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&limit] {
       for (int round = 0; round < 5'000; ++round) {

@@ -17,8 +17,9 @@ namespace jamsocket {
 template <std::unsigned_integral Number>
 [[nodiscard]] std::optional<Number> parse_number(std::string_view text, int base = 10) {
   Number number = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stopped_at, error] = std::from_chars(text.data(), end, number, base);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [stopped_at, error] = std::from_chars(begin, end, number, base);
   return error == std::errc() && stopped_at == end ? std::optional(number) : std::nullopt;
 }
 

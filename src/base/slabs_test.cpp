@@ -49,6 +49,7 @@ TEST(Slabs, ChunksInWhichNothingIsLeftGoBack) {
   }
   Slabs slabs;
   std::vector<void*> blocks;
+  blocks.reserve(10'000);
   for (int i = 0; i < 10'000; ++i) {
     blocks.push_back(slabs.allocate(224));
   }

@@ -26,7 +26,7 @@
 namespace jamsocket::cli {
 namespace {
 
-constexpr std::int64_t kDay_s = 24 * 60 * 60;
+constexpr std::int64_t kDay_s = std::int64_t{24} * 60 * 60;
 constexpr std::int64_t kCertificateDays = 365;
 
 struct State {

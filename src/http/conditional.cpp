@@ -94,7 +94,8 @@ std::optional<std::int64_t> seconds_of(const DateParts& parts) {
     return std::nullopt;
   }
   const auto days_since_epoch = chrono::sys_days(date).time_since_epoch();
-  return chrono::duration_cast<chrono::seconds>(days_since_epoch).count() + *hour * 3600 + *minute * 60 + *second;
+  return chrono::duration_cast<chrono::seconds>(days_since_epoch).count() + std::int64_t{*hour} * 3600 +
+         std::int64_t{*minute} * 60 + *second;
 }
 
 // The one range of "bytes=...", or nullopt if there are several or it is no range.

@@ -221,11 +221,11 @@ TEST(RequestParser, ReadsAndDropsABody) {
   const std::vector<std::string> bodies = {
       "POST /new_room HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello",
       "POST /new_room HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
-      "POST /new_room HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: Chunked\r\n\r\n"
-      "2;x=\"y\"\r\nhe\r\n3\r\nllo\r\n0\r\nTrailer: t\r\n\r\n",
+      ("POST /new_room HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: Chunked\r\n\r\n"
+       "2;x=\"y\"\r\nhe\r\n3\r\nllo\r\n0\r\nTrailer: t\r\n\r\n"),
       "POST /new_room HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-      "POST /new_room HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
-      "00000005 \t; a=b ;c\r\nhello\r\n0\r\nTrailer:\r\nOther: t:u\r\n\r\n",
+      ("POST /new_room HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+       "00000005 \t; a=b ;c\r\nhello\r\n0\r\nTrailer:\r\nOther: t:u\r\n\r\n"),
   };
   for (const std::string& body : bodies) {
     const std::string bytes = body + get("X: second\r\n");

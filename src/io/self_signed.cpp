@@ -49,6 +49,7 @@ std::string text_of(BIO* bio) {
 
 std::string alternative_names(const SelfSignedOptions& options) {
   std::vector<std::string> names;
+  names.reserve(options.names.size() + options.addresses.size());
   for (const std::string& name : options.names) {
     names.push_back("DNS:" + name);
   }
@@ -62,7 +63,7 @@ std::string alternative_names(const SelfSignedOptions& options) {
 
 Result<CertificateAndKey> make_self_signed(const SelfSignedOptions& options) {
   ERR_clear_error();
-  const Owned<EVP_PKEY> key(EVP_EC_gen("P-256"));
+  const Owned<EVP_PKEY> key(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256"));
   const Owned<X509> certificate(X509_new());
   JAM_CHECK(key != nullptr && certificate != nullptr);
   X509* made = certificate.get();

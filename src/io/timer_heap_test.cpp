@@ -148,6 +148,7 @@ TEST(TimerHeap, AgreesWithASortedList) {
   heap.run_due(at(499));
   ASSERT_EQ(fired.size(), expected.size());
   std::vector<int> names;
+  names.reserve(expected.size());
   for (const auto& [deadline, name] : expected) {
     names.push_back(name);
   }

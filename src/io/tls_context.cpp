@@ -9,6 +9,7 @@
 #include <array>
 #include <ctime>
 #include <string_view>
+#include <tuple>
 #include <utility>
 
 #include "base/check.hpp"
@@ -115,7 +116,8 @@ TlsContext::TlsContext(Made) : context_(SSL_CTX_new(TLS_server_method())), wire_
   JAM_CHECK(SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1);
   JAM_CHECK(SSL_CTX_set_ciphersuites(
                 context, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256") == 1);
-  JAM_CHECK(SSL_CTX_set1_groups_list(context, "X25519:P-256:P-384") == 1);
+  std::string groups = "X25519:P-256:P-384";  // Not const: OpenSSL's macro takes a char*.
+  JAM_CHECK(SSL_CTX_set1_groups_list(context, groups.data()) == 1);
   SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |
                                    SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
   JAM_CHECK(SSL_CTX_set_num_tickets(context, 0) == 1);
@@ -126,7 +128,7 @@ TlsContext::TlsContext(Made) : context_(SSL_CTX_new(TLS_server_method())), wire_
 
 Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsFiles& files, std::int64_t unix_ms) {
   ERR_clear_error();
-  const auto made = std::make_shared<TlsContext>(Made{});
+  auto made = std::make_shared<TlsContext>(Made{});
   JAM_TRY_VOID(made->use_certificate(files.certificate, unix_ms));
   JAM_TRY_VOID(made->use_key(files));
   return made;
@@ -155,7 +157,7 @@ Result<void> TlsContext::use_certificate(const std::string& file, std::int64_t u
                   fmt::format("tls.cert cannot be used, because of a certificate behind the first: {} ({})",
                               shown(file), openssl_reason()));
     }
-    (void)next.release();  // The context's.
+    std::ignore = next.release();  // The context's.
   }
   const unsigned long ended = ERR_peek_last_error();
   ERR_clear_error();

@@ -38,7 +38,7 @@ TEST(TlsContext, LoadsTheCertificatesBehindTheFirst) {
   const auto loaded = TlsContext::load(write_certificate(folder, made), kNowMs);
   ASSERT_TRUE(loaded) << loaded.error().message;
   STACK_OF(X509)* chain = nullptr;
-  SSL_CTX_get0_chain_certs((*loaded)->openssl(), &chain);
+  SSL_CTX_get0_chain_certs((*loaded)->openssl(), static_cast<void*>(&chain));
   EXPECT_EQ(sk_X509_num(chain), 1);
 }
 
@@ -76,7 +76,7 @@ TEST(TlsContext, SaysWhenKeyAndCertificateDoNotBelongTogether) {
 TEST(TlsContext, RefusesAnEncryptedKey) {
   const TestFolder folder;
   const TlsFiles good = write_certificate(folder, test_certificate());
-  EVP_PKEY* key = EVP_EC_gen("P-256");
+  EVP_PKEY* key = EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256");
   BIO* bio = BIO_new(BIO_s_mem());
   std::string password = "password";
   ASSERT_EQ(PEM_write_bio_PrivateKey(bio, key, EVP_aes_128_cbc(), nullptr, 0, nullptr, password.data()), 1);

@@ -10,7 +10,6 @@
 namespace jamsocket::room {
 namespace {
 
-using service::EventKind;
 using testing::DurableRoom;
 using testing::FakeClient;
 using testing::Heard;

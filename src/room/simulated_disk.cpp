@@ -29,9 +29,12 @@ class OverMemory final : public SimulatedDisk {
     if (broken_) {
       return false;
     }
-    if (fails_after_ != kNever && fails_after_-- == 0) {
+    if (fails_after_ == 0) {
       broken_ = true;
       return false;
+    }
+    if (fails_after_ != kNever) {
+      --fails_after_;
     }
     return store_->commit_one() || store_->keep_checkpoint();
   }

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <initializer_list>
 #include <memory>
 
@@ -61,11 +62,16 @@ bool add(scmp_filter_ctx filter, std::initializer_list<const char*> names) {
   return true;
 }
 
+// What SCMP_A0 and its like make, which is C.
+constexpr scmp_arg_cmp argument(unsigned int index, scmp_compare compare, std::uint64_t datum) {
+  return {.arg = index, .op = compare, .datum_a = datum, .datum_b = 0};
+}
+
 // Threads and processes, but no new namespaces. The C library falls back from clone3, whose flags are behind a pointer.
 bool add_clone(scmp_filter_ctx filter) {
   constexpr auto kNamespaces = static_cast<std::uint64_t>(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
                                                           CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET);
-  return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, kNamespaces, 0)) ==
+  return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, argument(0, SCMP_CMP_MASKED_EQ, kNamespaces)) ==
              0 &&
          seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) == 0;
 }
@@ -74,13 +80,13 @@ bool add_clone(scmp_filter_ctx filter) {
 bool add_sockets(scmp_filter_ctx filter) {
   for (const int family : {AF_INET, AF_INET6, AF_UNIX, AF_NETLINK}) {
     const auto wanted = static_cast<std::uint64_t>(family);
-    if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, wanted)) != 0) {
+    if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, argument(0, SCMP_CMP_EQ, wanted)) != 0) {
       return false;
     }
   }
   for (const int request : {TCGETS, TIOCGWINSZ, FIONBIO, FIONREAD}) {
     const auto wanted = static_cast<std::uint64_t>(request);
-    if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, wanted)) != 0) {
+    if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, argument(1, SCMP_CMP_EQ, wanted)) != 0) {
       return false;
     }
   }

@@ -29,7 +29,7 @@ constexpr std::string_view kNoRoom = "There is no such room.";
 // Runs `ask` in every shard, then `done` with all answers in the listener's thread. Never, if a shard has ended: the
 // call's deadline answers then.
 template <class Ask, class Done>
-void ask_all(std::span<const std::unique_ptr<Shard>> shards, AdminListener& listener, Ask ask, Done done) {
+void ask_all(std::span<const std::unique_ptr<Shard>> shards, AdminListener& listener, const Ask& ask, Done done) {
   using Answer = std::invoke_result_t<Ask, Shard&>;
   struct Gathering {
     std::vector<Answer> answers;  // The listener's thread alone touches them.

@@ -277,6 +277,7 @@ TEST_F(Fairness, ARoomThatHasHandledEventsGoesBeforeNewOnes) {
       "\x81\x01"
       "b");
   std::vector<std::unique_ptr<TestClient>> others;
+  others.reserve(20);
   for (int i = 0; i < 20; ++i) {
     others.push_back(join("new" + std::to_string(i)));
   }
@@ -299,6 +300,7 @@ TEST_F(Fairness, ManyRoomsThatFailAtOnceWaitForAllOthers) {
   const std::string failed = "\x03\xf3the room failed";
   const auto gate = join("gate");
   std::vector<std::unique_ptr<TestClient>> failing;
+  failing.reserve(40);
   for (int i = 0; i < 40; ++i) {
     failing.push_back(join("bad" + std::to_string(i)));
   }

@@ -130,6 +130,7 @@ TEST_F(OlderRooms, WaitForTheirCodeAndNobodyElseDoes) {
   }
   serve("2");
   std::vector<std::unique_ptr<TestClient>> clients;
+  clients.reserve(rooms.size());
   for (const std::string& room : rooms) {
     clients.push_back(join(room));
   }

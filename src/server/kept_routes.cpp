@@ -208,7 +208,7 @@ class KeptRoutes {
       return commit(std::move(source), std::move(change), reply, [](bool) {});
     }
     Shard& owner = target_.owner_of({.service = *path, .id = changed.id});
-    owner.post([this, path = *path, source = std::move(source), id = changed.id, change = std::move(change),
+    owner.post([this, path = *path, source = std::move(source), id = std::move(changed.id), change = std::move(change),
                 reply](Shard& shard) mutable {
       const Closing closing = change.closing;
       const auto let_back = [path, id, &shard](bool wakes) {

@@ -166,6 +166,7 @@ Result<std::vector<io::Socket>> inherited_sockets() {
     ::unsetenv(name);  // NOLINT(concurrency-mt-unsafe): as above. No child may take them for its own.
   }
   std::vector<io::Socket> sockets;
+  sockets.reserve(*count);
   for (std::uint32_t i = 0; i < *count; ++i) {
     sockets.emplace_back(kFirst + static_cast<int>(i));
   }

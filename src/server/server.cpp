@@ -330,6 +330,7 @@ class RunningServer final : public Server, private AdminTarget {
 
   [[nodiscard]] std::vector<Endpoint> endpoints() const override {
     std::vector<Endpoint> endpoints;
+    endpoints.reserve(listeners_.size());
     for (const io::Listener& listener : listeners_) {
       endpoints.push_back(listener.endpoint());
     }

@@ -60,6 +60,7 @@ std::unique_ptr<service::Service> numbering() {
 }
 
 template <char kKind>
+// NOLINTNEXTLINE(performance-unnecessary-value-param): both are moved.
 OfferedService offer(std::string name, ServerOptions options = {}) {
   return {.name = std::move(name), .service = numbering<kKind>(), .options = std::move(options)};
 }
@@ -246,6 +247,7 @@ TEST_P(ServicesTest, ChangesAndJoinsAtTheSameTime) {
   constexpr int kRounds = 60;
   start(all_of(offer<'a'>("s", {.shutdown_policy = "immediate"})));
   std::vector<std::thread> joiners;
+  joiners.reserve(2);
   for (int i = 0; i < 2; ++i) {
     joiners.emplace_back([this, i] {
       for (int round = 0; round < kRounds; ++round) {

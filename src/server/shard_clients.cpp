@@ -378,6 +378,7 @@ void Shard::drain() {
   phase_ = Phase::Draining;
   stop_accepting();
   std::vector<HttpConnection*> connections;
+  connections.reserve(connections_.size());
   for (const auto& [id, connection] : connections_) {
     connections.push_back(connection.get());
   }

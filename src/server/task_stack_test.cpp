@@ -24,6 +24,7 @@ TEST(TaskStack, LosesNothingUnderContentionAndKeepsEachThreadsOrder) {
   constexpr int kEach = 5000;
   TaskStack<std::pair<int, int>> tasks;
   std::vector<std::jthread> threads;
+  threads.reserve(kThreads);
   for (int thread = 0; thread < kThreads; ++thread) {
     threads.emplace_back([&tasks, thread] {
       for (int i = 0; i < kEach; ++i) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <system_error>
+#include <tuple>
 #include <utility>
 
 #include "base/check.hpp"
@@ -135,7 +136,7 @@ Database::Database(std::filesystem::path directory, const DatabaseOptions& optio
 
 Database::~Database() {
   // Closing removes a write-ahead log that has been worked in: from here on it need not be there.
-  (void)write_ahead_.work_in();
+  std::ignore = write_ahead_.work_in();
 }
 
 Result<void> Database::prepare_file() {
@@ -502,8 +503,8 @@ Result<void> Database::work_up_oldest_rows() {
       }
     }
   }
-  for (auto tail = tails_.begin(); tail != tails_.end(); ++tail) {
-    std::erase_if(tail->second.rows, [&](const TailRow& row) {
+  for (auto& [key, tail] : tails_) {
+    std::erase_if(tail.rows, [&](const TailRow& row) {
       if (row.sequence > oldest.back()) {
         return false;
       }

@@ -160,10 +160,10 @@ TEST_F(HistoryTest, ByAgeTheOldestGoes) {
   open();
   commit(created(1, "a"));
   live(1, 100);
-  now_ms += 59 * 60'000;
+  now_ms += std::int64_t{59} * 60'000;
   live(101, 200);
   EXPECT_EQ(earliest(), 0U);
-  now_ms += 2 * 60'000;
+  now_ms += std::int64_t{2} * 60'000;
   live(201, 300);
   open();
   live(301, 400);
@@ -172,7 +172,7 @@ TEST_F(HistoryTest, ByAgeTheOldestGoes) {
   EXPECT_LE(reached, 110U);
   expect_room_of(reached);
   expect_room_of(200);
-  now_ms += 24 * 60 * 60'000;
+  now_ms += std::int64_t{24} * 60 * 60'000;
   live(401, 800);
   EXPECT_GT(earliest(), 390U);
 }

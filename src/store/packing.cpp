@@ -43,7 +43,7 @@ PackedCheckpoint pack(const Batch::Checkpointed& raw) {
 
 struct Unpacker::Work {
   struct Free {
-    void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
+    void operator()(ZSTD_DCtx* freed) const { ZSTD_freeDCtx(freed); }
   };
   std::unique_ptr<ZSTD_DCtx, Free> context{ZSTD_createDCtx()};
 };

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <tuple>
 #include <utility>
 
 namespace jamsocket::store {
@@ -133,7 +134,7 @@ Result<std::int64_t> Connection::ask(const std::string& sql) const {
 
 Transaction::~Transaction() {
   if (open_) {
-    (void)connection_.execute("ROLLBACK");  // A second error would say less than the first one.
+    std::ignore = connection_.execute("ROLLBACK");  // A second error would say less than the first one.
   }
 }
 

@@ -165,7 +165,7 @@ TEST_F(SqliteStoreTest, EventsGoBeforeLargeCheckpoints) {
   SqliteStoreOptions options;
   options.checkpoint_backlog_bytes_max = (kRooms - 1) << 20U;
   options.watch_checkpoints = [&](const StoredRoom& room, const Checkpoint&) {
-    order.push_back("checkpoint");
+    order.emplace_back("checkpoint");
     if (room.name.id == "1") {
       is_held.count_down();
       may_go_on.wait();

@@ -34,7 +34,7 @@ class Store {
   /// @error Malformed  what is stored of it is damaged.
   virtual void find(RoomName name, Extent extent, Found found) = 0;
   /// The bytes of a checkpoint that `find` answered with, once they are no longer needed: for the next one's.
-  virtual void give_back(std::string /*bytes*/) {}
+  virtual void give_back(std::string /*bytes*/) {}  // NOLINT(performance-unnecessary-value-param): overriders keep it.
   /// Writes a room whose last event had to be undone to a file of its own, for whoever looks into it.
   virtual void keep_fault(StoredRoom room) = 0;
   /// The rooms whose timer is set, as of the start.

@@ -63,6 +63,7 @@ TEST(MemorySlots, GivesMappingsBack) {
   const std::size_t before = mappings_of_this_process();
   for (const std::size_t step : {1U, 999U, 7U}) {
     std::vector<MemorySlot*> taken;
+    taken.reserve(1000);
     for (int i = 0; i < 1000; ++i) {
       taken.push_back(slots.take(kPage).value());
     }

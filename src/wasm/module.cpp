@@ -26,7 +26,7 @@ std::string first_line(std::string text) {
 }
 
 // The engine's errors have causes below the first line, and the cause is what says what is wrong.
-std::string one_line(std::string text) {
+std::string one_line(std::string_view text) {
   std::string line;
   for (const char c : text) {
     if (c != '\n') {
@@ -172,7 +172,7 @@ Result<std::shared_ptr<const Module>> Module::load(const Engine& engine, std::st
                                                  facts.table_elements_min, engine.options().table_elements_max));
   }
   // make_shared cannot reach the constructor.
-  const std::shared_ptr<Module> module(new Module(engine, std::move(facts), sha256_hex({bytes})));
+  std::shared_ptr<Module> module(new Module(engine, std::move(facts), sha256_hex({bytes})));
   module->bytes_ = bytes;
   RewrittenModule rewritten = JAM_TRY(export_mutable_globals(bytes, layout));
   module->compiled_->module = JAM_TRY(compile_or_load(engine, rewritten.bytes, cache_dir, compiler));

@@ -92,6 +92,7 @@ TEST_F(Rooms, OfOlderCodeShareOneLoadOfIt) {
   kept.awaited = kThreads;
   {
     std::vector<std::jthread> threads;
+    threads.reserve(kThreads);
     for (int i = 0; i < kThreads; ++i) {
       threads.emplace_back([&] {
         service::Effects own;
@@ -105,7 +106,7 @@ TEST_F(Rooms, OfOlderCodeShareOneLoadOfIt) {
 }
 
 // A module that differs in nothing but its hash: behind its code there is a section that has this number's name only.
-std::string variant_of(std::string code, char number) { return code + std::string{0, 2, 1, number}; }
+std::string variant_of(const std::string& code, char number) { return code + std::string{0, 2, 1, number}; }
 
 class ManyVersions final : public service::Versions {
  public:
@@ -538,6 +539,7 @@ TEST_F(Rooms, DoNotHideFaultsOfTheHost) {
   EXPECT_EXIT(
       {
         const std::atomic<std::uintptr_t> nowhere = 64;  // Atomic: not known to the compiler.
+        // NOLINTNEXTLINE(performance-no-int-to-ptr): an address where nothing is.
         reinterpret_cast<std::atomic<int>*>(nowhere.load())->store(1);
       },
       ::testing::KilledBySignal(SIGSEGV), "");

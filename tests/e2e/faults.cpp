@@ -65,7 +65,7 @@ bool may_accept() {
 
 extern "C" {
 
-void* __libc_malloc(std::size_t bytes);
+void* __libc_malloc(std::size_t bytes);  // NOLINT(bugprone-reserved-identifier): the C library named it.
 
 __attribute__((visibility("default"))) void* malloc(std::size_t bytes) {
   if (!may_allocate()) {

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <tuple>
 #include <utility>
 
 namespace jamsocket::scenario {
@@ -198,13 +199,13 @@ Result<bool> TestClient::take_frame() {
     return false;
   }
   const auto first = static_cast<std::uint8_t>(bytes[0]);
-  std::string payload(bytes.substr(2 + length_bytes, length));
+  const std::string payload(bytes.substr(2 + length_bytes, length));
   bytes_.erase(0, 2 + length_bytes + length);
-  JAM_TRY_VOID(on_frame(first, std::move(payload)));
+  JAM_TRY_VOID(on_frame(first, payload));
   return true;
 }
 
-Result<void> TestClient::on_frame(std::uint8_t first_byte, std::string payload) {
+Result<void> TestClient::on_frame(std::uint8_t first_byte, const std::string& payload) {
   const auto opcode = static_cast<std::uint8_t>(first_byte & 0x0fU);
   if ((first_byte & 0x70U) != 0 || (opcode >= kClose && ((first_byte & kFin) == 0 || payload.size() > 125))) {
     return fail(ErrorCode::Malformed, "a reserved bit, or a control frame that is fragmented or too long");
@@ -240,7 +241,7 @@ Result<void> TestClient::on_frame(std::uint8_t first_byte, std::string payload) 
       ended_ = true;
       if (!std::exchange(close_sent_, true)) {
         // The server may have gone already (after 1002, say): then nobody waits for this answer.
-        (void)send_frame(kFin | kClose, std::string_view(payload).substr(0, 2));
+        std::ignore = send_frame(kFin | kClose, std::string_view(payload).substr(0, 2));
       }
       return {};
     }
@@ -277,7 +278,7 @@ Result<Received> TestClient::next() {
 
 void TestClient::barrier_begin() {
   // A connection that has just been closed by the server cannot take a ping; barrier_end finds the end.
-  (void)send_frame(kFin | kPing, "barrier " + std::to_string(++pings_sent_));
+  std::ignore = send_frame(kFin | kPing, "barrier " + std::to_string(++pings_sent_));
 }
 
 Result<void> TestClient::barrier_end() {

@@ -64,7 +64,7 @@ class TestClient {
   [[nodiscard]] Result<bool> fill(SteadyTime deadline);
   /// Handles one frame if `bytes_` holds a whole one.
   [[nodiscard]] Result<bool> take_frame();
-  [[nodiscard]] Result<void> on_frame(std::uint8_t first_byte, std::string payload);
+  [[nodiscard]] Result<void> on_frame(std::uint8_t first_byte, const std::string& payload);
   /// Reads until `done()` or the end of the connection.
   template <class Done>
   [[nodiscard]] Result<void> read_until(Done done);

@@ -2,6 +2,7 @@
 
 // The same sources that become modules: JAMSOCKET_WASM is nothing in a native build.
 #define JAMSOCKET_EXAMPLE_NO_MAIN
+// NOLINTBEGIN(bugprone-suspicious-include): each is one file, that its module is built from.
 #include "chat/chat.cpp"
 #include "clock/clock.cpp"
 #include "counter/counter.cpp"
@@ -10,6 +11,7 @@
 #include "native_server/native_server.cpp"
 #include "probe.cpp"
 #include "randomness/randomness.cpp"
+// NOLINTEND(bugprone-suspicious-include)
 
 namespace jamsocket::test {
 
