@@ -66,8 +66,9 @@ Result<room::Durability> durability(const ServerOptions& options) {
                                                         escape_for_log(options.durability, 40)));
   }
   if (!has_folder) {
-    return fail(ErrorCode::InvalidArgument,
-                fmt::format("durability '{}' needs a data directory (--data DIR; in a program, data_dir)", options.durability));
+    return fail(
+        ErrorCode::InvalidArgument,
+        fmt::format("durability '{}' needs a data directory (--data DIR; in a program, data_dir)", options.durability));
   }
   return options.durability == "async" ? room::Durability::Async : room::Durability::Local;
 }

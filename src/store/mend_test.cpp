@@ -234,14 +234,14 @@ TEST_P(Mended, WhileAStoreRuns) {
   auto store = SqliteStore::open(folder->path(), options, logger, [](const Error& error) { FAIL() << error.message; });
   ASSERT_TRUE(store) << store.error().message;
   std::latch found(1);
-  (*store)->find(name(id_of(7)), Extent::Needed, [&](Result<std::optional<StoredRoom>> room) {
+  (*store)->find(name(id_of(7)), Extent::Needed, [&](const Result<std::optional<StoredRoom>>& room) {
     ASSERT_TRUE(room) << room.error().message;
     EXPECT_EQ(text_of(room->value()), expected_.at(7));
     found.count_down();
   });
   found.wait();
   std::latch done(1);
-  (*store)->submit(created(kRooms + 1, "new"), [&done](Batch) { done.count_down(); });
+  (*store)->submit(created(kRooms + 1, "new"), [&done](const Batch&) { done.count_down(); });
   done.wait();
   store->reset();
   const auto database = Database::open(folder->path());

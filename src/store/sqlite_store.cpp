@@ -309,21 +309,21 @@ Result<std::optional<StoredRoom>> SqliteStore::read(const RoomName& name, Extent
   if (error || bytes > kMendedToReadBytesMax) {
     return room;
   }
-  mend(room.error());
-  return database_->read(name, extent);
+  return mend(room.error()) ? database_->read(name, extent) : std::move(room);
 }
 
 void SqliteStore::write(std::span<const Batch> batches, std::span<const PackedCheckpoint> checkpoints) {
   auto done = database_->write(batches, checkpoints);
   if (!done && done.error().code == ErrorCode::Malformed) {
-    mend(done.error());
-    done = database_->write(batches, checkpoints);
+    if (mend(done.error())) {
+      done = database_->write(batches, checkpoints);
+    }
   }
   done_or_end(done);
 }
 
 // A page is damaged that whatever is written leads to. All that was committed is on disk; the rest comes again.
-void SqliteStore::mend(const Error& cause) {
+bool SqliteStore::mend(const Error& cause) {
   logger_.error("store.damaged", {{"why", cause.message}});
   const std::filesystem::path directory = database_->directory();
   DatabaseOptions options = options_.database;
@@ -331,10 +331,18 @@ void SqliteStore::mend(const Error& cause) {
   database_.reset();  // Before the folder is opened again.
   auto mended = Database::open(directory, options);
   if (!mended) {
-    return done_or_end(std::unexpected(mended.error()));
+    logger_.error("store.not_mended", {{"why", mended.error().message}});
+    // As it is, then.
+    auto again = Database::open(directory, options_.database);
+    if (!again) {
+      done_or_end(std::unexpected(again.error()));
+    }
+    database_ = std::move(*again);
+    return false;
   }
   database_ = std::move(*mended);
   log_mended(cause.message, database_->mended()->losses, logger_);
+  return true;
 }
 
 void SqliteStore::done_or_end(const Result<void>& done) {

@@ -106,7 +106,8 @@ class SqliteStore final : public Store {
   [[nodiscard]] Packed take_packed(std::size_t bytes_max);
   void write(std::span<const Batch> batches, std::span<const PackedCheckpoint> checkpoints);
   [[nodiscard]] Result<std::optional<StoredRoom>> read(const RoomName& name, Extent extent);
-  void mend(const Error& cause);
+  /// @return false: it cannot be; what can be read goes on as before.
+  [[nodiscard]] bool mend(const Error& cause);
   void done_or_end(const Result<void>& done);
   void show_checkpoints(const Packed& checkpoints);
   void count_written(const std::vector<Batch>& batches, const Packed& checkpoints);
