@@ -61,7 +61,7 @@ int compact(const State& state, std::unique_ptr<store::Database> data) {
   auto done = data->compact();
   if (!done && done.error().code == ErrorCode::Malformed) {
     data.reset();
-    auto mended = open_data(state.data, IfMissing::Refuse, {}, IfDamaged::Mend);
+    auto mended = open_data(state.data, IfMissing::Refuse, {}, Mend::Now);
     done = mended ? (*mended)->compact() : std::unexpected(mended.error());
     data = mended ? std::move(*mended) : nullptr;
   }
@@ -109,7 +109,7 @@ int backup(const State& state, store::Database& data) {
 
 int run(const State& state) {
   const bool compacts = state.compact->parsed();
-  auto data = open_data(state.data, IfMissing::Refuse, {}, compacts ? IfDamaged::MendIfNeeded : IfDamaged::Refuse);
+  auto data = open_data(state.data, IfMissing::Refuse, {}, compacts ? Mend::WhereNeeded : Mend::No);
   if (!data) {
     return complain(data.error().code == ErrorCode::LimitReached ? data.error().message + "; stop that server first"
                                                                  : data.error().message);

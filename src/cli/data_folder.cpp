@@ -39,7 +39,7 @@ CLI::Option* add_event_option(CLI::App& app, std::uint64_t& event, const std::st
 }
 
 Result<std::unique_ptr<store::Database>> open_data(const std::string& folder, IfMissing if_missing,
-                                                   std::chrono::milliseconds wait, IfDamaged if_damaged) {
+                                                   std::chrono::milliseconds wait, Mend mend) {
   std::error_code error;
   const bool is_there = std::filesystem::exists(std::filesystem::path(folder) / "rooms.db", error);
   if (error) {
@@ -49,10 +49,6 @@ Result<std::unique_ptr<store::Database>> open_data(const std::string& folder, If
     return fail(ErrorCode::NotFound, fmt::format("there are no rooms kept in '{}'", escape_for_log(folder, 300)));
   }
   // How much history is wanted is the server's affair: nothing goes because a command looked.
-  using Mend = store::DatabaseOptions::Mend;
-  const Mend mend = if_damaged == IfDamaged::Refuse         ? Mend::No
-                    : if_damaged == IfDamaged::MendIfNeeded ? Mend::WhereNeeded
-                                                            : Mend::Now;
   auto data = store::Database::open(folder, {.history = {.all = true}, .mend = mend, .lock_wait = wait});
   if (!data && data.error().code == ErrorCode::Malformed && !data.error().message.contains("restore a backup")) {
     data.error().message +=

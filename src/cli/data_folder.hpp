@@ -29,7 +29,7 @@ void add_data_option(CLI::App& app, std::string& folder, DataUse use = DataUse::
 /// Adds --to EVENT to a command.
 CLI::Option* add_event_option(CLI::App& app, std::uint64_t& event, const std::string& help);
 
-enum class IfDamaged : std::uint8_t { Refuse, MendIfNeeded, Mend };
+using Mend = store::DatabaseOptions::Mend;
 enum class IfMissing : std::uint8_t { Refuse, Make };
 
 /// @param wait  for another process to let go of it
@@ -37,7 +37,7 @@ enum class IfMissing : std::uint8_t { Refuse, Make };
 [[nodiscard]] Result<std::unique_ptr<store::Database>> open_data(const std::string& folder,
                                                                  IfMissing if_missing = IfMissing::Refuse,
                                                                  std::chrono::milliseconds wait = {},
-                                                                 IfDamaged if_damaged = IfDamaged::Refuse);
+                                                                 Mend mend = Mend::No);
 
 /// A whole file. @error Io, TooLarge (over 8 GiB)
 [[nodiscard]] Result<std::string> read_whole_file(const std::string& path);
